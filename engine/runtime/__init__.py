@@ -1,0 +1,1 @@
+"""The runtime room: residency, the worker process of each model, its scheduler and its backends."""

@@ -1,0 +1,1 @@
+"""One module or package per library that can run a model, behind the seam in `base`."""

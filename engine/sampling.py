@@ -1,0 +1,62 @@
+"""Lays sampling overrides over one another and checks them: request > alias > model's own > defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from engine.errors import InvalidRequest
+from engine.types import Sampling, SamplingOverrides
+
+FIELDS: frozenset[str] = frozenset(Sampling.__struct_fields__)
+
+
+def resolve(*layers: SamplingOverrides) -> Sampling:
+    """The full `Sampling` of `layers`, strongest first, over the house defaults.
+
+    A value of None in a layer means "not said". Raises InvalidRequest naming the field that is unknown, of the
+    wrong type, not finite or out of bounds.
+    """
+    return _checked(merged(layers))
+
+
+def merged(layers: Sequence[SamplingOverrides]) -> dict[str, Any]:
+    """One mapping of `layers`, strongest first, without the values that say nothing."""
+    result: dict[str, Any] = {}
+    for layer in reversed(layers):
+        result.update({name: value for name, value in layer.items() if value is not None})
+    return result
+
+
+def sources(layers: Sequence[tuple[str, SamplingOverrides]]) -> dict[str, tuple[Any, str]]:
+    """For every sampling field its value and the name of the layer it comes from (`default` if none says)."""
+    full = resolve(*(layer for _, layer in layers))
+    found: dict[str, tuple[Any, str]] = {}
+    for name in Sampling.__struct_fields__:
+        origin = next((label for label, layer in layers if layer.get(name) is not None), "default")
+        found[name] = (getattr(full, name), origin)
+    return found
+
+
+def _checked(values: dict[str, Any]) -> Sampling:
+    for name, value in values.items():
+        if name not in FIELDS:
+            raise InvalidRequest(
+                f"Unknown sampling field `{name}`.",
+                fix=f"Known fields: {', '.join(sorted(FIELDS))}.",
+                param=name,
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequest(f"`{name}` must be a finite number.", f"It is {value}.", param=name)
+    try:
+        return msgspec.convert(values, Sampling, strict=False, str_keys=True)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].split("`")[0].split("[")[0] if "$." in str(error) else None
+        problem = str(error).split(" - at")[0]
+        value = values.get(name) if name else None
+        raise InvalidRequest(
+            f"`{name or 'sampling'}` has a value that cannot be used: {value!r}.", f"{problem}.", param=name
+        ) from None
