@@ -285,7 +285,7 @@ class TokenLogprob(Struct, frozen=True):
     """A token with its log-probability (natural log, before sampling truncation) and the best alternatives."""
 
     token: int
-    bytes: bytes
+    piece: bytes
     logprob: float
     top: tuple[TokenLogprob, ...] = ()
 
