@@ -1,0 +1,55 @@
+"""What every test gets: a home of its own, no network to a model hub, and the shared test data where it is.
+
+Rooms add their own fixtures in tests/<room>/conftest.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+# No deadline: a busy machine is no failure. In CI the same examples each time: green stays green.
+settings.register_profile("hearth", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("hearth")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's settings, models and metrics are neither read nor written, and no hub is asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HEARTH_")]:
+            patch.delenv(name)
+        patch.setenv("HEARTH_HOME", str(tmp_path_factory.mktemp("hearth-home")))
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf-home")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture
+def hearth_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hearth home for this test alone."""
+    home = tmp_path / "hearth-home"
+    home.mkdir()
+    monkeypatch.setenv("HEARTH_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of shared test data; tests that need it are skipped, by name, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("../shared/data is absent")
+    return SHARED_DATA
