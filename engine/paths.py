@@ -1,0 +1,131 @@
+"""Where Hearth keeps things on this machine; `HEARTH_HOME` moves all of it into one folder.
+
+Without it the XDG base directories hold, on every platform, so that `~/.config/hearth` is true everywhere.
+Looking creates nothing: `ensure` makes a folder, private to its owner, when something is to be written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.errors import StorageFailed
+
+APP = "hearth"
+
+
+class Paths(Struct, frozen=True, kw_only=True):
+    """Absolute paths; none of them need exist."""
+
+    config: Path
+    """Written by people: settings, themes, keymap."""
+    state: Path
+    """Written by Hearth and worth keeping: metrics, logs, spool."""
+    data: Path
+    """Large files that are dear to get again: models, adapters."""
+    cache: Path
+    """What can be made again at any time."""
+    runtime: Path
+    """What lives no longer than a login: sockets, tokens, process ids."""
+
+    @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def themes(self) -> Path:
+        return self.config / "themes"
+
+    @property
+    def keymap_file(self) -> Path:
+        return self.config / "keymap.toml"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def adapters(self) -> Path:
+        return self.data / "adapters"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.state / "metrics.duckdb"
+
+    @property
+    def spool(self) -> Path:
+        """Metrics rows of processes that do not own the metrics file."""
+        return self.state / "spool"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held with `flock` by the one engine that owns the state folder."""
+        return self.state / "hearth.lock"
+
+    @property
+    def history_file(self) -> Path:
+        """What was typed into prompts before."""
+        return self.state / "history.jsonl"
+
+
+def resolve(environ: Mapping[str, str] = os.environ) -> Paths:
+    """The paths that `environ` asks for: `HEARTH_HOME`, else the XDG variables, else their defaults."""
+    user = Path(environ.get("HOME") or Path.home())
+    if home := environ.get("HEARTH_HOME"):
+        root = _absolute(home, user)
+        return Paths(config=root, state=root / "state", data=root, cache=root / "cache", runtime=root / "run")
+
+    def base(variable: str, default: Path) -> Path:
+        # The XDG specification: a relative path in one of its variables is to be ignored.
+        value = environ.get(variable, "")
+        return (Path(value) if os.path.isabs(value) else default) / APP
+
+    state = base("XDG_STATE_HOME", user / ".local" / "state")
+    return Paths(
+        config=base("XDG_CONFIG_HOME", user / ".config"),
+        state=state,
+        data=base("XDG_DATA_HOME", user / ".local" / "share"),
+        cache=base("XDG_CACHE_HOME", user / ".cache"),
+        runtime=base("XDG_RUNTIME_DIR", state / "run"),
+    )
+
+
+def ensure(folder: Path) -> Path:
+    """`folder`, made with mode 0700 (and its missing parents) if it was not there.
+
+    Raises StorageFailed when it cannot be made, is no folder, or belongs to or is writable by other people.
+    """
+    try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+        facts = folder.stat()
+    except OSError as error:
+        raise StorageFailed(
+            f"The folder {folder} cannot be made.",
+            f"{error.strerror or error}.",
+            "Make it writable, or set HEARTH_HOME to a folder of your own.",
+        ) from None
+    if not stat.S_ISDIR(facts.st_mode):
+        raise StorageFailed(f"{folder} is not a folder.", fix="Move that file away, or set HEARTH_HOME.")
+    if facts.st_uid != os.getuid():
+        raise StorageFailed(
+            f"The folder {folder} belongs to another user.",
+            fix="Set HEARTH_HOME to a folder of your own, or give it back with chown.",
+        )
+    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StorageFailed(f"Other users may write in {folder}.", fix=f"Close it with: chmod go-w {folder}")
+    return folder
+
+
+def _absolute(text: str, user: Path) -> Path:
+    path = user / text[2:] if text.startswith("~/") else user if text == "~" else Path(text)
+    return Path(os.path.abspath(path))

@@ -1,0 +1,244 @@
+"""Every setting: its section, type, bounds, default and one sentence about it.
+
+The settings screen, `hearth config` and the docs show these descriptions. In `Meta.extra`, `duration` marks
+seconds that may be written as `5m`, `path` a path (`~` and relative paths are resolved), and `own` a key that a
+`hearth.toml` in the current folder may not set, because that folder may be somebody else's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from engine.settings.sampling import SamplingSettings
+
+DURATION = {"duration": True}
+PATH = {"path": True}
+OWN = {"own": True}
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The HTTP server."""
+
+    host: Annotated[
+        str, Meta(min_length=1, description="Address to listen on; beyond loopback needs a key.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port of the HTTP server.")] = 11435
+    auth: Annotated[
+        Literal["auto", "required"],
+        Meta(
+            description="auto: programs on this machine need no key to generate; required: all need one.",
+            extra=OWN,
+        ),
+    ] = "auto"
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Host names, beside the loopback ones, that requests may be addressed to.", extra=OWN
+        ),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Web origins (scheme, host, port) that may call from a browser.", extra=OWN),
+    ] = ()
+
+
+class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which models there are, and the one that answers by default."""
+
+    default: Annotated[str, Meta(min_length=1, description="The model that answers when none is named.")] = (
+        "ember"
+    )
+    folders: Annotated[
+        tuple[str, ...],
+        Meta(description="Folders that are searched for GGUF files, subfolders included.", extra=PATH),
+    ] = ()
+    adapter_path: Annotated[
+        str | None,
+        Meta(
+            description="A LoRA adapter file, or a folder of them, offered beside each model's own.",
+            extra=PATH,
+        ),
+    ] = None
+
+
+class Generation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Defaults of every generation, below the model's own and the request's."""
+
+    max_tokens: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Most tokens of an answer; not set: as many as the context window has room for."),
+    ] = None
+    answer_reserve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Tokens of the context window kept free for the answer (at most half the window).",
+        ),
+    ] = 512
+    overflow: Annotated[
+        Literal["drop_oldest", "refuse", "shift"],
+        Meta(description="What happens to a conversation longer than the window."),
+    ] = "drop_oldest"
+    system: Annotated[
+        str | None, Meta(description="System prompt of chats that bring none of their own.")
+    ] = None
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+
+    @property
+    def sampling_overrides(self) -> dict[str, Any]:
+        """The sampling values that were said, as a layer for `engine.sampling.resolve`."""
+        said = {name: getattr(self.sampling, name) for name in self.sampling.__struct_fields__}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How models are run."""
+
+    slots: Annotated[int, Meta(ge=1, le=256, description="Sequences that a model works on at once.")] = 4
+    context: Annotated[
+        Annotated[int, Meta(ge=8)] | None,
+        Meta(description="Context window of one sequence in tokens; not set: the model's own."),
+    ] = None
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=512)] | None,
+        Meta(description="Threads that decode; not set: one core is left to the screen."),
+    ] = None
+    batch_threads: Annotated[
+        Annotated[int, Meta(ge=1, le=512)] | None,
+        Meta(description="Threads that prefill; not set: every core."),
+    ] = None
+    exclusive: Annotated[
+        bool,
+        Meta(description="Let waiting threads spin: faster on a machine that does nothing else."),
+    ] = False
+    prefill_chunk: Annotated[
+        int, Meta(ge=1, le=65536, description="Most prompt tokens of one step while nobody else is decoding.")
+    ] = 512
+    prefill_chunk_busy: Annotated[
+        int,
+        Meta(ge=1, le=65536, description="Most prompt tokens of one step while other answers are streaming."),
+    ] = 128
+    keep_alive: Annotated[
+        float,
+        Meta(
+            description="How long an idle model stays: seconds or 5m, 1h30m; negative for ever, 0 not at all.",
+            extra=DURATION,
+        ),
+    ] = 300.0
+    max_models: Annotated[int, Meta(ge=1, le=64, description="Models that are loaded at once.")] = 3
+    queue_interactive: Annotated[
+        int, Meta(ge=1, le=100_000, description="Requests from screens that may wait for a slot.")
+    ] = 8
+    queue_api: Annotated[
+        int, Meta(ge=1, le=100_000, description="Requests from the API that may wait for a slot.")
+    ] = 128
+    kv_type: Annotated[
+        Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] | None,
+        Meta(description="Number format of the KV cache; not set: f16."),
+    ] = None
+    gpu_layers: Annotated[
+        Annotated[int, Meta(ge=-1)] | None,
+        Meta(description="Layers held on the GPU; -1 is all; not set: all, where the build can use a GPU."),
+    ] = None
+    use_mmap: Annotated[
+        bool | None,
+        Meta(description="Map the model file into memory; not set: only files that nobody will change."),
+    ] = None
+    flash_attention: Annotated[bool | None, Meta(description="Flash attention; not set: where it helps.")] = (
+        None
+    )
+    stall_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="A model that makes no step for this long counts as hung and is ended; 0 is off.",
+            extra=DURATION,
+        ),
+    ] = 30.0
+
+
+class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where models come from."""
+
+    endpoint: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s]+$")] | None,
+        Meta(
+            description="Address of the model hub or a mirror of it; not set: the Hugging Face Hub.",
+            extra=OWN,
+        ),
+    ] = None
+    offline: Annotated[
+        bool, Meta(description="Never reach for the hub; what is on this machine still works.")
+    ] = False
+    trust_remote_code: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*@[0-9a-f]{40}$")], ...],
+        Meta(
+            description="Repositories whose Python code may run, each at one commit: org/name@<40 hex digits>.",
+            extra=OWN,
+        ),
+    ] = ()
+
+
+class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The full-screen terminal app."""
+
+    theme: Annotated[str, Meta(min_length=1, description="Name of a theme file.")] = "hearth-dark"
+    animation: Annotated[
+        Literal["full", "basic", "none"], Meta(description="How much the screen may move.")
+    ] = "full"
+    follow: Annotated[bool, Meta(description="Scroll along while an answer streams.")] = True
+    rail: Annotated[bool, Meta(description="Show the rail of workspaces.")] = True
+    footer: Annotated[bool, Meta(description="Show the keys at the bottom.")] = True
+    inspector: Annotated[bool, Meta(description="Open the chat's inspector at start.")] = False
+    keymap: Annotated[
+        str | None,
+        Meta(description="File of key bindings; not set: keymap.toml beside the settings.", extra=PATH),
+    ] = None
+
+
+class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The durable queue."""
+
+    workers: Annotated[int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.")] = 1
+    base_path: Annotated[
+        str, Meta(pattern=r"^/[A-Za-z0-9._/-]*$", description="Where the HTTP job routes begin.")
+    ] = "/chat/api"
+    webhook_allow: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins (scheme, host, port) that may be told when a job is done.", extra=OWN),
+    ] = ()
+
+
+class Web(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The web page."""
+
+    models: Annotated[
+        tuple[str, ...], Meta(description="Models that the web page offers; empty: all that are installed.")
+    ] = ()
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is written down."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least serious lines that are kept."),
+    ] = "info"
+    redact: Annotated[bool, Meta(description="Blank out keys, tokens and cookies in log lines.")] = True
+    prompts: Annotated[bool, Meta(description="Let prompts and answers into the log.")] = False
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set, one attribute a section."""
+
+    server: Server = field(default_factory=Server)
+    models: Models = field(default_factory=Models)
+    generation: Generation = field(default_factory=Generation)
+    runtime: Runtime = field(default_factory=Runtime)
+    hub: Hub = field(default_factory=Hub)
+    ui: Ui = field(default_factory=Ui)
+    jobs: Jobs = field(default_factory=Jobs)
+    web: Web = field(default_factory=Web)
+    log: Log = field(default_factory=Log)
