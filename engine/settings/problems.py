@@ -45,7 +45,7 @@ def not_from_here(source: Source, setting: Setting) -> InvalidSettings:
     """A setting that guards this machine stands in the current folder's file."""
     return InvalidSettings(
         f"`{setting.key}` may not be set by a file in the current folder.",
-        f"{source.place(setting.key)}: the folder may be somebody else's, and this setting guards your machine.",
+        f"{source.place(setting.key)}: it may be somebody else's, and this setting guards your machine.",
         "Move it to your own settings (`hearth config path`), or name this file with --config.",
         param=setting.key,
     )

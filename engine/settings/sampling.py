@@ -11,7 +11,7 @@ from engine.types import Sampling
 
 SAMPLING_HELP: dict[str, str] = {
     "temperature": "How boldly tokens are drawn; 0 always takes the likeliest.",
-    "dynatemp_range": "How far the temperature moves up and down with the entropy of the next token; 0 is off.",
+    "dynatemp_range": "How far the temperature follows the entropy of the next token; 0 is off.",
     "dynatemp_exponent": "How entropy maps to temperature within dynatemp_range.",
     "top_k": "Draw among this many likeliest tokens; 0 is off.",
     "top_p": "Draw among the likeliest tokens that together reach this probability; 1 is off.",

@@ -1,8 +1,8 @@
 """Every setting: its section, type, bounds, default and one sentence about it.
 
 The settings screen, `hearth config` and the docs show these descriptions. In `Meta.extra`, `duration` marks
-seconds that may be written as `5m`, `path` a path (`~` and relative paths are resolved), and `own` a key that a
-`hearth.toml` in the current folder may not set, because that folder may be somebody else's.
+seconds that may be written as `5m`, `path` a path (`~` and relative paths are resolved), and `own` a key that
+a `hearth.toml` in the current folder may not set, because that folder may be somebody else's.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_alive: Annotated[
         float,
         Meta(
-            description="How long an idle model stays: seconds or 5m, 1h30m; negative for ever, 0 not at all.",
+            description="How long an idle model stays: seconds, 5m or 1h30m; -1 for ever, 0 not at all.",
             extra=DURATION,
         ),
     ] = 300.0
@@ -175,7 +175,7 @@ class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trust_remote_code: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*@[0-9a-f]{40}$")], ...],
         Meta(
-            description="Repositories whose Python code may run, each at one commit: org/name@<40 hex digits>.",
+            description="Repositories whose Python code may run, at one commit: org/name@<40 hex digits>.",
             extra=OWN,
         ),
     ] = ()
