@@ -1,0 +1,57 @@
+"""LoRA adapters of a loaded model: read once, kept with the weights, laid over the context as asked."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+
+from engine.errors import InternalError, InvalidRequest, ModelNotFound
+from engine.runtime.backends.llama.library import LogCapture, last_reason, native
+from engine.types import AdapterRef
+
+
+class Adapters:
+    """The adapters of one model. Their memory belongs to the model and goes with it."""
+
+    def __init__(self, model: int, context: int) -> None:
+        self._api = native()
+        self._model = model
+        self._context = context
+        # A file that was written anew under its old name is another adapter.
+        self._loaded: dict[tuple[str, int, int], int] = {}
+
+    def use(self, adapters: Sequence[AdapterRef]) -> None:
+        """Make exactly `adapters` (GGUF paths) hold; none at all restores the base model bit for bit.
+
+        Raises ModelNotFound or InvalidRequest, and then leaves in place what held before.
+        """
+        handles = [self._handle(adapter.name) for adapter in adapters]
+        count = len(handles)
+        native_handles = (ctypes.c_void_p * count)(*handles) if count else None
+        scales = (ctypes.c_float * count)(*(adapter.scale for adapter in adapters)) if count else None
+        if self._api.llama_set_adapters_lora(self._context, native_handles, count, scales) != 0:
+            raise InternalError("The adapters could not be set.", last_reason())
+
+    def _handle(self, path: str) -> int:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise ModelNotFound(
+                f"There is no adapter at {path}.", f"{error.strerror}.", param="adapters"
+            ) from error
+        key = (os.path.realpath(path), status.st_mtime_ns, status.st_size)
+        if key not in self._loaded:
+            with LogCapture() as log:
+                handle = self._api.llama_adapter_lora_init(
+                    self._model, path.encode("utf-8", "surrogateescape")
+                )
+            if not handle:
+                raise InvalidRequest(
+                    f"The adapter {path} does not fit this model.",
+                    log.reason(),
+                    "Use a GGUF adapter made for exactly this base model.",
+                    param="adapters",
+                )
+            self._loaded[key] = handle
+        return self._loaded[key]

@@ -1,0 +1,104 @@
+"""What a loaded GGUF model says of itself: its metadata as `ModelFacts`."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import InvalidRequest
+from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.llama.model import Shape
+from engine.runtime.backends.llama.samplers import HONOURED, order_of
+from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.sampling import resolve
+from engine.types import Capabilities, ModelFacts
+
+# Sampling field, type, and the suffix of llama.h's constant for its metadata key.
+_RECOMMENDED: Final = (
+    ("temperature", float, "TEMP"),
+    ("top_k", int, "TOP_K"),
+    ("top_p", float, "TOP_P"),
+    ("min_p", float, "MIN_P"),
+    ("xtc_probability", float, "XTC_PROBABILITY"),
+    ("xtc_threshold", float, "XTC_THRESHOLD"),
+    ("repeat_last_n", int, "PENALTY_LAST_N"),
+    ("repetition_penalty", float, "PENALTY_REPEAT"),
+    ("mirostat", int, "MIROSTAT"),
+    ("mirostat_tau", float, "MIROSTAT_TAU"),
+    ("mirostat_eta", float, "MIROSTAT_ETA"),
+)
+
+
+def metadata(model: int, key: str) -> str | None:
+    """The value of a metadata key as text, None where the file has no such key."""
+    api = native()
+    length = api.llama_model_meta_val_str(model, key.encode(), None, 0)
+    if length < 0:
+        return None
+    buffer = ctypes.create_string_buffer(length + 1)
+    api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
+    return buffer.value.decode("utf-8", "replace")
+
+
+def facts_of(
+    model: int, path: str, vocabulary: Vocabulary, shape: Shape, *, generates: bool, stoppable: bool
+) -> ModelFacts:
+    """The facts of the loaded weights.
+
+    `generates` False: an encoder, which this backend can load and not decode with. Recurrent and hybrid models
+    keep a running state that can be neither shared nor cut back, so their capabilities say so.
+    """
+    api = native()
+    quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
+    template = api.llama_model_chat_template(model, None)
+    stateful = api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model)
+    return ModelFacts(
+        name=metadata(model, "general.name") or Path(path).stem,
+        architecture=metadata(model, "general.architecture") or "",
+        parameters=api.llama_model_n_params(model),
+        quantisation=quantisation.decode().removesuffix(" (guessed)"),
+        weight_bytes=api.llama_model_size(model),
+        context_trained=api.llama_model_n_ctx_train(model),
+        context=shape.context,
+        vocabulary=vocabulary.size,
+        bos=vocabulary.bos,
+        eos=vocabulary.end_tokens,
+        chat_template=template.decode("utf-8", "replace") if template else None,
+        sampling=_recommended(model),
+        capabilities=Capabilities(
+            backend="llama",
+            sampling=HONOURED if generates else frozenset(),
+            logprobs=generates,
+            adapters=generates,
+            fork=generates and not stateful,
+            trim=generates and not stateful,
+            cancel_in_prefill=stoppable and not stateful,
+            max_slots=shape.slots,
+        ),
+    )
+
+
+def _recommended(model: int) -> dict[str, Any]:
+    """The file's recommended sampling; a value that does not read or is out of bounds is left out."""
+    api = native()
+    found: dict[str, Any] = {}
+    for field, kind, suffix in _RECOMMENDED:
+        key = api.llama_model_meta_key_str(getattr(api, f"LLAMA_MODEL_META_KEY_SAMPLING_{suffix}"))
+        text = metadata(model, key.decode()) if key else None
+        if text is None:
+            continue
+        try:
+            value = kind(text)
+            resolve({field: value})
+        except (ValueError, InvalidRequest):
+            continue
+        found[field] = value
+    key = api.llama_model_meta_key_str(api.LLAMA_MODEL_META_KEY_SAMPLING_SEQUENCE)
+    sequence = metadata(model, key.decode()) if key else None
+    if sequence:
+        try:
+            found["samplers"] = order_of(tuple(sequence.split(";")))
+        except InvalidRequest:
+            found.pop("samplers", None)
+    return found
