@@ -1,0 +1,1 @@
+"""The full-screen workstation: screens, widgets and the streaming core that draws answers."""

@@ -1,0 +1,103 @@
+"""Bases of Hearth's screens: `BaseScreen` (Textual's gaps closed) and `ChatScroll` (follow and pause)."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.geometry import Offset
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.compat import live_hit
+
+NEAR_BOTTOM = 2
+"""Rows from the bottom within which a downward scroll means "follow again"."""
+
+
+class BaseScreen(Screen[None]):
+    """The screen every workspace derives from: mouse hits on removed widgets are ignored."""
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """The attached widget at a cell and the offset in its text (see `compat.live_hit`)."""
+        return live_hit(super().get_widget_and_offset_at, x, y)
+
+
+class ChatScroll(VerticalScroll):
+    """A scroll container that follows its end until the reader scrolls up.
+
+    Scrolling up pauses at once; scrolling down to within two rows of the end, `End`, `G` or
+    `follow()` follows again. `following` and `pending` (tokens that arrived while paused) are reactive; `FollowChanged`
+    is posted when either changes, so that a chip can show `status`.
+    """
+
+    BINDINGS = [
+        Binding("end,G,shift+g", "follow", "Bottom", show=False, id="chat.follow"),
+        Binding("home,g", "scroll_home", "Top", show=False, id="chat.top"),
+    ]
+
+    following: reactive[bool] = reactive(True, layout=False, repaint=False)
+    pending: reactive[int] = reactive(0, layout=False, repaint=False)
+
+    class FollowChanged(Message):
+        """Following started or stopped, or the number of waiting tokens changed."""
+
+        def __init__(self, scroll: ChatScroll) -> None:
+            super().__init__()
+            self.scroll = scroll
+
+        @property
+        def control(self) -> ChatScroll:
+            """The container it happened in."""
+            return self.scroll
+
+    def on_mount(self) -> None:
+        """Start at the end."""
+        self.anchor()
+
+    @property
+    def is_at_bottom(self) -> bool:
+        """True within two rows of the end."""
+        return self.scroll_y >= self.max_scroll_y - NEAR_BOTTOM
+
+    @property
+    def status(self) -> str:
+        """What a chip shows: `following ↓`, `paused ↓` or `paused ↓ 214`."""
+        if self.following:
+            return "following ↓"
+        return f"paused ↓ {self.pending}" if self.pending else "paused ↓"
+
+    def follow(self) -> None:
+        """Jump to the end and stay there."""
+        self.pending = 0
+        self.following = True
+        self.anchor()
+
+    def action_follow(self) -> None:
+        """Jump to the end and stay there."""
+        self.follow()
+
+    def release_anchor(self) -> None:
+        """Stop following; Textual calls this when the reader moves. Nothing to scroll means nothing to pause."""
+        if self.max_scroll_y > 0:
+            super().release_anchor()
+            self.following = False
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow again once a downward scroll comes near the end."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self.following and new_value > old_value and self.is_at_bottom:
+            self.call_later(self._follow_if_still_at_bottom)
+
+    def _follow_if_still_at_bottom(self) -> None:
+        if not self.following and self.is_at_bottom:
+            self.follow()
+
+    def watch_following(self) -> None:
+        """Tell whoever shows the state."""
+        self.post_message(self.FollowChanged(self))
+
+    def watch_pending(self) -> None:
+        """Tell whoever shows the state."""
+        self.post_message(self.FollowChanged(self))
