@@ -79,10 +79,13 @@ def set_up(level: str, fresh: bool, environ: Mapping[str, str]) -> None:
     started = time.monotonic()
     _say(f"Setting up Hearth ({level}) in {VENV}")
     _require_usable_library(library_path)
-    if _make_venv(environ):
-        stamp = None
-    if stamp is None or build:
+    new = not _venv_works()
+    build = build or new
+    if build:
         require_compiler(environ)
+    if new:
+        _make_venv(environ)
+    if stamp is None or build:
         plan = plan_build(read_machine(environ))
         _build_llama(plan, version, environ)
         wanted = Stamp(level, digest, version, plan.cmake_args, user_arguments)
@@ -114,17 +117,17 @@ def _require_usable_library(path: str | None) -> None:
     )
 
 
-def _make_venv(environ: Mapping[str, str]) -> bool:
-    """Make `.venv` when there is none that works; returns whether it is new."""
+def _venv_works() -> bool:
     pip = [str(PYTHON), "-m", "pip", "--version"]
-    if PYTHON.exists() and subprocess.run(pip, capture_output=True, check=False).returncode == 0:
-        return False
+    return PYTHON.exists() and subprocess.run(pip, capture_output=True, check=False).returncode == 0
+
+
+def _make_venv(environ: Mapping[str, str]) -> None:
     require_venv_module()
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir()
     interpreter = getattr(sys, "_base_executable", sys.executable)
     run_step("Python environment", [interpreter, "-m", "venv", str(VENV)], LOG, environ)
-    return True
 
 
 def _build_llama(plan: BuildPlan, version: str, environ: Mapping[str, str]) -> None:
