@@ -1,0 +1,1 @@
+"""The command `hearth`: ties engine, tui and the rest together; nothing imports it."""

@@ -1,0 +1,137 @@
+"""The conversation in the plain terminal: reads a message, runs a `/` command or asks the model, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cli.chat import attach, history, lines, slash
+from cli.chat.answer import figures, follow
+from cli.chat.session import Session
+from cli.errors import INTERRUPTED, OK, show
+from cli.options import OPTIONS
+from cli.terminal_text import dim
+from engine import Engine
+from engine.errors import HearthError, InvalidRequest
+from engine.text_safety import clean
+from engine.types import GenerationRequest, ModelEntry
+
+Result = TypeVar("Result")
+
+
+class Chat:
+    """One conversation with its engine. `runner` is the loop on which the engine's answers are awaited."""
+
+    def __init__(self, engine: Engine, session: Session, runner: asyncio.Runner) -> None:
+        self.session = session
+        self._engine, self._runner = engine, runner
+        self._models: list[ModelEntry] | None = None
+        self._interrupted = False
+
+    def loop(self, history_file: Path) -> int:
+        """Talk until the person leaves; the exit status."""
+        reader = lines.LineReader(self.complete, history.read(history_file))
+        self.note(f"{self.session.model} answers. /help lists the commands, Ctrl-D leaves.")
+        while True:
+            try:
+                message = reader.read()
+            except EOFError:
+                print(file=sys.stderr)
+                return OK
+            except KeyboardInterrupt:
+                print(file=sys.stderr)
+                if self._interrupted:
+                    return INTERRUPTED
+                self._interrupted = True
+                self.note("Ctrl-C again leaves.")
+                continue
+            self._interrupted = False
+            if not message:
+                continue
+            reader.remember(message)
+            try:
+                history.append(history_file, message)
+                self.take(message)
+            except EOFError:
+                return OK
+            except KeyboardInterrupt:
+                print(file=sys.stderr)
+                return INTERRUPTED
+            except HearthError as error:
+                show(error.info)
+
+    def take(self, message: str) -> None:
+        """Run the `/` command in `message`, or say it to the model. Raises HearthError; EOFError to leave."""
+        if message.startswith("/") and not message.startswith("//"):
+            name, _, argument = message[1:].partition(" ")
+            slash.find(name).run(self, argument.strip())
+        else:
+            self.say(message.removeprefix("/") if message.startswith("//") else message)
+
+    def say(self, text: str) -> None:
+        """Send `text`, with the files it mentions, and write the answer."""
+        files = attach.attachments(text)
+        if files:
+            window = self._await(self._engine.facts(self.session.model)).context
+        for file in files:
+            tokens = len(self._await(self._engine.tokenize(self.session.model, file.text, special=False)))
+            if window and tokens > window:
+                raise InvalidRequest(
+                    f"@{file.path} does not fit.",
+                    f"It has {tokens} tokens, and the window of {self.session.model} holds {window}.",
+                    "Insert a part of it, or open a larger window with --ctx.",
+                )
+            self.note(f"{file.path}: {tokens} tokens")
+        self.answer(self.session.ask(attach.with_attachments(text, files)))
+
+    def answer(self, request: GenerationRequest) -> None:
+        """Run `request`, write its answer and keep it in the conversation."""
+        answer = self._await(follow(self._engine.generate(request), self.session.model))
+        self.session.keep(answer)
+        if answer.dropped_messages:
+            self.note(f"The window is full: the oldest {answer.dropped_messages} messages were left out.")
+        if answer.error is not None:
+            show(answer.error)
+        elif answer.stopped:
+            self._interrupted = True
+            self.note(f"stopped · {figures(answer)}")
+        else:
+            cut = {"length": " · cut at the token limit", "context_full": " · the window is full"}
+            self.note(figures(answer) + cut.get(answer.reason, ""))
+
+    def load(self, model: str) -> None:
+        """Make `model` resident. Raises HearthError if it cannot be."""
+        self._await(self._engine.load(model))
+
+    def models(self) -> list[ModelEntry]:
+        """What could be run here; looked up once."""
+        if self._models is None:
+            self._models = self._await(self._engine.models())
+        return self._models
+
+    def note(self, text: str) -> None:
+        """A line of Hearth's own, apart from what the model says."""
+        print(dim(clean(text), sys.stderr), file=sys.stderr, flush=True)
+
+    def complete(self, line: str, word: str) -> list[str]:
+        """What the last `word` of `line` may become."""
+        if word.startswith("@"):
+            return ["@" + path for path in lines.complete_path(word[1:])]
+        first, _, rest = line.partition(" ")
+        if first == "/save":
+            return lines.complete_path(word)
+        if line == word:
+            choices = slash.names() if word.startswith("/") else []
+        elif first == "/set" and rest == word:
+            choices = [option.name for option in OPTIONS]
+        elif first == "/model":
+            choices = [entry.id for entry in self.models()]
+        else:
+            choices = []
+        return [choice for choice in choices if choice.startswith(word)]
+
+    def _await(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self._runner.run(coroutine)

@@ -1,0 +1,69 @@
+"""A conversation in the terminal as data: its messages, its model and what was set. No input and no output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cli.chat.answer import Answer
+from cli.options import BY_NAME, Values, request_fields
+from engine.errors import InvalidRequest
+from engine.types import GenerationRequest, Message
+
+
+@dataclass
+class Session:
+    """`values` are the options said so far, by flag or `/set`."""
+
+    model: str
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    last: Answer | None = None
+
+    def ask(self, text: str) -> GenerationRequest:
+        """Put a user turn at the end; the request that answers it."""
+        self.messages.append(Message(role="user", content=text))
+        return self.request()
+
+    def request(self) -> GenerationRequest:
+        """The request for an answer to the messages so far. Raises InvalidRequest for a bad option."""
+        return GenerationRequest(
+            model=self.model,
+            messages=tuple(self.messages),
+            source="cli",
+            priority="interactive",
+            **request_fields(self.values),
+        )
+
+    def keep(self, answer: Answer) -> None:
+        """Take `answer` into the conversation, a partial one too; a question without any answer is taken back."""
+        self.last = answer
+        if answer.text or answer.error is None:
+            self.messages.append(
+                Message(role="assistant", content=answer.text, reasoning=answer.reasoning or None)
+            )
+        elif self.messages and self.messages[-1].role == "user":
+            self.messages.pop()
+
+    def retry(self) -> GenerationRequest:
+        """Forget the last answer; the request for another. Raises InvalidRequest if nothing was asked."""
+        while self.messages and self.messages[-1].role == "assistant":
+            self.messages.pop()
+        if not self.messages:
+            raise InvalidRequest("There is no question to answer again.", fix="Ask one first.")
+        return self.request()
+
+    def clear(self) -> None:
+        self.messages.clear()
+        self.last = None
+
+    def set(self, name: str, texts: tuple[str, ...] | None) -> None:
+        """Say an option anew, or no longer (None). Raises InvalidRequest for an unknown name or a bad value."""
+        key = name.replace("-", "_")
+        if key not in BY_NAME:
+            raise InvalidRequest(f"There is no option {name!r}.", fix=f"Options: {', '.join(BY_NAME)}.")
+        if texts is None:
+            self.values.pop(key, None)
+            return
+        changed: Values = {key: texts}
+        request_fields(changed)
+        self.values[key] = texts

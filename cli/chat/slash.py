@@ -1,0 +1,183 @@
+"""The `/` commands of the chat prompt: one table, from which `/help` and completion are made.
+
+A command changes the session or asks the chat for something; it does not print an answer itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cli.chat.answer import figures
+from cli.options import BY_NAME, OPTIONS
+from engine.errors import InvalidRequest, StorageFailed
+
+if TYPE_CHECKING:
+    from cli.chat.interactive import Chat
+
+
+@dataclass(frozen=True)
+class SlashCommand:
+    name: str
+    usage: str
+    help: str
+    run: Callable[[Chat, str], None]
+    also: tuple[str, ...] = ()
+
+
+def find(name: str) -> SlashCommand:
+    """The command called `name` (without the slash). Raises InvalidRequest."""
+    for command in COMMANDS:
+        if name == command.name or name in command.also:
+            return command
+    raise InvalidRequest(f"There is no command /{name}.", fix="/help lists them.")
+
+
+def names() -> list[str]:
+    return [f"/{command.name}" for command in COMMANDS]
+
+
+def _help(chat: Chat, argument: str) -> None:
+    width = max(len(command.usage) for command in COMMANDS)
+    for command in COMMANDS:
+        chat.note(f"{command.usage:<{width}}  {command.help}")
+    chat.note("")
+    chat.note('A line that ends in \\ goes on in the next; """ opens a message of many lines and ends it.')
+    chat.note("@FILE puts a text file into the message. ctrl+x ctrl+e opens the message in $EDITOR.")
+    chat.note("Ctrl-C stops an answer, twice leaves. Ctrl-D leaves.")
+
+
+def _model(chat: Chat, argument: str) -> None:
+    if argument:
+        known = [entry.id for entry in chat.models()]
+        if argument not in known and argument.partition(":")[0] not in known:
+            # An alias, a path or a scripted model is not in the list, so that the engine decides.
+            chat.load(argument)
+        chat.session.model = argument
+    chat.note(f"model: {chat.session.model}")
+    if not argument:
+        for entry in chat.models():
+            chat.note(f"  {entry.id}" + ("  (broken)" if entry.broken else ""))
+
+
+def _system(chat: Chat, argument: str) -> None:
+    if argument:
+        chat.session.set("system", None if argument == '""' else (argument,))
+    said = chat.session.values.get("system")
+    chat.note(f"system: {said[0]}" if said else "system: as the model's alias or the settings say")
+
+
+def _set(chat: Chat, argument: str) -> None:
+    name, _, text = argument.partition(" ")
+    if not name:
+        width = max(len(option.name) for option in OPTIONS)
+        for option in OPTIONS:
+            said = ", ".join(chat.session.values.get(option.name, ("-",)))
+            chat.note(f"{option.name:<{width}}  {said}")
+        return
+    text = text.strip()
+    option = BY_NAME.get(name.replace("-", "_"))
+    if not text:
+        raise InvalidRequest(f"/set {name} needs a value.", fix=f"/set {name} default takes it back.")
+    if text == "default":
+        chat.session.set(name, None)
+    else:
+        chat.session.set(name, _words(text) if option and option.many else (_unquoted(text),))
+    chat.note(f"{name}: {text}")
+
+
+def _show(chat: Chat, argument: str) -> None:
+    session = chat.session
+    chat.note(f"model: {session.model}")
+    chat.note(f"messages: {len(session.messages)}")
+    for name, texts in session.values.items():
+        chat.note(f"{name}: {', '.join(texts)}")
+
+
+def _clear(chat: Chat, argument: str) -> None:
+    chat.session.clear()
+    chat.note("A new conversation.")
+
+
+def _retry(chat: Chat, argument: str) -> None:
+    chat.answer(chat.session.retry())
+
+
+def _save(chat: Chat, argument: str) -> None:
+    if not argument:
+        raise InvalidRequest("/save needs a file.", fix="/save talk.md, or talk.json for every detail.")
+    file = Path(_unquoted(argument)).expanduser()
+    messages = chat.session.messages
+    if file.suffix == ".json":
+        text = json.dumps(
+            {"model": chat.session.model, "messages": msgspec.to_builtins(messages)}, indent=2, ensure_ascii=False
+        )
+    else:
+        text = "\n\n".join(f"## {message.role}\n\n{message.text}" for message in messages)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+    except FileExistsError:
+        raise StorageFailed(f"{file} exists already.", fix="Choose another name.") from None
+    except OSError as error:
+        raise StorageFailed(f"{file} cannot be written.", f"{error.strerror or error}.") from None
+    chat.note(f"saved {len(messages)} messages to {file}")
+
+
+def _stats(chat: Chat, argument: str) -> None:
+    last = chat.session.last
+    if last is None:
+        raise InvalidRequest("There is no answer yet.", fix="Ask something first.")
+    usage, timings = last.usage, last.timings
+    chat.note(figures(last))
+    chat.note(f"prompt {usage.prompt_tokens} tokens, {usage.cached_tokens} of them from the prefix cache")
+    chat.note(f"prefill {timings.prefill_s:.2f} s · decode {timings.decode_s:.2f} s · queue {timings.queue_s:.2f} s")
+    if last.context:
+        chat.note(f"window {usage.total_tokens} of {last.context} tokens")
+
+
+def _edit(chat: Chat, argument: str) -> None:
+    from cli.chat.editor import edit
+
+    text = edit(argument)
+    if text:
+        chat.note(text)
+        chat.say(text)
+    else:
+        chat.note("Nothing was written, so nothing is sent.")
+
+
+def _exit(chat: Chat, argument: str) -> None:
+    raise EOFError
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise InvalidRequest("The quotes do not match.", f"{error}.") from None
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+COMMANDS: tuple[SlashCommand, ...] = (
+    SlashCommand("help", "/help", "This list.", _help, ("?",)),
+    SlashCommand("model", "/model [NAME]", "Show the models, or go on with another.", _model),
+    SlashCommand("system", "/system [TEXT]", 'Show or set the system prompt; "" takes it back.', _system),
+    SlashCommand("set", "/set [NAME VALUE]", "Show or set an option; the value default takes it back.", _set),
+    SlashCommand("show", "/show", "What this conversation runs with.", _show),
+    SlashCommand("clear", "/clear", "Begin a new conversation.", _clear),
+    SlashCommand("retry", "/retry", "Another answer to the last question.", _retry),
+    SlashCommand("edit", "/edit [TEXT]", "Write the message in $EDITOR.", _edit),
+    SlashCommand("save", "/save FILE", "Write the conversation to a file, Markdown or .json.", _save),
+    SlashCommand("stats", "/stats", "Figures of the last answer.", _stats),
+    SlashCommand("exit", "/exit", "Leave.", _exit, ("quit", "bye")),
+)

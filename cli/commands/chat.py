@@ -1,0 +1,68 @@
+"""`hearth chat [MODEL] [PROMPT]`: a conversation in this terminal, or one question and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.options import Values, request_fields, takes_options
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@takes_options
+def chat(
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A model or alias; the default model if none is named.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="[PROMPT]", help="One question; without it, and on a terminal, talk.")
+    ] = None,
+    *,
+    values: Values,
+) -> None:
+    """Talk to a model in this terminal, or ask it one question.
+
+    With a PROMPT, or with text piped in, only the answer is printed; what is piped in comes before the PROMPT.
+    Otherwise a conversation opens: /help lists its commands.
+    """
+    from cli.errors import guarded
+
+    raise typer.Exit(guarded(lambda: run(context, model, prompt, values)))
+
+
+def run(context: typer.Context, model: str | None, prompt: str | None, values: Values) -> int:
+    """Chat under the settings in force; the exit status. Raises HearthError."""
+    from cli.chat.session import Session
+
+    request_fields(values)
+    talking = prompt is None and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    if not talking:
+        from cli.chat.oneshot import prompt_of
+
+        prompt = prompt_of(prompt)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+    settings = context.obj.load().settings
+    session = Session(model or settings.models.default, dict(values))
+    from engine import LocalEngine
+
+    engine = LocalEngine(settings, screen_attached=talking)
+    with asyncio.Runner() as runner:
+        try:
+            if not talking:
+                from cli.chat.oneshot import ask
+
+                return runner.run(ask(engine, session, prompt or ""))
+            from cli.chat.interactive import Chat
+            from engine import paths
+
+            return Chat(engine, session, runner).loop(paths.resolve().history_file)
+        finally:
+            runner.run(engine.close())

@@ -1,0 +1,29 @@
+"""The settings that a command runs under: the global options laid over the environment and the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import settings
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """What stood before the command's name."""
+
+    config: str | None = None
+    log_level: str | None = None
+
+    def load(self) -> settings.Loaded:
+        """The settings in force with their sources. Raises InvalidSettings."""
+        return load(self.config, self.log_level)
+
+    @property
+    def file(self) -> Path | None:
+        return Path(self.config) if self.config is not None else None
+
+
+def load(config: str | None, log_level: str | None) -> settings.Loaded:
+    """The settings in force, with `config` in place of the usual files and `log_level` over all."""
+    return settings.load_with_sources(Path(config) if config is not None else None, cli={"log.level": log_level})

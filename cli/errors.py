@@ -1,0 +1,40 @@
+"""How errors reach a person at the command line: three lines on stderr and an exit status.
+
+    error: what went wrong
+      why
+      how to fix it
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from cli.terminal_text import paint
+from engine.errors import ErrorInfo, HearthError, InvalidRequest, InvalidSettings
+from engine.text_safety import clean
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def show(error: ErrorInfo) -> None:
+    """Print `error` on stderr; coloured only on a terminal."""
+    label = paint("error:", "1;31", sys.stderr)
+    lines = [f"{label} {clean(error.what)}"]
+    lines += [f"  {clean(line)}" for text in (error.why, error.fix) for line in text.splitlines()]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run `command`; its status, or that of the error it raised, which is shown."""
+    try:
+        return command()
+    except HearthError as error:
+        show(error.info)
+        return USAGE if isinstance(error, InvalidRequest | InvalidSettings) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does. Python would complain once more when it closes stdout.
+        sys.stdout = None  # type: ignore[assignment]
+        return OK

@@ -1,0 +1,44 @@
+"""Commands whose modules are imported when they are called, not when they are listed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class LazyCommand(TyperCommand):
+    """Stands for the command of `module`, a module with `app`, a typer app; knows only its name and short help."""
+
+    def __init__(self, name: str, module: str, help: str, *, hidden: bool = False) -> None:
+        super().__init__(name, help=help, hidden=hidden, rich_markup_mode="rich")
+        self._module = module
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        app: typer.Typer = import_module(self._module).app
+        command = get_command(app)
+        command.name = self.name
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are the class's `table`."""
+
+    table: tuple[LazyCommand, ...] = ()
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**{**attributes, "commands": list(self.table)})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_flag_types(super().get_params(ctx))
+
+
+def without_flag_types(parameters: list[Any]) -> list[Any]:
+    """`parameters` with flags that do not look as if they took a value: typer shows each as `<bool>`."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters

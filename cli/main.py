@@ -1,0 +1,105 @@
+"""The commands of `hearth` and its global options. What a command does is in its own module of `cli.commands`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from cli.lazy import LazyCommand, LazyGroup
+
+HELP = """
+Run language models on this machine: chat with them, look at them, measure them.
+
+Without a command the full-screen workstation opens. A small model, [bold]ember[/bold], comes with Hearth, so that \
+everything can be tried at once and without a network.
+"""
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  hearth                                open the workstation
+
+  hearth chat                           talk to the default model, here
+
+  hearth chat ember "What is GGUF?"     one question, one answer
+
+  hearth chat ember < question.txt      the question from a file or a pipe
+
+  hearth models                         what could be run on this machine
+
+  hearth config show                    the settings, and where they come from
+
+Each command explains itself, as in: hearth chat --help
+"""
+
+
+class Commands(LazyGroup):
+    """In the order in which `--help` lists them."""
+
+    table = (
+        LazyCommand("chat", "cli.commands.chat", "Talk to a model here, or ask it one question."),
+        LazyCommand("run", "cli.commands.chat", "The same as chat."),
+        LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
+        LazyCommand("config", "cli.commands.config", "Show and check the settings."),
+    )
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="hearth",
+    help=HELP,
+    epilog=EXAMPLES,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"hearth {version('hearth')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def workstation(
+    context: typer.Context,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="PATH", help="Read settings from this file instead.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    from cli.configuration import GlobalOptions
+
+    context.obj = GlobalOptions(config=config, log_level=log_level)
+    if context.invoked_subcommand is None:
+        # On a terminal the launcher has opened the workstation before anything came here.
+        from cli.errors import USAGE, show
+        from engine.errors import InvalidRequest
+
+        error = InvalidRequest(
+            "The workstation needs a terminal.",
+            "Standard input or output is none.",
+            "Ask from a script with: hearth chat MODEL PROMPT",
+        )
+        show(error.info)
+        raise typer.Exit(USAGE)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` name; the exit status."""
+    try:
+        app(args=list(arguments), prog_name="hearth")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    return 0

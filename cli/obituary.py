@@ -1,0 +1,32 @@
+"""What is said when the app was ended by a signal: which one, the likely cause, where the log is."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from engine import paths
+
+CAUSES = {
+    signal.SIGKILL: "It was killed from outside; short memory does that too.",
+    signal.SIGSEGV: "A native library crashed.",
+    signal.SIGBUS: "A native library crashed, or a file it had mapped was cut short.",
+    signal.SIGABRT: "A native library stopped at a failed check.",
+    signal.SIGILL: "A native library was built for another processor.",
+    signal.SIGQUIT: "It was asked to quit at once.",
+    signal.SIGINT: "It was interrupted.",
+}
+
+
+def explain(number: int) -> str:
+    """Three lines, what, why and fix, for the death by signal `number`."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    return (
+        f"{bold}error:{plain} Hearth was ended by {name} (signal {number}).\n"
+        f"  {CAUSES.get(number, 'It did not end by itself.')}\n"
+        f"  The terminal is restored; start it again with `hearth`. Logs: {paths.resolve().logs}\n"
+    )

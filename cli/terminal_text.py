@@ -1,0 +1,27 @@
+"""Text for a terminal: colour only where it is wanted, and nothing of a model's that could steer it."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from engine.text_safety import clean
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal whose owner wants colour (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, codes: str, stream: TextIO) -> str:
+    """`text` in the SGR `codes` (such as `1;31`) where `stream` shows colour, else as it is."""
+    return f"\x1b[{codes}m{text}\x1b[0m" if colours(stream) else text
+
+
+def dim(text: str, stream: TextIO) -> str:
+    return paint(text, "2", stream)
+
+
+def for_stream(text: str, stream: TextIO) -> str:
+    """A model's `text` as it may be written to `stream`: without control codes on a terminal, raw elsewhere."""
+    return clean(text) if stream.isatty() else text
