@@ -84,7 +84,8 @@ def run_step(title: str, command: Sequence[str], log: Path, env: Mapping[str, st
         try:
             for line in process.stdout:
                 record.write(line)
-                tail.append(line.rstrip())
+                if line.strip():
+                    tail.append(line.rstrip())
                 if is_large_download(line):
                     progress.keep(describe(line) or "")
                 elif state := describe(line):
@@ -92,9 +93,8 @@ def run_step(title: str, command: Sequence[str], log: Path, env: Mapping[str, st
         except BaseException:
             process.terminate()
             raise
-        status = process.wait()
-    if status:
-        raise StepFailed(title, status, list(tail), log)
+        if status := process.wait():
+            raise StepFailed(title, status, list(tail), log)
     return time.monotonic() - started
 
 

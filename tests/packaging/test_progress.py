@@ -45,12 +45,13 @@ def test_a_step_keeps_the_whole_output_in_the_log(tmp_path: Path, capfd: pytest.
     assert shown.rstrip().endswith("done")
 
 
-def test_a_failed_step_tells_status_and_last_lines(tmp_path: Path) -> None:
+def test_a_failed_step_tells_status_and_last_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = "print('\\n'.join(map(str, range(100)))); raise SystemExit(3)"
     with pytest.raises(StepFailed) as failure:
         run_step("Packages", [sys.executable, "-c", code], tmp_path / "log", os.environ)
     assert (failure.value.status, failure.value.tail[-1]) == (3, "99")
     assert "Packages failed with status 3" in str(failure.value)
+    assert capfd.readouterr().err.endswith("failed\n")
 
 
 def test_a_terminal_gets_one_line_redrawn() -> None:
