@@ -39,10 +39,10 @@ def fit(
 ) -> Fitted:
     """As much of `messages` as comes to at most `limit` tokens by `count`, the newest first.
 
-    A turn is a user message with the answers and tool results that follow it, and goes as a whole. System messages
-    and the last turn stay. `count` is called about log2(turns) times; dropping a turn must not raise its result.
-    Under `shift` a prompt is cut as under `drop_oldest`: shifting is for what is generated later. Raises
-    ContextOverflow when it cannot fit, or need be cut under `refuse`.
+    A turn is a user message with the answers and tool results that follow it, and goes as a whole. System
+    messages and the last turn stay. `count` is called about log2(turns) times; dropping a turn must not raise
+    its result. Under `shift` a prompt is cut as under `drop_oldest`: shifting is for what is generated later.
+    Raises ContextOverflow when it cannot fit, or would have to be cut under `refuse`.
     """
     total = count(messages)
     if total <= limit:

@@ -1,16 +1,17 @@
 """A model's prompt template: messages in, prompt text out.
 
 What the templates of different models can take differs; a `Template` finds out once, by trying, whether tool
-arguments go in as objects or as JSON text and whether there is a system role (else the system prompt is put at
-the head of the first user message, as the authors of such models advise).
+arguments go in as objects or as JSON text, and whether there is a system role (else the system prompt is put
+at the head of the first user message, as the authors of such models advise).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 
@@ -40,7 +41,18 @@ FALLBACK = """\
 FALLBACK_STOPS = ("\nUser:",)
 """Stop strings without which a base model would write the user's part too."""
 
+_UNSAID = Thinking()
 _MARK = "⟦the answer goes on here⟧ "
+
+
+class CallStyle(NamedTuple):
+    """How a template takes tool calls: arguments as an object or as JSON text, and what empty content is."""
+
+    objects: bool
+    empty: str | None
+
+
+CALL_STYLES = (CallStyle(True, ""), CallStyle(False, ""), CallStyle(True, None), CallStyle(False, None))
 
 
 class Template:
@@ -72,7 +84,7 @@ class Template:
         tools: Sequence[Tool] = (),
         add_generation_prompt: bool = True,
         continue_last: bool = False,
-        thinking: Thinking = Thinking(),
+        thinking: Thinking = _UNSAID,
         args: Mapping[str, Any] = {},
         max_chars: int = MAX_PROMPT,
     ) -> str:
@@ -89,8 +101,8 @@ class Template:
         if not self._has_system:
             messages = _folded(messages)
         text = self._run(
-            [_as_dict(message, objects=self._takes_objects) for message in messages],
-            tools=[_tool(tool) for tool in tools] or None,
+            [_as_dict(message, self._call_style) for message in messages],
+            tools=[_tool(tool) for tool in tools] or self._no_tools,
             add_generation_prompt=add_generation_prompt and not continue_last,
             max_chars=max_chars,
             args={**_switches(thinking), **args},
@@ -107,6 +119,9 @@ class Template:
         args: Mapping[str, Any] = {},
     ) -> str:
         variables = {
+            # firefunction's names for tools and date; no other template knows them.
+            "functions": json.dumps([tool["function"] for tool in tools], indent=4) if tools else "",
+            "datetime": datetime.now().strftime("%b %d %Y %H:%M:%S GMT"),
             **args,
             "messages": messages,
             "tools": tools,
@@ -136,20 +151,21 @@ class Template:
         return "".join(pieces)
 
     @cached_property
-    def _takes_objects(self) -> bool:
+    def _call_style(self) -> CallStyle:
+        """How this template wants tool calls: the first way in which the call shows as JSON in the prompt."""
         call = ToolCall(id="call00001", name="look", arguments='{"needle": "hay"}')
         talk = (
             Message(role="user", content="Look."),
             Message(role="assistant", tool_calls=(call,)),
-            Message(role="tool", content="hay", tool_call_id=call.id, tool_name="look"),
+            Message(role="tool", content="Found.", tool_call_id=call.id, tool_name="look"),
             Message(role="assistant", content="Done."),
             Message(role="user", content="Thanks."),
         )
-        as_objects = self._tried([_as_dict(message, objects=True) for message in talk])
-        as_text = self._tried([_as_dict(message, objects=False) for message in talk])
-        if as_objects is None:
-            return as_text is None
-        return "'needle'" not in as_objects
+        for style in CALL_STYLES:
+            text = self._tried([_as_dict(message, style) for message in talk])
+            if text is not None and "needle" in text and "'needle'" not in text:
+                return style
+        return CALL_STYLES[0]
 
     @cached_property
     def _has_system(self) -> bool:
@@ -159,9 +175,19 @@ class Template:
             return "needle in hay" in found
         return self._tried([user]) is None
 
+    @cached_property
+    def _no_tools(self) -> list[dict[str, Any]] | None:
+        """What stands for "no tools": None, or an empty list where the template walks it unasked."""
+        user = {"role": "user", "content": "Hello."}
+        fails = self._rendered([user], None) is None
+        return [] if fails and self._rendered([user], []) is not None else None
+
     def _tried(self, messages: list[dict[str, Any]]) -> str | None:
+        return self._rendered(messages, self._no_tools)
+
+    def _rendered(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
         try:
-            return self._run(messages, add_generation_prompt=True)
+            return self._run(messages, tools=tools, add_generation_prompt=True)
         except InvalidRequest:
             return None
 
@@ -178,7 +204,7 @@ def _sandbox() -> Sandbox:
     return Sandbox()
 
 
-def _as_dict(message: Message, *, objects: bool) -> dict[str, Any]:
+def _as_dict(message: Message, style: CallStyle) -> dict[str, Any]:
     """The message as the mapping that templates read (the chat format of `transformers`)."""
     made: dict[str, Any] = {"role": message.role, "content": _content(message)}
     if message.name or message.tool_name:
@@ -187,7 +213,8 @@ def _as_dict(message: Message, *, objects: bool) -> dict[str, Any]:
         # gpt-oss reads `thinking`, all others `reasoning_content`.
         made["reasoning_content"] = made["thinking"] = message.reasoning
     if message.tool_calls:
-        made["tool_calls"] = [_call(call, objects=objects) for call in message.tool_calls]
+        made["tool_calls"] = [_call(call, objects=style.objects) for call in message.tool_calls]
+        made["content"] = made["content"] or style.empty
     if message.tool_call_id is not None:
         made["tool_call_id"] = message.tool_call_id
     return made

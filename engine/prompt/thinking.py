@@ -1,7 +1,7 @@
 """Splits reasoning from answer in the text stream of a model that thinks between tags.
 
-A model that thinks does so first: the open tag counts only at the very beginning of its output (so an answer that
-speaks of the tag is left alone), or the prompt has opened it already. White space after either tag is dropped.
+A model that thinks does so first: the open tag counts only at the very beginning of its output (so an answer
+that speaks of the tag is left alone), or the prompt has opened it. White space after either tag is dropped.
 """
 
 from __future__ import annotations
