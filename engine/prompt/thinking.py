@@ -34,6 +34,7 @@ def starts_inside(prompt: str, tags: tuple[str, str]) -> bool:
 
 class _Place(Enum):
     START = "nothing yet, the open tag may come"
+    LEAD = "white space that follows the open tag"
     THINKING = "between the tags"
     GAP = "white space that follows the closing tag"
     ANSWER = "the rest"
@@ -60,7 +61,7 @@ class ThinkingSplitter:
     def flush(self) -> list[tuple[Kind, str]]:
         """What is held back, at the end of the stream."""
         held, self._held = self._held, ""
-        if self._place is _Place.GAP or (self._place is _Place.START and self._inside):
+        if self._place in (_Place.LEAD, _Place.GAP) or (self._place is _Place.START and self._inside):
             held = held.lstrip()
         thinking = self._place is _Place.THINKING or (self._place is _Place.START and self._inside)
         return [("reasoning" if thinking else "content", held)] if held else []
@@ -72,11 +73,11 @@ class ThinkingSplitter:
                 return self._at_start()
             case _Place.THINKING:
                 return self._thinking()
-            case _Place.GAP:
+            case _Place.LEAD | _Place.GAP:
                 self._held = self._held.lstrip()
                 if not self._held:
                     return None
-                self._place = _Place.ANSWER
+                self._place = _Place.THINKING if self._place is _Place.LEAD else _Place.ANSWER
                 return "content", ""
             case _Place.ANSWER:
                 text, self._held = self._held, ""
@@ -85,11 +86,7 @@ class ThinkingSplitter:
     def _at_start(self) -> tuple[Kind, str] | None:
         begun = self._held.lstrip()
         if begun.startswith(self._open):
-            begun = begun[len(self._open) :].lstrip()
-            if not begun:
-                return None
-            self._place = _Place.THINKING
-            self._held = begun
+            self._place, self._held = _Place.LEAD, begun[len(self._open) :]
         elif self._open.startswith(begun):
             return None
         elif self._inside:
