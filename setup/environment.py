@@ -150,9 +150,9 @@ def _build_llama(plan: BuildPlan, version: str, environ: Mapping[str, str]) -> N
 
 def _install_project(level: str, environ: Mapping[str, str]) -> None:
     extras = ["dev", *runnable_extras()] if level == "dev" else []
-    if "transformers" in extras:
+    if "transformers" in extras and not any(VENV.glob("lib/python*/site-packages/torch-*.dist-info")):
         _say(
-            "  torch is a large download where it is not there yet: 0.1 to 0.3 GB as a CPU build,\n"
+            "  torch is a large download: 0.1 to 0.3 GB as a CPU build,\n"
             "  about 3 GB (7 GB on disk) with the CUDA libraries that Linux gets by default."
         )
     target = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
