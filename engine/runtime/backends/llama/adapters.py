@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from engine.errors import InternalError, InvalidRequest, ModelNotFound
 from engine.runtime.backends.llama.library import LogCapture, last_reason, native
@@ -19,7 +20,7 @@ class Adapters:
         self._model = model
         self._context = context
         # A file that was written anew under its old name is another adapter.
-        self._loaded: dict[tuple[str, int, int], int] = {}
+        self._loaded: dict[tuple[str, int, int], Any] = {}
 
     def use(self, adapters: Sequence[AdapterRef]) -> None:
         """Make exactly `adapters` (GGUF paths) hold; none at all restores the base model bit for bit.
@@ -28,12 +29,12 @@ class Adapters:
         """
         handles = [self._handle(adapter.name) for adapter in adapters]
         count = len(handles)
-        native_handles = (ctypes.c_void_p * count)(*handles) if count else None
+        native_handles = (self._api.llama_adapter_lora_p_ctypes * count)(*handles) if count else None
         scales = (ctypes.c_float * count)(*(adapter.scale for adapter in adapters)) if count else None
         if self._api.llama_set_adapters_lora(self._context, native_handles, count, scales) != 0:
             raise InternalError("The adapters could not be set.", last_reason())
 
-    def _handle(self, path: str) -> int:
+    def _handle(self, path: str) -> Any:
         try:
             status = os.stat(path)
         except OSError as error:

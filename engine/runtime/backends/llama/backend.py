@@ -243,17 +243,11 @@ class LlamaBackend:
 
     def _draw(self, ended: list[tuple[_Sequence, int]]) -> tuple[Sampled, ...]:
         drawn = []
-        rows = None
-        for index, (sequence, batch_row) in enumerate(ended):
-            if rows is None and (sequence.chain.is_argmax or sequence.top_logprobs is not None):
-                rows = self._logits.rows()
-            if sequence.chain.is_argmax and rows is not None:
-                token = int(rows[index].argmax())
-            else:
-                token = sequence.chain.sample(self._context, batch_row)
+        for (sequence, index), row in zip(ended, self._logits.rows() if ended else (), strict=False):
+            token = sequence.chain.sample(self._context, index, row)
             logprob = None
-            if sequence.top_logprobs is not None and rows is not None:
-                logprob = logprob_of(rows[index], token, sequence.top_logprobs, self._vocabulary.piece)
+            if sequence.top_logprobs is not None:
+                logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)
             sequence.tokens.append(token)
             drawn.append(Sampled(sequence.slot, token, logprob))
         return tuple(drawn)

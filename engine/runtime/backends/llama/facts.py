@@ -46,8 +46,8 @@ def facts_of(
 ) -> ModelFacts:
     """The facts of the loaded weights.
 
-    `generates` False: an encoder, which this backend can load and not decode with. Recurrent and hybrid models
-    keep a running state that can be neither shared nor cut back, so their capabilities say so.
+    `generates` False: an encoder, which this backend can load and not decode with. Recurrent and hybrid
+    models keep a running state that can be neither shared nor cut back, so their capabilities say so.
     """
     api = native()
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""

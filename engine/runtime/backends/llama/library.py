@@ -31,6 +31,8 @@ LogSink = Callable[[Level, str], None]
 # ggml_log_level of ggml.h; 5 goes on with the line before it.
 _LEVELS: Final[dict[int, Level]] = {1: "debug", 2: "info", 3: "warning", 4: "error"}
 _CONTINUES: Final = 5
+# Warns of a window beyond the trained one, taking the buffer that all slots share for the window of one.
+_MISLEADING: Final = "possible training context overflow"
 _DEBUG: Final = 1
 _DEVICE_KINDS: Final = ("cpu", "gpu", "igpu", "accelerator")
 _FIX: Final = (
@@ -78,7 +80,7 @@ class _Log:
         self._emit(line)
 
     def _emit(self, line: str) -> None:
-        if not line.strip():
+        if not line.strip() or _MISLEADING in line:
             return
         entry = (_LEVELS.get(self._level, "info"), line.rstrip())
         self.ring.append(entry)
@@ -92,8 +94,8 @@ _log = _Log()
 def set_log_sink(sink: LogSink | None) -> None:
     """Send every further log line (level, text without newline) of the library to `sink`; None: ring only.
 
-    The sink is called on the thread that logs, often in the middle of a native call: it must be quick and must
-    not call the library. What it raises is dropped.
+    The sink is called on the thread that logs, often in the middle of a native call: it must be quick and
+    must not call the library. What it raises is dropped.
     """
     _log.sink = sink
 

@@ -39,7 +39,7 @@ class Logits:
 
 
 def logprob_of(row: Floats, token: int, top: int, piece: Callable[[int], bytes]) -> TokenLogprob:
-    """Natural-log probability of `token` under the softmax of `row`, and the `top` best tokens, best first."""
+    """Natural-log probability of `token` under the softmax of `row`, and the `top` best tokens in order."""
     values = row.astype(np.float64)
     best = values.max()
     values -= best + np.log(np.exp(values - best).sum())

@@ -17,7 +17,7 @@ from engine.types import LoadOptions
 DEFAULT_SLOTS: Final = 4
 DEFAULT_BATCH: Final = 512
 DEFAULT_CONTEXT: Final = 8192
-"""Window of a sequence when nobody says one: the model's own, but no more than this, for each slot pays it."""
+"""Window of a sequence when nobody says one: the model's own, but no more than this (each slot pays)."""
 _MOST_CELLS: Final = 2**31 - 256
 # ggml_type numbers of ggml.h.
 _KV_TYPES: Final[Mapping[str, int]] = {
@@ -33,7 +33,7 @@ _KV_TYPES: Final[Mapping[str, int]] = {
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """The layout of a context: tokens of one sequence's window, sequences at once, tokens of a step, threads."""
+    """How a context is laid out: tokens of one window, sequences at once, tokens of a step, threads."""
 
     context: int
     slots: int

@@ -1,9 +1,9 @@
 """One native sampler chain for each sequence: what `Sampling` asks, in the order llama.cpp applies it.
 
 Default order: biases, penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, draw.
-`samplers` gives another order for all but biases and draw, and leaves out what it does not name (as llama.cpp's
-server does). Mirostat replaces the truncations: biases, penalties, DRY, temperature, mirostat. Temperature 0 is
-greedy: the best token after biases, penalties and DRY.
+`samplers` gives another order for all but biases and draw, and leaves out what it does not name (as the
+server of llama.cpp does). Mirostat replaces the truncations: biases, penalties, DRY, temperature, mirostat.
+Temperature 0 is greedy: the best token after biases, penalties and DRY.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from engine.errors import InternalError, InvalidRequest
 from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.llama.logits import Floats
+from engine.runtime.backends.llama.nucleus import WORTHWHILE, nucleus
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import Sampling
 
@@ -72,6 +74,8 @@ class Chain:
         order = order_of(sampling.samplers) or DEFAULT_ORDER
         biases = _biases(sampling, vocabulary)
         self._members = 0
+        self._nucleus: float | None = None
+        self._min_keep = sampling.min_keep
         self.handle: int | None = self._created(
             self._api.llama_sampler_chain_init(self._api.llama_sampler_chain_default_params())
         )
@@ -80,8 +84,7 @@ class Chain:
         except BaseException:
             self.close()
             raise
-        self.is_argmax = sampling.temperature == 0 and self._members == 1
-        """Whether the next token is simply the best raw logit."""
+        self._is_argmax = sampling.temperature == 0 and self._members == 1
 
     def _build(self, sampling: Sampling, order: tuple[str, ...], biases: dict[int, float]) -> None:
         api = self._api
@@ -178,7 +181,11 @@ class Chain:
             self._add(self._api.llama_sampler_init_typical(sampling.typical_p, sampling.min_keep))
 
     def _top_p(self, sampling: Sampling) -> None:
-        if sampling.top_p < 1.0:
+        if sampling.top_p >= 1.0:
+            return
+        if self._members == 0 and self._vocabulary.size >= WORTHWHILE:
+            self._nucleus = sampling.top_p
+        else:
             self._add(self._api.llama_sampler_init_top_p(sampling.top_p, sampling.min_keep))
 
     def _min_p(self, sampling: Sampling) -> None:
@@ -203,10 +210,26 @@ class Chain:
         elif sampling.temperature != 1.0:
             self._add(self._api.llama_sampler_init_temp(sampling.temperature))
 
-    def sample(self, context: int, row: int) -> int:
-        """Draw from the logits of `row` of the last batch of `context`, and remember the token."""
-        token: int = self._api.llama_sampler_sample(self.handle, context, row)
-        return token
+    def sample(self, context: int, index: int, row: Floats) -> int:
+        """Draw from the logits that the `index`-th token of the last batch got, and remember the token drawn.
+
+        `row` is a view of the same logits: greedy sampling and the pre-cut need no native candidates.
+        """
+        if self._is_argmax:
+            return int(row.argmax())
+        if self._nucleus is None:
+            return int(self._api.llama_sampler_sample(self.handle, context, index))
+        candidates = nucleus(row, self._nucleus, self._min_keep)
+        array = self._api.llama_token_data_array(
+            data=ctypes.cast(candidates.ctypes.data, self._api.llama_token_data_p),
+            size=len(candidates),
+            selected=-1,
+            sorted=True,
+        )
+        self._api.llama_sampler_apply(self.handle, ctypes.byref(array))
+        token = array.data[array.selected].id
+        self._api.llama_sampler_accept(self.handle, token)
+        return int(token)
 
     def close(self) -> None:
         if self.handle is not None:

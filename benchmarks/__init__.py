@@ -1,0 +1,1 @@
+"""Measurements of Hearth against its budgets; each module runs with `python -m benchmarks.<name>`."""
