@@ -1,1 +1,33 @@
-"""One module or package per library that can run a model, behind the seam in `base`."""
+"""The libraries that can run a model, by name; each is imported only in a worker that was told to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.errors import Unsupported
+from engine.runtime.backends.base import Opener
+
+LogSink = Callable[[str, str], None]
+"""Takes (level, text) from any thread."""
+
+NAMES = ("llama", "scripted")
+OF_FORMAT = {"gguf": ("llama",), "scripted": ("scripted",)}
+"""Which backends can run a model of a format, best first."""
+
+
+def opener(name: str, log: LogSink) -> Opener:
+    """The loader of the backend `name`, its native log going to `log`. Raises Unsupported if unknown."""
+    if name == "scripted":
+        from engine.runtime.backends import scripted
+
+        return scripted.open_model
+    if name == "llama":
+        from engine.runtime.backends.llama import backend, library
+
+        library.set_log_sink(log)
+        return backend.open_model
+    raise Unsupported(
+        f"There is no backend {name!r} on this machine.",
+        fix=f"Use one of: {', '.join(NAMES)}.",
+        param="backend",
+    )

@@ -1,0 +1,297 @@
+"""`LocalEngine`: the engine in this process, its models in worker processes.
+
+The parent side of all workers lives on one asyncio loop: on a thread of its own beside a screen, so that a
+busy screen never delays a stream, or on the caller's loop in a headless server. Calls from elsewhere are
+carried over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
+
+from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable
+from engine.paths import Paths, resolve
+from engine.runtime.logring import LogRing
+from engine.runtime.supervisor import Supervisor
+from engine.runtime.targets import Backend, Targets
+from engine.runtime.ticket import Target, Ticket
+from engine.runtime.wire import Detokenize, Render, Reply, Tokenize, ToWorker
+from engine.settings import Settings
+from engine.stream import EventStream
+from engine.types import (
+    Failed,
+    GenerationRequest,
+    LoadedModel,
+    LoadOptions,
+    LogLine,
+    Message,
+    ModelEntry,
+    ModelFacts,
+    RunningRequest,
+    Tool,
+)
+
+if TYPE_CHECKING:
+    from engine.store.metrics import Metrics
+
+_T = TypeVar("_T")
+
+
+class LocalEngine:
+    """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
+
+    `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
+    makes models leave a core to the screen. `paths` is for tests; else the environment says where things are.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        screen_attached: bool = True,
+        thread: bool = True,
+        paths: Paths | None = None,
+    ) -> None:
+        self._settings = settings if settings is not None else Settings()
+        self._paths = paths if paths is not None else resolve()
+        self._threaded = thread
+        self._log = LogRing()
+        self._supervisor = Supervisor(self._settings, self._log, screen_attached=screen_attached)
+        self._targets = Targets(self._settings, self._paths)
+        self._known: dict[tuple[str, str], Target] = {}
+        self._tickets: dict[str, Ticket] = {}
+        self._keys = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._closed = False
+        self._metrics: Metrics | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- requests
+
+    def generate(self, request: GenerationRequest) -> EventStream:
+        stream = EventStream(request.id or uuid.uuid4().hex, lambda: self._call(self._cancel_now, stream.id))
+        try:
+            ticket = Ticket(next(self._keys), request, stream, self._ended)
+            self._running_loop().call_soon_threadsafe(self._begin, ticket)
+        except HearthError as error:
+            stream.push(Failed(error=error.info))
+        return stream
+
+    async def cancel(self, request_id: str) -> bool:
+        async def there() -> bool:
+            return self._cancel_now(request_id)
+
+        return await self._on_loop(there())
+
+    def running(self) -> list[RunningRequest]:
+        return [ticket.running() for ticket in list(self._tickets.values())]
+
+    # --- models
+
+    async def load(
+        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+    ) -> None:
+        async def there() -> None:
+            target = await self._find(model)
+            await self._supervisor.load(target, options or LoadOptions(), keep_alive)
+
+        await self._on_loop(there())
+
+    async def unload(self, model: str) -> None:
+        async def there() -> None:
+            names = {model}
+            # It may be gone from the catalog and still in memory under this very name.
+            with contextlib.suppress(HearthError):
+                names.add((await self._find(model)).id)
+            for name in names:
+                await self._supervisor.unload(name)
+
+        await self._on_loop(there())
+
+    def loaded(self) -> list[LoadedModel]:
+        return self._supervisor.loaded()
+
+    async def models(self) -> list[ModelEntry]:
+        return await asyncio.to_thread(lambda: list(self._targets.catalog.entries()))
+
+    async def facts(self, model: str) -> ModelFacts:
+        async def there() -> ModelFacts:
+            target = await self._find(model)
+            return await self._supervisor.load(target, LoadOptions(), None)
+
+        return await self._on_loop(there())
+
+    async def tokenize(self, model: str, text: str, *, special: bool = True) -> list[int]:
+        reply = await self._ask(model, lambda call: Tokenize(call, text, special))
+        return list(reply.tokens or ())
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens)))
+        return reply.text or ""
+
+    async def render(
+        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+    ) -> str:
+        reply = await self._ask(model, lambda call: Render(call, tuple(messages), tuple(tools), open_turn))
+        return reply.text or ""
+
+    # --- records
+
+    async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
+        return await asyncio.to_thread(self._store().recent, limit)
+
+    def logs(self, limit: int = 500) -> list[LogLine]:
+        return self._log.last(limit)
+
+    # --- its own life
+
+    async def close(self) -> None:
+        """End streams, stop workers, write what is pending; a second call does nothing."""
+        with self._starting:
+            already, self._closed = self._closed, True
+        if already:
+            return
+        if self._loop is not None:
+            await self._carry(self._shut())
+        if self._thread is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            await asyncio.to_thread(self._thread.join)
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.close)
+
+    async def _shut(self) -> None:
+        for ticket in list(self._tickets.values()):
+            if ticket.target is None:
+                ticket.end("cancelled")
+        await self._supervisor.close()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- on the engine's loop
+
+    def _begin(self, ticket: Ticket) -> None:
+        if ticket.stream.id in self._tickets:
+            ticket.fail(
+                InvalidRequest(f"There is a running request {ticket.stream.id!r} already.", param="id")
+            )
+            return
+        self._tickets[ticket.stream.id] = ticket
+        task = asyncio.get_running_loop().create_task(self._submit(ticket))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _submit(self, ticket: Ticket) -> None:
+        """Find the model and hand the request on; looking into folders must not hold up the loop."""
+        request = ticket.request
+        try:
+            target = await self._find(request.model, request.backend)
+            ticket.adapters = self._targets.adapters(target, request.adapters)
+            if ticket.terminal is not None:
+                return
+            if not (request.messages or request.prompt is not None or request.tokens is not None):
+                await self._load_only(ticket, target)
+                return
+            if request.max_tokens is None:
+                ticket.request = replace(request, max_tokens=self._settings.generation.max_tokens)
+            self._supervisor.submit(ticket, target)
+        except HearthError as error:
+            ticket.fail(error)
+        except Exception as error:
+            ticket.fail(
+                InternalError("The request could not be started.", f"{type(error).__name__}: {error}")
+            )
+
+    async def _find(self, name: str, backend: Backend = "auto") -> Target:
+        """The target of `name`; a resident model is not looked up again, and looking happens off the loop."""
+        known = self._known.get((name, backend))
+        if known is not None and self._supervisor.resident(known.id):
+            return known
+        target = await asyncio.to_thread(self._targets.find, name, backend)
+        self._known[name, backend] = target
+        return target
+
+    async def _load_only(self, ticket: Ticket, target: Target) -> None:
+        """A request that says nothing to read: it loads the model, or unloads it with a keep-alive of 0."""
+        request = ticket.request
+        if request.keep_alive == 0:
+            await self._supervisor.unload(target.id)
+            ticket.end("unloaded")
+            return
+        ticket.loading("starting")
+        await self._supervisor.load(target, request.load, request.keep_alive)
+        ticket.end("loaded")
+
+    def _cancel_now(self, request_id: str) -> bool:
+        ticket = self._tickets.get(request_id)
+        if ticket is None:
+            return False
+        self._supervisor.cancel(ticket)
+        return True
+
+    def _ended(self, ticket: Ticket) -> None:
+        self._tickets.pop(ticket.stream.id, None)
+        self._supervisor.ended(ticket)
+
+    async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
+        async def there() -> Reply:
+            return await self._supervisor.ask(await self._find(model), question)
+
+        return await self._on_loop(there())
+
+    # --- threads
+
+    async def _on_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            self._running_loop()
+        except HearthError:
+            work.close()
+            raise
+        return await self._carry(work)
+
+    async def _carry(self, work: Coroutine[Any, Any, _T]) -> _T:
+        assert self._loop is not None
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have the loop call `function`; after the engine's end nothing happens."""
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._closed:
+                raise ModelUnavailable("Hearth is closing.", fix="Start it again.")
+            if self._loop is None:
+                if self._threaded:
+                    self._loop = asyncio.new_event_loop()
+                    self._thread = threading.Thread(
+                        target=_serve, args=(self._loop,), name="engine", daemon=True
+                    )
+                    self._thread.start()
+                else:
+                    self._loop = asyncio.get_running_loop()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """The engine's thread. Workers are its children: it must live as long as they do."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

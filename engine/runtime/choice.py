@@ -1,0 +1,144 @@
+"""One choice of a request while it runs: its tokens, its slot, the way from sampled token to shown text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from engine.runtime.text import StopStrings, Utf8
+from engine.runtime.wire import Item, Notice, Piece
+from engine.types import Finished, FinishReason, TokenLogprob
+
+
+class Splitter(Protocol):
+    """Parts text into reasoning and content (see `engine.prompt.thinking`)."""
+
+    def feed(self, text: str) -> Sequence[tuple[str, str]]: ...
+
+    def flush(self) -> Sequence[tuple[str, str]]: ...
+
+
+class Choice:
+    """Tokens of one choice, prompt first. `slot` is None while it waits; `computed` counts from the first."""
+
+    def __init__(
+        self,
+        *,
+        key: int,
+        index: int,
+        prompt: Sequence[int],
+        seed: int,
+        piece: Callable[[int], bytes],
+        visible: Mapping[int, bytes],
+        ends: Collection[int],
+        stops: Sequence[str],
+        splitter: Splitter | None,
+        limit: int,
+        context: int,
+        shifts: bool,
+        keep_ids: bool,
+        show_reasoning: bool,
+    ) -> None:
+        self.key, self.index, self.seed = key, index, seed
+        self.tokens = list(prompt)
+        self.prompt_tokens = len(prompt)
+        self.slot: int | None = None
+        self.computed = 0
+        self.generated = 0
+        """How many tokens were sampled."""
+        self.finished = False
+        self.reasoning_tokens = 0
+        self._piece, self._visible, self._ends = piece, visible, ends
+        self._utf8, self._stops, self._splitter = Utf8(), StopStrings(stops), splitter
+        self._limit, self._context, self._shifts = limit, context, shifts
+        self._keep_ids, self._show_reasoning = keep_ids, show_reasoning
+        self._unreported = 0
+        self._ids: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
+
+    @property
+    def remaining(self) -> int:
+        """How many known tokens are not computed yet."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def decoding(self) -> bool:
+        """Whether only the token just sampled is left to compute."""
+        return self.remaining == 1 and self.generated > 0
+
+    def take(self, token: int, logprob: TokenLogprob | None, now: int) -> list[Item]:
+        """Append a sampled token; what may be shown of it, ended by `Finished` if it was the last."""
+        self.tokens.append(token)
+        self.generated += 1
+        self._unreported += 1
+        if token in self._ends:
+            return self.finish("stop", now)
+        if self._keep_ids:
+            self._ids.append(token)
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        text = self._utf8.feed(self._visible.get(token) or self._piece(token))
+        free, hit = self._stops.feed(text)
+        if hit is not None:
+            return self._end(free, "stop_string", hit, now)
+        if self.generated >= self._limit:
+            return self.finish("length", now, free)
+        if len(self.tokens) >= self._context and not self._shifts:
+            return self.finish("context_full", now, free)
+        return self._show(free, now)
+
+    @property
+    def full(self) -> bool:
+        """Whether the window has no room for the token just sampled."""
+        return len(self.tokens) >= self._context
+
+    def shift(self, keep: int) -> None:
+        """Forget half of what follows the first `keep` tokens; the rest has to be computed anew."""
+        keep = min(keep, self.prompt_tokens, self._context // 2)
+        drop = max(1, (len(self.tokens) - keep) // 2)
+        del self.tokens[keep : keep + drop]
+        self.computed = 0
+
+    def finish(self, reason: FinishReason, now: int, free: str = "") -> list[Item]:
+        """End this choice and give out what was held back, `free` before it."""
+        more, hit = self._stops.feed(self._utf8.flush())
+        if hit is not None:
+            return self._end(free + more, "stop_string", hit, now)
+        return self._end(free + more + self._stops.flush(), reason, None, now)
+
+    def _end(self, text: str, reason: FinishReason, hit: str | None, now: int) -> list[Item]:
+        self.finished = True
+        items = self._show(text, now, last=True)
+        items.append(Notice(self.key, Finished(t_ns=now, choice=self.index, reason=reason, stop_string=hit)))
+        return items
+
+    def _show(self, text: str, now: int, last: bool = False) -> list[Item]:
+        parts: list[tuple[str, str]]
+        if self._splitter is None:
+            parts = [("content", text)] if text else []
+        else:
+            parts = [*self._splitter.feed(text), *(self._splitter.flush() if last else ())]
+        if not parts and last and self._unreported:
+            parts = [("content", "")]
+        items: list[Item] = []
+        for kind, part in parts:
+            reasoning = kind == "reasoning"
+            if reasoning:
+                self.reasoning_tokens += self._unreported
+                part = part if self._show_reasoning else ""
+            items.append(
+                Piece(
+                    self.key,
+                    now,
+                    self.index,
+                    reasoning,
+                    part,
+                    self._unreported,
+                    tuple(self._ids),
+                    tuple(self._logprobs),
+                )
+            )
+            self._unreported = 0
+            self._ids.clear()
+            self._logprobs.clear()
+        return items

@@ -1,0 +1,212 @@
+"""Turns a request into the tokens that are read: template, tokenizer, and fitting into the context window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from engine.errors import ContextOverflow, InvalidRequest, Unsupported
+from engine.runtime.backends.base import StepBackend
+from engine.runtime.choice import Splitter
+from engine.types import GenerationRequest, Message, Thinking, Tool
+
+if TYPE_CHECKING:
+    from engine.prompt.template import Template
+
+_TEMPLATES = 16
+"""How many compiled templates are kept: the model's own and those that requests bring."""
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A prompt ready to be computed, and how its answer is to be read."""
+
+    tokens: tuple[int, ...]
+    text: str
+    """The prompt as text, for `echo`."""
+    limit: int
+    """Most tokens of a choice."""
+    dropped_messages: int = 0
+    dropped_tokens: int = 0
+    stops: tuple[str, ...] = ()
+    """Stop strings of the template, beside the request's own."""
+    splitter: Callable[[], Splitter] | None = None
+    """Makes a fresh splitter for each choice; None where the answer is all content."""
+    visible: Mapping[int, bytes] = {}
+    """Control tokens that the splitter must see, with their text."""
+
+
+class Intake:
+    """Prepares requests for one loaded model; templates are compiled once."""
+
+    def __init__(self, backend: StepBackend, answer_reserve: int) -> None:
+        self._backend = backend
+        self._facts = backend.facts
+        self._reserve = answer_reserve
+        self._templates: dict[str, Template] = {}
+
+    def prepare(self, request: GenerationRequest) -> Prepared:
+        """Raises InvalidRequest, ContextOverflow or Unsupported."""
+        if request.messages is not None or (request.prompt is not None and not request.raw):
+            return self._from_messages(request)
+        return self._from_text(request)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+    ) -> str:
+        """The prompt text of `messages` by the model's own template."""
+        template = self._template(None)
+        return template.render(messages, tools=tools, add_generation_prompt=open_turn)
+
+    def _from_messages(self, request: GenerationRequest) -> Prepared:
+        # Imported when the first chat comes: a worker that only completes text needs no template engine.
+        from engine.prompt.context import fit
+
+        template = self._template(request.template)
+        messages = self._messages(request)
+
+        def text_of(some: Sequence[Message]) -> str:
+            return template.render(
+                some,
+                tools=request.tools,
+                add_generation_prompt=not request.continue_last,
+                continue_last=request.continue_last,
+                thinking=request.thinking,
+                args=request.template_args,
+            )
+
+        fitted = fit(
+            messages, self._room(request), lambda some: len(self._tokens(text_of(some))), request.overflow
+        )
+        text = text_of(fitted.messages)
+        tokens = self._tokens(text)
+        splitter, visible = self._splitting(template, text, request.thinking)
+        return Prepared(
+            tokens=tuple(tokens),
+            text=text,
+            limit=self._limit(request),
+            dropped_messages=fitted.dropped_messages,
+            dropped_tokens=fitted.dropped_tokens,
+            stops=template.stops,
+            splitter=splitter,
+            visible=visible,
+        )
+
+    def _from_text(self, request: GenerationRequest) -> Prepared:
+        if request.tokens is not None:
+            tokens = list(request.tokens)
+            self._check_tokens(tokens)
+        else:
+            tokens = self._backend.tokenize(request.prompt or "", add_special=True, parse_special=True)
+        if not tokens:
+            tokens = [self._facts.bos] if self._facts.bos is not None else []
+        if not tokens:
+            raise InvalidRequest(
+                "The prompt is empty.", "This model has no token that begins a text.", param="prompt"
+            )
+        room = self._room(request)
+        dropped = max(0, len(tokens) - room)
+        if dropped:
+            if request.overflow == "refuse":
+                raise ContextOverflow(
+                    f"The prompt has {len(tokens)} tokens, {dropped} more than there is room for.",
+                    f"The context window has {self._facts.context} tokens, and the answer needs its part.",
+                    "Shorten the prompt, or load the model with a larger context.",
+                    param="tokens" if request.tokens is not None else "prompt",
+                )
+            keep = min(request.keep_tokens, room // 2)
+            tokens = tokens[:keep] + tokens[keep + dropped :]
+        return Prepared(
+            tokens=tuple(tokens),
+            text=request.prompt if request.prompt is not None else self.text_of(tokens),
+            limit=self._limit(request),
+            dropped_tokens=dropped,
+        )
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """`tokens` as text; control tokens are left out."""
+        self._check_tokens(tokens)
+        return b"".join(self._backend.piece(token) for token in tokens).decode("utf-8", "replace")
+
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            if not 0 <= token < self._facts.vocabulary:
+                raise InvalidRequest(
+                    f"There is no token {token}.",
+                    f"The model's vocabulary has {self._facts.vocabulary} tokens.",
+                    param="tokens",
+                )
+
+    def _messages(self, request: GenerationRequest) -> Sequence[Message]:
+        messages = request.messages
+        if messages is None:
+            messages = (Message(role="user", content=request.prompt or ""),)
+        if request.system is not None:
+            messages = (Message(role="system", content=request.system), *messages)
+        return messages
+
+    def _room(self, request: GenerationRequest) -> int:
+        """How many prompt tokens leave room for the answer: its limit, at most the reserve, at most half."""
+        from engine.prompt.context import prompt_limit
+
+        reserve = max(1, self._reserve)
+        return min(
+            prompt_limit(self._facts.context, reserve, request.max_tokens),
+            # A prompt that fills the window to the last token leaves the model nothing to answer in.
+            self._facts.context - 1,
+        )
+
+    def _limit(self, request: GenerationRequest) -> int:
+        # Without a limit the end of the window is the only one, and is reported as such.
+        return self._facts.context if request.max_tokens is None else request.max_tokens
+
+    def _tokens(self, text: str) -> list[int]:
+        # Templates usually write the beginning-of-text token themselves; twice would change the answer.
+        bos = self._bos_text()
+        return self._backend.tokenize(
+            text, add_special=not (bos and text.startswith(bos)), parse_special=True
+        )
+
+    def _bos_text(self) -> str:
+        return self._backend.special_text(self._facts.bos) if self._facts.bos is not None else ""
+
+    def _template(self, source: str | None) -> Template:
+        from engine.prompt.template import for_model
+
+        source = source or self._facts.chat_template or ""
+        found = self._templates.get(source)
+        if found is None:
+            eos = self._backend.special_text(self._facts.eos[0]) if self._facts.eos else ""
+            found = for_model(source, bos=self._bos_text(), eos=eos)
+            if len(self._templates) >= _TEMPLATES:
+                self._templates.clear()
+            self._templates[source] = found
+        return found
+
+    def _splitting(
+        self, template: Template, prompt: str, thinking: Thinking
+    ) -> tuple[Callable[[], Splitter] | None, Mapping[int, bytes]]:
+        from engine.prompt.thinking import ThinkingSplitter, starts_inside, tags_of
+
+        tags = tags_of(template.source)
+        if tags is None:
+            if thinking.enabled:
+                raise Unsupported(
+                    "This model cannot think before it answers.",
+                    "Its prompt template knows no section for reasoning.",
+                    "Leave `thinking` out, or choose another model.",
+                    param="thinking",
+                )
+            return None, {}
+        inside = starts_inside(prompt, tags)
+        visible: dict[int, bytes] = {}
+        for tag in tags:
+            found = self._backend.tokenize(tag, add_special=False, parse_special=True)
+            if len(found) == 1:
+                visible[found[0]] = tag.encode()
+        return lambda: ThinkingSplitter(tags[0], tags[1], starts_inside=inside), visible

@@ -1,0 +1,58 @@
+"""Says no, by name, to what a loaded model cannot honour: no field that changes the answer is ignored."""
+
+from __future__ import annotations
+
+from engine.errors import InvalidRequest, Unsupported
+from engine.types import Capabilities, GenerationRequest, ImagePart, Message, Sampling, TextPart
+
+
+def check(request: GenerationRequest, can: Capabilities) -> None:
+    """Raises Unsupported or InvalidRequest, naming the field, for what `can` does not allow."""
+    inputs = [name for name in ("messages", "prompt", "tokens") if getattr(request, name) is not None]
+    if len(inputs) != 1:
+        raise InvalidRequest(
+            "A request carries exactly one of messages, prompt and tokens.",
+            f"This one has {' and '.join(inputs) or 'none'}.",
+            param=inputs[-1] if inputs else "messages",
+        )
+    neutral = Sampling()
+    for name, value in request.sampling.items():
+        if name not in can.sampling and value is not None and value != getattr(neutral, name):
+            raise _cannot(f"the sampling field {name}", name, can)
+    if request.constraint is not None and request.constraint.kind not in can.constraints:
+        raise _cannot(f"output constraints of kind {request.constraint.kind}", "constraint", can)
+    if request.tools and request.tool_choice.mode != "none":
+        raise _cannot("tools", "tools", can)
+    if request.suffix is not None or request.extra_context:
+        raise _cannot("fill-in-the-middle", "suffix" if request.suffix is not None else "extra_context", can)
+    if request.logprobs is not None and not can.logprobs:
+        raise _cannot("log-probabilities", "logprobs", can)
+    if request.logprobs is not None and request.logprobs.prompt and not can.prompt_logprobs:
+        raise _cannot("log-probabilities of the prompt", "logprobs.prompt", can)
+    if request.adapters and not can.adapters:
+        raise _cannot("adapters", "adapters", can)
+    if request.best_of is not None and request.best_of != request.n:
+        raise _cannot("best_of other than n", "best_of", can)
+    if request.thinking.budget is not None:
+        raise _cannot("a budget of thinking tokens", "thinking.budget", can)
+    if request.images:
+        raise _cannot("images", "images", can)
+    for message in request.messages or ():
+        _check_parts(message, can)
+
+
+def _check_parts(message: Message, can: Capabilities) -> None:
+    if isinstance(message.content, str):
+        return
+    for part in message.content:
+        if not isinstance(part, TextPart) and getattr(part, "text", None) is None:
+            raise _cannot("images" if isinstance(part, ImagePart) else "audio", "messages.content", can)
+
+
+def _cannot(what: str, param: str, can: Capabilities) -> Unsupported:
+    return Unsupported(
+        f"This model cannot do {what}.",
+        f"Its backend ({can.backend}) does not support it.",
+        f"Leave `{param}` out, or choose another model.",
+        param=param,
+    )

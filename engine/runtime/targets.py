@@ -1,0 +1,85 @@
+"""Finds out what a model name stands for: its files, its backend, the adapters that come with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
+from engine.paths import Paths
+from engine.runtime.backends import NAMES, OF_FORMAT
+from engine.runtime.backends.script import PREFIX, parse
+from engine.runtime.ticket import Target
+from engine.settings import Settings
+from engine.types import AdapterRef, ModelEntry
+
+if TYPE_CHECKING:
+    from engine.library.catalog import Catalog
+
+Backend = Literal["auto", "llama", "mlx", "transformers", "scripted"]
+
+
+class Targets:
+    """Looks names up in the catalog, which reads folders: not for the engine's loop."""
+
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings, self._paths = settings, paths
+        self._catalog: Catalog | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        if self._catalog is None:
+            from engine.library.catalog import Catalog
+
+            self._catalog = Catalog(self._settings, self._paths)
+        return self._catalog
+
+    def find(self, name: str, backend: Backend = "auto") -> Target:
+        """Raises ModelNotFound, Unsupported if the backend cannot run it, ModelLoadFailed if it is broken."""
+        if name.startswith(PREFIX):
+            parse(name)
+            entry = ModelEntry(id=name, path=name, format="scripted", source="path", backends=("scripted",))
+            return Target(entry=entry, backend=_backend(entry, backend))
+        found = self.catalog.resolve(name)
+        if found.entry.broken:
+            raise ModelLoadFailed(
+                f"{found.entry.id} cannot be loaded.",
+                found.entry.broken,
+                "Get the file again, or use another model.",
+                param="model",
+            )
+        return Target(
+            entry=found.entry,
+            backend=_backend(found.entry, backend),
+            adapters=tuple(found.adapters),
+            sampling=found.sampling,
+        )
+
+    def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
+        """Paths and scales of the adapters of a request; None is the name's own. Raises ModelNotFound."""
+        if asked is None:
+            return target.adapters
+        if target.entry.format == "scripted":
+            return asked
+        return tuple(self.catalog.adapter(target.entry, each) for each in asked)
+
+
+def _backend(entry: ModelEntry, asked: Backend) -> str:
+    able = [name for name in (entry.backends or OF_FORMAT.get(entry.format, ())) if name in NAMES]
+    if asked == "auto" and able:
+        return able[0]
+    if asked in able:
+        return asked
+    if asked not in ("auto", *NAMES):
+        raise Unsupported(f"The backend {asked} is not part of this Hearth yet.", param="backend")
+    if not able:
+        raise Unsupported(
+            f"No backend on this machine can run {entry.id}.",
+            f"Its format is {entry.format}; there are {', '.join(NAMES)}.",
+            param="model",
+        )
+    raise InvalidRequest(
+        f"The backend {asked} cannot run {entry.id}.",
+        f"Its format is {entry.format}.",
+        f"Use one of: auto, {', '.join(able)}.",
+        param="backend",
+    )

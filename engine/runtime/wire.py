@@ -1,0 +1,213 @@
+"""The private protocol between the engine and its worker processes: length-prefixed msgpack Structs.
+
+A frame is four bytes of length, little endian, and that many bytes of msgpack holding one tagged Struct.
+Both ends are always of one installation, so there is one protocol number and no negotiation.
+The two directions have their own unions; nothing of Python travels, only data.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.errors import ErrorInfo
+from engine.runtime.backends.base import LoadSpec
+from engine.runtime.scheduler import Limits
+from engine.types import (
+    AdapterRef,
+    GenerationRequest,
+    MemoryUse,
+    Message,
+    ModelFacts,
+    Sampling,
+    StreamEvent,
+    TokenLogprob,
+    Tool,
+)
+
+PROTOCOL = 1
+MAX_FRAME = 1 << 30
+"""Bytes. A larger length can only be garbage (images travel inside a request, so frames may be large)."""
+
+_LENGTH = struct.Struct("<I")
+
+# --- engine to worker ---------------------------------------------------------------------------------------
+
+
+class Load(Struct, frozen=True, tag="load"):
+    """The first frame: what to load with which backend (a name of `engine.runtime.backends`)."""
+
+    backend: str
+    spec: LoadSpec
+    limits: Limits
+
+
+class Submit(Struct, frozen=True, kw_only=True, tag="submit"):
+    """A request with everything resolved that needs more than the model: sampling, seed, adapter paths."""
+
+    key: int
+    request: GenerationRequest
+    sampling: Sampling
+    seed: int
+    adapters: tuple[AdapterRef, ...] = ()
+    submitted: int = 0
+    load: int = 0
+    """How long this request waited for the model to load, ns."""
+
+
+class Cancel(Struct, frozen=True, tag="cancel"):
+    key: int
+
+
+class Tokenize(Struct, frozen=True, tag="tokenize"):
+    call: int
+    text: str
+    special: bool
+
+
+class Detokenize(Struct, frozen=True, tag="detokenize"):
+    call: int
+    tokens: tuple[int, ...]
+
+
+class Render(Struct, frozen=True, tag="render"):
+    call: int
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    open_turn: bool
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """Free the model and exit; also ends a load."""
+
+
+ToWorker = Load | Submit | Cancel | Tokenize | Detokenize | Render | Stop
+
+# --- worker to engine ---------------------------------------------------------------------------------------
+
+
+class Hello(Struct, frozen=True, tag="hello"):
+    protocol: int
+    pid: int
+
+
+class LoadProgress(Struct, frozen=True, tag="progress"):
+    stage: str
+    fraction: float | None
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    facts: ModelFacts
+    memory: MemoryUse
+
+
+class LoadFailed(Struct, frozen=True, tag="load_failed"):
+    """The load ended in an error that the backend understood; the worker exits after it."""
+
+    error: ErrorInfo
+
+
+class Piece(Struct, frozen=True, array_like=True, tag=0):
+    """A `Delta` in its compact form: it is most of what travels."""
+
+    key: int
+    t_ns: int
+    choice: int
+    reasoning: bool
+    text: str
+    tokens: int
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class Notice(Struct, frozen=True, array_like=True, tag=1):
+    """Any other event of a stream."""
+
+    key: int
+    event: StreamEvent
+
+
+Item = Piece | Notice
+
+
+class StepFrame(Struct, frozen=True, tag="step"):
+    """What one step, or several that had to wait for the reader, gave to all streams, in order."""
+
+    items: list[Item]
+
+
+class Reply(Struct, frozen=True, tag="reply"):
+    """Answer to the question numbered `call`; exactly one of `error` and a value."""
+
+    call: int
+    tokens: tuple[int, ...] | None = None
+    text: str | None = None
+    error: ErrorInfo | None = None
+
+
+class LogLines(Struct, frozen=True, tag="log"):
+    lines: list[tuple[str, str]]
+    """(level, text), oldest first."""
+
+
+FromWorker = Hello | LoadProgress | Ready | LoadFailed | StepFrame | Reply | LogLines
+
+_encoder = msgspec.msgpack.Encoder()
+_T = TypeVar("_T")
+
+
+class WireError(Exception):
+    """Bytes that are no frame of this protocol."""
+
+
+def encode(frame: ToWorker | FromWorker) -> bytes:
+    """One frame, length included."""
+    buffer = bytearray(4)
+    _encoder.encode_into(frame, buffer, 4)
+    _LENGTH.pack_into(buffer, 0, len(buffer) - 4)
+    return bytes(buffer)
+
+
+class Decoder(Generic[_T]):
+    """Turns bytes in any portions into frames. Raises WireError for bytes that are none."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[_T]) -> None:
+        self._decode = decoder.decode
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[_T]:
+        """The frames that `data` completes; consume the iterator before the next call."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        try:
+            while len(buffer) - start >= 4:
+                (length,) = _LENGTH.unpack_from(buffer, start)
+                if length > MAX_FRAME:
+                    raise WireError(f"a frame of {length} bytes")
+                end = start + 4 + length
+                if len(buffer) < end:
+                    break
+                body = bytes(memoryview(buffer)[start + 4 : end])
+                start = end
+                try:
+                    frame = self._decode(body)
+                except msgspec.DecodeError as error:
+                    raise WireError(str(error)) from None
+                yield frame
+        finally:
+            del buffer[:start]
+
+
+def worker_side() -> Decoder[ToWorker]:
+    """A decoder of what the engine sends."""
+    return Decoder(msgspec.msgpack.Decoder(ToWorker))
+
+
+def engine_side() -> Decoder[FromWorker]:
+    """A decoder of what a worker sends."""
+    return Decoder(msgspec.msgpack.Decoder(FromWorker))

@@ -1,0 +1,169 @@
+"""The process side: one model, one socket to the engine, and no life without it.
+
+Started by `host` as `python -P -m engine.runtime.worker <fd> <parent pid>`. The main thread loads the model
+and runs it. A reader thread takes frames from the socket; at its end of file the process exits at once, whatever
+the main thread is doing. Descriptors 0, 1 and 2 belong to native libraries: frames travel elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import traceback
+
+from engine.errors import HearthError, ModelLoadFailed
+from engine.runtime.backends import opener
+from engine.runtime.backends.base import StepBackend
+from engine.runtime.outbox import Outbox
+from engine.runtime.runner import Runner, StepRunner
+from engine.runtime.wire import (
+    PROTOCOL,
+    Cancel,
+    Detokenize,
+    Hello,
+    Load,
+    LoadFailed,
+    LoadProgress,
+    LogLines,
+    Ready,
+    Render,
+    Stop,
+    Submit,
+    Tokenize,
+    ToWorker,
+    worker_side,
+)
+from engine.types import MemoryUse
+
+_PR_SET_PDEATHSIG = 1
+_LAST_WORDS = 2.0
+"""Seconds to get the reason of a failed load out."""
+
+
+def main(arguments: list[str]) -> None:
+    """Serve the engine at the other end of descriptor `arguments[0]`, whose process is `arguments[1]`."""
+    _die_with(int(arguments[1]))
+    # Ctrl-C in the terminal is meant for the app, which ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sock = socket.socket(fileno=int(arguments[0]))
+    sock.set_inheritable(False)
+    Worker(sock).run()
+
+
+class Worker:
+    """Loads what it is told to and connects the runner with the socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._outbox = Outbox(sock)
+        self._load = threading.Event()
+        self._order: Load | None = None
+        self._stopped = threading.Event()
+        self._runner: Runner | None = None
+
+    def run(self) -> None:
+        """Until the engine says stop; the process should end after it."""
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        self._outbox.frame(Hello(PROTOCOL, os.getpid()))
+        self._load.wait()
+        if self._order is None:
+            return
+        try:
+            backend = self._open(self._order)
+        except InterruptedError:
+            return
+        except HearthError as error:
+            self._last_words(LoadFailed(error.info))
+            return
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+            self._last_words(LoadFailed(ModelLoadFailed("The model could not be loaded.", reason).info))
+            return
+        runner = StepRunner(backend, self._order.limits, self._outbox.items, self._outbox.frame)
+        self._runner = runner
+        if self._stopped.is_set():
+            runner.stop()
+        self._outbox.frame(Ready(backend.facts, _with_resident(backend.memory())))
+        runner.run()
+        backend.close()
+
+    def _open(self, order: Load) -> StepBackend:
+        told: tuple[str, int | None] | None = None
+
+        def progress(stage: str, fraction: float | None) -> bool:
+            # Native loaders report thousands of times; nobody sees more than whole percents.
+            nonlocal told
+            now = (stage, None if fraction is None else int(fraction * 100))
+            if now != told:
+                told = now
+                self._outbox.frame(LoadProgress(stage, fraction))
+            return not self._stopped.is_set()
+
+        def log(level: str, text: str) -> None:
+            self._outbox.frame(LogLines([(level, text)]))
+
+        return opener(order.backend, log)(order.spec, progress)
+
+    def _read(self) -> None:
+        frames = worker_side()
+        try:
+            while data := self._socket.recv(1 << 16):
+                for frame in frames.feed(data):
+                    self._receive(frame)
+        except Exception:
+            traceback.print_exc()
+        # The engine is gone. The main thread may be deep inside native code: no clean end is possible.
+        os._exit(0)
+
+    def _receive(self, frame: ToWorker) -> None:
+        if isinstance(frame, Load):
+            self._order = frame
+            self._load.set()
+            return
+        if isinstance(frame, Stop):
+            self._stopped.set()
+            self._load.set()
+        runner = self._runner
+        if runner is None:
+            return
+        match frame:
+            case Submit():
+                runner.submit(frame)
+            case Cancel():
+                runner.cancel(frame.key)
+            case Tokenize() | Detokenize() | Render():
+                runner.ask(frame)
+            case Stop():
+                runner.stop()
+
+    def _last_words(self, frame: LoadFailed) -> None:
+        self._outbox.frame(frame)
+        self._outbox.drained(_LAST_WORDS)
+
+
+def _with_resident(use: MemoryUse) -> MemoryUse:
+    """`use` with the resident set of this process, where the backend did not measure it."""
+    if use.resident:
+        return use
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return MemoryUse(weights=use.weights, kv_cache=use.kv_cache, compute=use.compute, resident=peak * unit)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process with its parent (Linux); exit if the parent is gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
