@@ -26,4 +26,6 @@ class GlobalOptions:
 
 def load(config: str | None, log_level: str | None) -> settings.Loaded:
     """The settings in force, with `config` in place of the usual files and `log_level` over all."""
-    return settings.load_with_sources(Path(config) if config is not None else None, cli={"log.level": log_level})
+    return settings.load_with_sources(
+        Path(config) if config is not None else None, cli={"log.level": log_level}
+    )

@@ -1,17 +1,18 @@
 """How errors reach a person at the command line: three lines on stderr and an exit status.
 
-    error: what went wrong
-      why
-      how to fix it
+error: what went wrong
+  why
+  how to fix it
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 from cli.terminal_text import paint
-from engine.errors import ErrorInfo, HearthError, InvalidRequest, InvalidSettings
+from engine.errors import ErrorInfo, HearthError, InternalError, InvalidRequest, InvalidSettings
 from engine.text_safety import clean
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -35,6 +36,15 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output left, as `head` does. Python would complain once more when it closes stdout.
-        sys.stdout = None  # type: ignore[assignment]
+        # The reader of our output left, as `head` does; Python would complain again on closing stdout.
+        sys.stdout = None
         return OK
+    except Exception as error:
+        traceback.print_exc()
+        defect = InternalError(
+            "Hearth met a defect of its own.",
+            f"{type(error).__name__}: {error}",
+            "Please report it with the lines above.",
+        )
+        show(defect.info)
+        return FAILED

@@ -1,4 +1,4 @@
-"""The console script `hearth`: runs the full-screen app as a child and puts the terminal right after any death.
+"""The console script `hearth`: runs the full-screen app as a child and restores the terminal after any death.
 
 A killed or crashed app cannot restore its terminal, so this small parent waits for it and does. Every other
 command runs in this very process through `cli.main`. Imports of the standard library only, and few of those:
@@ -16,8 +16,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-# Kitty's key stack belongs to the alternate screen, so it is popped before leaving it. DECSC just before 1049l
-# makes that harmless for an app that died before it entered: the cursor is restored to where it is.
+# Kitty's key stack belongs to the alternate screen, so it is popped before leaving that. DECSC before 1049l
+# makes leaving harmless for an app that had not entered: the cursor is restored to where it is.
 RESTORE = (
     b"\x1b[<u\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?1004l\x1b[?2048l"
     b"\x1b[?2026l\x1b7\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m"
@@ -30,10 +30,12 @@ GRACE_SECONDS = 5.0
 def main() -> None:
     """Entry point of the console script."""
     options = workstation_options(sys.argv[1:])
-    on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()
+    on_terminal = (
+        sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()
+    )
     if options is not None and on_terminal and "_HEARTH_COMPLETE" not in os.environ:
         # The app holds the read end and leaves when it closes, which is when this process is gone.
-        alive, held = os.pipe()
+        alive, _held = os.pipe()
         os.set_inheritable(alive, True)
         sys.exit(run_child([sys.executable, "-P", "-m", "cli.app", str(alive), *options]))
     from cli.main import run
@@ -42,7 +44,7 @@ def main() -> None:
 
 
 def workstation_options(arguments: Sequence[str]) -> list[str] | None:
-    """The global options in `arguments` as `--name=value`, if they ask for the workstation and nothing else."""
+    """The global options in `arguments` as `--name=value`; None if there is anything else."""
     found: list[str] = []
     rest = list(arguments)
     while rest:
@@ -54,7 +56,7 @@ def workstation_options(arguments: Sequence[str]) -> list[str] | None:
 
 
 def run_child(argv: Sequence[str]) -> int:
-    """Run the program `argv` on this terminal, wait for its end, restore the terminal; the status to exit with."""
+    """Run `argv` on this terminal, wait for its end, restore the terminal; the status to exit with."""
     terminal = _open_terminal()
     before = _attributes(terminal)
     _write(terminal, PUSH_TITLE)
@@ -97,7 +99,7 @@ def _wait(child: int) -> int:
         _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             return status
-        # Suspended: the shell watches this process, so it stops too. `fg` wakes both; `kill -CONT` only this one.
+        # Suspended: the shell watches this process, so it stops too. `fg` wakes both, `kill` only this one.
         os.kill(os.getpid(), signal.SIGSTOP)
         if os.waitpid(child, os.WCONTINUED | os.WNOHANG)[0] == 0:
             os.kill(child, signal.SIGCONT)

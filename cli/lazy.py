@@ -11,7 +11,7 @@ from typer.main import get_command
 
 
 class LazyCommand(TyperCommand):
-    """Stands for the command of `module`, a module with `app`, a typer app; knows only its name and short help."""
+    """Stands for the typer `app` of `module`; knows only its name and short help until it is called."""
 
     def __init__(self, name: str, module: str, help: str, *, hidden: bool = False) -> None:
         super().__init__(name, help=help, hidden=hidden, rich_markup_mode="rich")

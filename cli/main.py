@@ -1,4 +1,4 @@
-"""The commands of `hearth` and its global options. What a command does is in its own module of `cli.commands`."""
+"""The commands of `hearth` and its global options. What a command does is in `cli.commands`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cli.lazy import LazyCommand, LazyGroup
 HELP = """
 Run language models on this machine: chat with them, look at them, measure them.
 
-Without a command the full-screen workstation opens. A small model, [bold]ember[/bold], comes with Hearth, so that \
-everything can be tried at once and without a network.
+Without a command the full-screen workstation opens. A small model, [bold]ember[/bold], comes with Hearth, \
+so that everything can be tried at once and without a network.
 """
 
 EXAMPLES = """
@@ -79,6 +79,7 @@ def workstation(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    """Keep the global options for the command."""
     from cli.configuration import GlobalOptions
 
     context.obj = GlobalOptions(config=config, log_level=log_level)

@@ -21,12 +21,14 @@ CAUSES = {
 def explain(number: int) -> str:
     """Three lines, what, why and fix, for the death by signal `number`."""
     try:
-        name = signal.Signals(number).name
+        known = signal.Signals(number)
     except ValueError:
-        name = f"signal {number}"
+        name, cause = "a signal", "It did not end by itself."
+    else:
+        name, cause = known.name, CAUSES.get(known, "It did not end by itself.")
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
     return (
         f"{bold}error:{plain} Hearth was ended by {name} (signal {number}).\n"
-        f"  {CAUSES.get(number, 'It did not end by itself.')}\n"
+        f"  {cause}\n"
         f"  The terminal is restored; start it again with `hearth`. Logs: {paths.resolve().logs}\n"
     )

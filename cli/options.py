@@ -1,7 +1,7 @@
 """The one table of generation options: `hearth chat` takes them as flags, `/set` by name, the docs list them.
 
 A new option is a new row; nothing else knows their names. What is not said stays absent from the request, so
-that the alias, the model's own values and the settings fill it in. `python -m cli.options` prints the docs page.
+that the alias, the model's own values and the settings fill it in. `python -m cli.options` prints the docs.
 """
 
 from __future__ import annotations
@@ -78,14 +78,40 @@ def _adapter(text: str) -> Any:
 OPTIONS: tuple[Option, ...] = (
     Option("system", "TEXT", "system", str, "System prompt: who the model is and how it answers."),
     Option(
-        "max_new_tokens", "N", "max_tokens", _whole, "Stop after this many new tokens. Default: until the window is full."
+        "max_new_tokens",
+        "N",
+        "max_tokens",
+        _whole,
+        "Stop after this many new tokens. Default: until the window is full.",
     ),
-    Option("temperature", "X", "sampling.temperature", _number, "How boldly tokens are drawn, 0 to 5; 0 is greedy."),
-    Option("top_p", "X", "sampling.top_p", _number, "Draw among the likeliest tokens that together reach this; 1 is off."),
-    Option("top_k", "N", "sampling.top_k", _whole, "Draw among this many likeliest tokens; 0 is off."),
-    Option("min_p", "X", "sampling.min_p", _number, "Drop tokens below this share of the likeliest one; 0 is off."),
     Option(
-        "repetition_penalty", "X", "sampling.repetition_penalty", _number, "Make used tokens less likely; 1 is off."
+        "temperature",
+        "X",
+        "sampling.temperature",
+        _number,
+        "How boldly tokens are drawn, 0 to 5; 0 is greedy.",
+    ),
+    Option(
+        "top_p",
+        "X",
+        "sampling.top_p",
+        _number,
+        "Draw among the likeliest tokens that together reach this; 1 is off.",
+    ),
+    Option("top_k", "N", "sampling.top_k", _whole, "Draw among this many likeliest tokens; 0 is off."),
+    Option(
+        "min_p",
+        "X",
+        "sampling.min_p",
+        _number,
+        "Drop tokens below this share of the likeliest one; 0 is off.",
+    ),
+    Option(
+        "repetition_penalty",
+        "X",
+        "sampling.repetition_penalty",
+        _number,
+        "Make used tokens less likely; 1 is off.",
     ),
     Option(
         "presence_penalty",
@@ -119,7 +145,9 @@ OPTIONS: tuple[Option, ...] = (
         "LoRA adapter, by name or path, and its scale; may be given many times; empty for none.",
         many=True,
     ),
-    Option("backend", "NAME", "backend", str, "What runs the model: auto, llama, mlx, transformers or scripted."),
+    Option(
+        "backend", "NAME", "backend", str, "What runs the model: auto, llama, mlx, transformers or scripted."
+    ),
 )
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
@@ -138,7 +166,9 @@ def takes_options(function: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             annotation=Annotated[
                 list[str] | None if option.many else str | None,
-                typer.Option(option.flag, metavar=option.metavar, help=option.help, rich_help_panel="Generation"),
+                typer.Option(
+                    option.flag, metavar=option.metavar, help=option.help, rich_help_panel="Generation"
+                ),
             ],
         )
         for option in OPTIONS
@@ -203,7 +233,10 @@ def _wrong(option: Option, values: Values, why: str) -> InvalidRequest:
 
     said = " ".join(repr(text) for text in values[option.name])
     return InvalidRequest(
-        f"{option.flag} cannot be {said}.", why, f"{option.flag} {option.metavar}: {option.help}", param=option.name
+        f"{option.flag} cannot be {said}.",
+        why,
+        f"{option.flag} {option.metavar}: {option.help}",
+        param=option.name,
     )
 
 
@@ -217,9 +250,9 @@ def docs() -> str:
         [
             "# Generation options",
             "",
-            "`hearth chat` (and its synonym `hearth run`) takes these flags; in a chat, `/set NAME VALUE` takes the",
-            "same by the name in the second column. What is not said comes from the alias, then the model's own",
-            "values, then the settings, then Hearth's defaults. Written from `cli/options.py` by",
+            "`hearth chat` and its synonym `hearth run` take these flags; `/set NAME VALUE` in a chat takes",
+            "them by the name in the second column. What is not said comes from the alias, then the model's",
+            "own values, then the settings, then Hearth's defaults. Written from `cli/options.py` by",
             "`python -m cli.options > docs/options.md`.",
             "",
             "| Flag | `/set` | Meaning |",

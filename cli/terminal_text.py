@@ -19,9 +19,10 @@ def paint(text: str, codes: str, stream: TextIO) -> str:
 
 
 def dim(text: str, stream: TextIO) -> str:
+    """`text` in the colour of what is beside the point."""
     return paint(text, "2", stream)
 
 
 def for_stream(text: str, stream: TextIO) -> str:
-    """A model's `text` as it may be written to `stream`: without control codes on a terminal, raw elsewhere."""
+    """A model's `text` as `stream` may get it: without control codes on a terminal, raw elsewhere."""
     return clean(text) if stream.isatty() else text

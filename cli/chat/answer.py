@@ -107,7 +107,9 @@ class AnswerWriter:
             self._progress_shown = False
 
 
-async def follow(stream: Stream, model: str, out: TextIO | None = None, notes: TextIO | None = None) -> Answer:
+async def follow(
+    stream: Stream, model: str, out: TextIO | None = None, notes: TextIO | None = None
+) -> Answer:
     """Write `stream` to its end. Ctrl-C stops the generation; a second one raises KeyboardInterrupt.
 
     An output whose reader has left (BrokenPipeError) stops the generation too, and is raised.

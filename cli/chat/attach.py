@@ -59,7 +59,9 @@ def _existing(name: str, stripping: bool) -> Path | None:
 
 def _read(path: Path) -> str:
     if not path.is_file():
-        raise InvalidRequest(f"@{path} is not a file.", fix="Name a text file, or write the message without the @.")
+        raise InvalidRequest(
+            f"@{path} is not a file.", fix="Name a text file, or write the message without the @."
+        )
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -76,5 +78,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise InvalidRequest(f"@{path} is not a text file.", "It is not UTF-8 text.", "Only text can be inserted.")
+        raise InvalidRequest(
+            f"@{path} is not a text file.", "It is not UTF-8 text.", "Only text can be inserted."
+        )
     return text

@@ -36,8 +36,12 @@ def edit(text: str, environ: Mapping[str, str] = os.environ) -> str:
             status = subprocess.run([*words, str(file)], check=False).returncode
         except OSError as error:
             raise InvalidRequest(
-                f"The editor {words[0]!r} cannot be run.", f"{error.strerror or error}.", "Set EDITOR to another."
+                f"The editor {words[0]!r} cannot be run.",
+                f"{error.strerror or error}.",
+                "Set EDITOR to another.",
             ) from None
         if status:
-            raise InvalidRequest(f"The editor {words[0]!r} failed.", f"Its exit status is {status}.", "Nothing is sent.")
+            raise InvalidRequest(
+                f"The editor {words[0]!r} failed.", f"Its exit status is {status}.", "Nothing is sent."
+            )
         return file.read_text(encoding="utf-8", errors="replace").strip()

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from engine import paths
+from engine.errors import StorageFailed
 
 KEPT = 1000
 
@@ -29,8 +30,11 @@ def read(file: Path) -> list[str]:
 
 
 def append(file: Path, prompt: str) -> None:
-    """Add `prompt` at the end. Raises StorageFailed if the folder cannot be used; OSError if the file cannot."""
+    """Add `prompt` at the end. Raises StorageFailed if the folder or the file cannot be used."""
     paths.ensure(file.parent)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
-        stream.write(json.dumps(prompt) + "\n")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(prompt) + "\n")
+    except OSError as error:
+        raise StorageFailed(f"The history {file} cannot be written.", f"{error.strerror or error}.") from None

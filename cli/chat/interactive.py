@@ -1,4 +1,4 @@
-"""The conversation in the plain terminal: reads a message, runs a `/` command or asks the model, and again."""
+"""The conversation in the plain terminal: reads a message, runs a `/` command or asks the model, again."""
 
 from __future__ import annotations
 

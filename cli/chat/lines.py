@@ -1,4 +1,4 @@
-"""Reads what a person types: several lines as one message, with history, completion and a key for the editor."""
+"""Reads what a person types: lines joined to messages, history, completion, a key for the editor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 PROMPT, CONTINUED = ">>> ", "... "
 FENCE = '"""'
 EDIT = "/edit"
-# Typed by readline itself on ctrl+x ctrl+e: the line so far becomes the argument of the command, and is entered.
+# Typed by readline itself on ctrl+x ctrl+e: the line so far becomes the argument of the command.
 EDIT_KEY = rf'"\C-x\C-e": "\C-a{EDIT} \C-m"'
 
 Completer = Callable[[str, str], Iterable[str]]
@@ -36,8 +36,8 @@ class LineReader:
     def read(self) -> str:
         """The next message, stripped of its marks. Raises EOFError on Ctrl-D, KeyboardInterrupt on Ctrl-C.
 
-        A line that ends in a backslash goes on; a line that begins with three quotes opens a message that ends
-        with the next three. `/edit` anywhere takes the lines before it along.
+        A line that ends in a backslash goes on; one that begins with three quotes opens a message that
+        ends with the next three. `/edit` takes the lines before it along.
         """
         lines: list[str] = []
         fenced = False

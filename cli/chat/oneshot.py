@@ -16,7 +16,9 @@ def prompt_of(argument: str | None) -> str:
     piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
     text = "\n\n".join(part for part in (piped.strip(), (argument or "").strip()) if part)
     if not text:
-        raise InvalidRequest("The prompt is empty.", fix='Give one: hearth chat MODEL "PROMPT", or pipe one in.')
+        raise InvalidRequest(
+            "The prompt is empty.", fix='Give one: hearth chat MODEL "PROMPT", or pipe one in.'
+        )
     return text
 
 

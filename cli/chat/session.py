@@ -1,4 +1,4 @@
-"""A conversation in the terminal as data: its messages, its model and what was set. No input and no output."""
+"""A conversation in the terminal as data: its messages, its model and what was set. It prints nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Session:
         )
 
     def keep(self, answer: Answer) -> None:
-        """Take `answer` into the conversation, a partial one too; a question without any answer is taken back."""
+        """Take in `answer`, a partial one too; a question without any answer is taken back."""
         self.last = answer
         if answer.text or answer.error is None:
             self.messages.append(
@@ -57,7 +57,7 @@ class Session:
         self.last = None
 
     def set(self, name: str, texts: tuple[str, ...] | None) -> None:
-        """Say an option anew, or no longer (None). Raises InvalidRequest for an unknown name or a bad value."""
+        """Say an option anew, or no longer (None). Raises InvalidRequest for a wrong name or value."""
         key = name.replace("-", "_")
         if key not in BY_NAME:
             raise InvalidRequest(f"There is no option {name!r}.", fix=f"Options: {', '.join(BY_NAME)}.")

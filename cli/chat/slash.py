@@ -40,6 +40,7 @@ def find(name: str) -> SlashCommand:
 
 
 def names() -> list[str]:
+    """Every command as it is typed."""
     return [f"/{command.name}" for command in COMMANDS]
 
 
@@ -82,13 +83,13 @@ def _set(chat: Chat, argument: str) -> None:
             chat.note(f"{option.name:<{width}}  {said}")
         return
     text = text.strip()
-    option = BY_NAME.get(name.replace("-", "_"))
+    known = BY_NAME.get(name.replace("-", "_"))
     if not text:
         raise InvalidRequest(f"/set {name} needs a value.", fix=f"/set {name} default takes it back.")
     if text == "default":
         chat.session.set(name, None)
     else:
-        chat.session.set(name, _words(text) if option and option.many else (_unquoted(text),))
+        chat.session.set(name, _words(text) if known and known.many else (_unquoted(text),))
     chat.note(f"{name}: {text}")
 
 
@@ -116,7 +117,9 @@ def _save(chat: Chat, argument: str) -> None:
     messages = chat.session.messages
     if file.suffix == ".json":
         text = json.dumps(
-            {"model": chat.session.model, "messages": msgspec.to_builtins(messages)}, indent=2, ensure_ascii=False
+            {"model": chat.session.model, "messages": msgspec.to_builtins(messages)},
+            indent=2,
+            ensure_ascii=False,
         )
     else:
         text = "\n\n".join(f"## {message.role}\n\n{message.text}" for message in messages)
@@ -137,7 +140,9 @@ def _stats(chat: Chat, argument: str) -> None:
     usage, timings = last.usage, last.timings
     chat.note(figures(last))
     chat.note(f"prompt {usage.prompt_tokens} tokens, {usage.cached_tokens} of them from the prefix cache")
-    chat.note(f"prefill {timings.prefill_s:.2f} s · decode {timings.decode_s:.2f} s · queue {timings.queue_s:.2f} s")
+    chat.note(
+        f"prefill {timings.prefill_s:.2f} s · decode {timings.decode_s:.2f} s · queue {timings.queue_s:.2f} s"
+    )
     if last.context:
         chat.note(f"window {usage.total_tokens} of {last.context} tokens")
 

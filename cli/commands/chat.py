@@ -18,17 +18,19 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def chat(
     context: typer.Context,
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A model or alias; the default model if none is named.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A model or alias; the default model if none is named."),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="[PROMPT]", help="One question; without it, and on a terminal, talk.")
+        str | None,
+        typer.Argument(metavar="PROMPT", help="One question; without it, and on a terminal, talk."),
     ] = None,
     *,
     values: Values,
 ) -> None:
     """Talk to a model in this terminal, or ask it one question.
 
-    With a PROMPT, or with text piped in, only the answer is printed; what is piped in comes before the PROMPT.
+    With a PROMPT, or with text piped in, only the answer is printed; both are joined, the PROMPT last.
     Otherwise a conversation opens: /help lists its commands.
     """
     from cli.errors import guarded

@@ -22,7 +22,8 @@ app = typer.Typer(
 def show(
     context: typer.Context,
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY]...", help="Only these keys or sections, such as ui or server.port.")
+        list[str] | None,
+        typer.Argument(metavar="KEY", help="Only these keys or sections, such as ui or server.port."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print key, value and source as JSON.")] = False,
 ) -> None:
@@ -63,12 +64,16 @@ def _show(context: typer.Context, keys: list[str], json: bool) -> int:
     rows = [row for row in every if not keys or any(_within(row.key, key) for key in keys)]
     for key in keys:
         if not any(_within(row.key, key) for row in every):
-            raise InvalidRequest(f"There is no setting {key!r}.", fix="`hearth config show` lists them all.", param=key)
+            raise InvalidRequest(
+                f"There is no setting {key!r}.", fix="`hearth config show` lists them all.", param=key
+            )
     if json:
         data = [{"key": row.key, "value": row.value, "source": row.source} for row in rows]
         print(msgspec.json.format(msgspec.json.encode(data)).decode())
     else:
-        print(columns([("KEY", "VALUE", "FROM"), *((row.key, _shown(row.value), row.source) for row in rows)]))
+        print(
+            columns([("KEY", "VALUE", "FROM"), *((row.key, _shown(row.value), row.source) for row in rows)])
+        )
     return 0
 
 

@@ -1,0 +1,113 @@
+"""A pseudo-terminal with a program on it; every wait is for bytes that it writes or for its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 60.0
+"""Seconds after which a test gives a silent program up."""
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """A clean environment whose Hearth lives in `home`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+    kept.pop("NO_COLOR", None)
+    return {**kept, "HEARTH_HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **extra}
+
+
+def hearth(*arguments: str) -> list[str]:
+    """The command line of `hearth` by the interpreter of the tests."""
+    return [sys.executable, "-P", "-m", "cli.launcher", *arguments]
+
+
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """The program `argv` in a session of its own, on a terminal of 24 × 80."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> None:
+        self.screen = b""
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.attributes_before = self.attributes()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *argv],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=dict(environ),
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._ended: int | None = None
+
+    def attributes(self) -> list[Any]:
+        return termios.tcgetattr(self.slave)
+
+    def send(self, data: bytes | str) -> None:
+        os.write(self.master, data.encode() if isinstance(data, str) else data)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def expect(self, wanted: bytes | str) -> bytes:
+        """Read until `wanted` has come; everything up to and with it, taken off `screen`."""
+        wanted = wanted.encode() if isinstance(wanted, str) else wanted
+        deadline = time.monotonic() + LIMIT
+        while wanted not in self.screen:
+            assert self._read(deadline), f"the program ended; no {wanted!r} in {self.screen!r}"
+        head, _, self.screen = self.screen.partition(wanted)
+        return head + wanted
+
+    def wait(self) -> int:
+        """The exit status (negative: the signal) after the end; what was written before is in `screen`."""
+        deadline = time.monotonic() + LIMIT
+        while self._ended is None:
+            self._read(deadline, quantum=0.02)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._ended = self._process.returncode = os.waitstatus_to_exitcode(status)
+        while self._read(deadline, quantum=0.0):
+            pass
+        return self._ended
+
+    def close(self) -> None:
+        if self._ended is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def _read(self, deadline: float, quantum: float | None = None) -> bool:
+        left = deadline - time.monotonic()
+        assert left > 0, f"nothing more came; so far: {self.screen!r}"
+        ready, _, _ = select.select([self.master], [], [], left if quantum is None else quantum)
+        if not ready:
+            return False
+        data = os.read(self.master, 65536)
+        self.screen += data
+        return bool(data)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,108 @@
+"""`hearth config`: values with their sources, and errors that name file, key and remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import run
+
+
+def shown(
+    home: Path, *arguments: str, cwd: Path | None = None, **extra: str
+) -> dict[str, tuple[object, str]]:
+    done = run(home, *arguments, "config", "show", "--json", cwd=cwd, **extra)
+    assert done.returncode == 0, done.stderr
+    return {row["key"]: (row["value"], row["source"]) for row in json.loads(done.stdout)}
+
+
+def test_show_names_the_source_of_each_value(hearth_home: Path, tmp_path: Path) -> None:
+    own = hearth_home / "config.toml"
+    own.write_text('[ui]\ntheme = "mine"\nanimation = "none"\n[server]\nport = 1234\n')
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "hearth.toml").write_text('[ui]\nanimation = "basic"\n')
+    found = shown(hearth_home, "--log-level", "debug", cwd=folder, HEARTH_SERVER__PORT="4321")
+    assert found["ui.theme"] == ("mine", str(own))
+    assert found["ui.animation"] == ("basic", str(folder / "hearth.toml"))
+    assert found["server.port"] == (4321, "environment HEARTH_SERVER__PORT")
+    assert found["log.level"] == ("debug", "command line")
+    assert found["ui.follow"] == (True, "default")
+
+
+def test_config_replaces_the_usual_files(hearth_home: Path, tmp_path: Path) -> None:
+    (hearth_home / "config.toml").write_text('[ui]\ntheme = "mine"\n')
+    other = tmp_path / "other.toml"
+    other.write_text("[server]\nport = 99\n")
+    found = shown(hearth_home, "--config", str(other))
+    assert found["ui.theme"][1] == "default"
+    assert found["server.port"] == (99, str(other))
+
+
+def test_show_aligns_and_can_be_narrowed(hearth_home: Path) -> None:
+    done = run(hearth_home, "config", "show", "server.port", "log")
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["KEY", "VALUE", "FROM"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "server.port",
+        "log.level",
+        "log.redact",
+        "log.prompts",
+    ]
+    assert len({line.index(" " + line.split()[1]) for line in lines}) == 1
+
+
+def test_show_refuses_an_unknown_key(hearth_home: Path) -> None:
+    done = run(hearth_home, "config", "show", "server.prot")
+    assert done.returncode == 2
+    assert "'server.prot'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[server]\nport = "many"\n', "server.port"),
+        ("[server]\nprot = 1\n", "server.prot"),
+        ("[server\n", "TOML"),
+    ],
+)
+def test_check_names_file_key_and_remedy(hearth_home: Path, text: str, key: str) -> None:
+    file = hearth_home / "config.toml"
+    file.write_text(text)
+    done = run(hearth_home, "config", "check")
+    assert done.returncode == 2
+    what, why, fix = done.stderr.splitlines()
+    assert what.startswith("error: ")
+    assert key in what
+    assert str(file) in what + why
+    assert fix.strip()
+    assert done.stdout == ""
+
+
+def test_check_says_which_files_are_good(hearth_home: Path) -> None:
+    (hearth_home / "config.toml").write_text("[ui]\nfollow = false\n")
+    done = run(hearth_home, "config", "check")
+    assert (done.returncode, done.stdout) == (0, f"{hearth_home / 'config.toml'}: good\n")
+
+
+def test_schema_describes_every_section(hearth_home: Path) -> None:
+    schema = json.loads(run(hearth_home, "config", "schema").stdout)
+    assert {"server", "models", "generation", "runtime", "ui", "log"} <= set(
+        schema["$defs"]["Settings"]["properties"]
+    )
+
+
+def test_path_lists_the_strongest_first(hearth_home: Path) -> None:
+    (hearth_home / "config.toml").write_text("")
+    done = run(hearth_home, "config", "path")
+    assert done.stdout.splitlines() == [
+        f"{hearth_home / 'hearth.toml'}  (not there)",
+        str(hearth_home / "config.toml"),
+    ]
+
+
+def test_nothing_is_written_by_looking(hearth_home: Path) -> None:
+    run(hearth_home, "config", "show")
+    assert list(hearth_home.iterdir()) == []
