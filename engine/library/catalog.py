@@ -1,0 +1,259 @@
+"""Every model on this machine, and what a name stands for.
+
+Models are the starter model, the GGUF files of `models.folders` and those of Hearth's own models folder.
+Folders are read anew each time, headers only when a file has changed. This is disk work: not for an event loop.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.errors import ModelLoadFailed, ModelNotFound
+from engine.library.adapters import DEFAULT, Adapters
+from engine.library.gguf import Header, read_header
+from engine.library.recommended import recommended_sampling
+from engine.paths import Paths
+from engine.settings import Settings
+from engine.text_safety import plain
+from engine.types import AdapterRef, ModelEntry
+
+MAX_FILES = 10_000
+MAX_DEPTH = 8
+SCRIPTED = "scripted:"
+
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """What a name stands for. `entry.broken` is not an error here: who wants to load it says so."""
+
+    entry: ModelEntry
+    adapters: tuple[AdapterRef, ...] = ()
+    """Paths and scales of the adapters that the name asks for, or that the model has by default."""
+    sampling: dict[str, Any] = {}
+    """Sampling that comes with the model's files."""
+    adapter_names: dict[str, str] = {}
+    """Every adapter that fits the model: name to path."""
+
+
+class Headers:
+    """Reads headers and remembers them until their file changes. Usable from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, int, int], Header | ModelLoadFailed]] = {}
+
+    def of(self, path: Path) -> Header:
+        """The header of the file at `path`. Raises ModelLoadFailed as `read_header` does."""
+        try:
+            facts = path.stat()
+            stamp = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        except OSError:
+            return read_header(path)
+        with self._lock:
+            known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            found: Header | ModelLoadFailed
+            try:
+                found = read_header(path)
+            except ModelLoadFailed as error:
+                found = error
+            known = (stamp, found)
+            with self._lock:
+                self._known[path] = known
+        if isinstance(known[1], ModelLoadFailed):
+            raise ModelLoadFailed(known[1].what, known[1].why, known[1].fix, param="model")
+        return known[1]
+
+
+class Catalog:
+    """The models of this machine. `starter` is the folder of the built-in model; None leaves it out."""
+
+    def __init__(self, settings: Settings, paths: Paths, *, starter: Path | str | None = "installed") -> None:
+        self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
+        self._starter = starter_folder() if isinstance(starter, str) else starter
+        self._headers = Headers()
+        configured = settings.models.adapter_path
+        self._adapters = Adapters(
+            self._headers.of, Path(configured) if configured is not None else None, paths.adapters
+        )
+
+    def entries(self) -> list[ModelEntry]:
+        """Every model, the starter first, then by name; what cannot be used is there with its reason."""
+        taken: dict[str, ModelEntry] = {}
+        seen: set[str] = set()
+        for path, source, name in self._files():
+            real = os.path.realpath(path)
+            if real in seen:
+                continue
+            seen.add(real)
+            entry = self._entry(path, source, name)
+            if entry is None:
+                continue
+            for name in (entry.id, f"{path.parent.name}/{entry.id}", str(path)):
+                if name.lower() not in taken:
+                    taken[name.lower()] = _renamed(entry, name)
+                    break
+        starters = [entry for entry in taken.values() if entry.source == "starter"]
+        others = [entry for entry in taken.values() if entry.source != "starter"]
+        return starters + sorted(others, key=lambda entry: entry.id.lower())
+
+    def resolve(self, name: str) -> Resolved:
+        """What `name` stands for: a model, `model:adapter`, a path to a GGUF file, or `scripted:…`.
+
+        Case does not matter, nor does a tag `:latest`. The adapter `base` or `none` is no adapter, `default` is
+        the model's own. Raises ModelNotFound with the nearest names.
+        """
+        if name.startswith(SCRIPTED):
+            backends = ("scripted",)
+            return Resolved(
+                entry=ModelEntry(id=name, path=name, format="scripted", source="path", backends=backends)
+            )
+        entries = self.entries()
+        wanted = name.strip().removesuffix(":latest")
+        entry = self._named(wanted, entries)
+        if entry is not None:
+            return self._resolved(entry, DEFAULT)
+        model, _, adapter = wanted.rpartition(":")
+        entry = self._named(model, entries)
+        if entry is not None:
+            return self._resolved(entry, adapter)
+        raise _not_found(name, entries)
+
+    def adapter(self, entry: ModelEntry, wanted: AdapterRef) -> AdapterRef:
+        """`wanted` with the path of its file as its name. Raises ModelNotFound or ModelLoadFailed."""
+        return AdapterRef(str(self._adapters.find(entry, wanted.name)), wanted.scale)
+
+    def header(self, entry: ModelEntry) -> Header:
+        """The header of a GGUF model. Raises ModelLoadFailed."""
+        return self._headers.of(Path(entry.path))
+
+    def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
+        paths = self._adapters.chosen(entry, adapter)
+        return Resolved(
+            entry=entry,
+            adapters=tuple(AdapterRef(str(path)) for path in paths),
+            sampling=recommended_sampling(Path(entry.path)),
+            adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
+        )
+
+    def _named(self, name: str, entries: list[ModelEntry]) -> ModelEntry | None:
+        for entry in entries:
+            if entry.id.lower() == name.lower():
+                return entry
+        if not name.lower().endswith(".gguf"):
+            return None
+        path = Path(name).expanduser().absolute()
+        if not path.is_file():
+            return None
+        listed = next(
+            (entry for entry in entries if os.path.realpath(entry.path) == os.path.realpath(path)), None
+        )
+        return listed or self._entry(path, "path", str(path), even_if_no_model=True)
+
+    def _files(self) -> Iterator[tuple[Path, str, str]]:
+        """Path, source and name of every file that looks like a model."""
+        if self._starter is not None and self._starter.is_dir():
+            for index, path in enumerate(sorted(self._starter.glob("*.gguf"))):
+                yield path, "starter", path.stem if index else self._starter.name
+        for folder in self._folders:
+            for path in _gguf_files(folder):
+                part = _PART.match(path.stem)
+                if part is None or int(part["number"]) == 1:
+                    yield path, "folder", part["stem"] if part else path.stem
+
+    def _entry(
+        self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
+    ) -> ModelEntry | None:
+        """The entry of the file at `path`; None where it holds an adapter or a projector."""
+        parts = _parts(path)
+        size = sum(part.stat().st_size for part in parts if part.is_file())
+        entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
+        try:
+            headers = [self._headers.of(part) for part in parts]
+        except ModelLoadFailed as error:
+            return replace(entry, broken=f"{error.why} {error.fix}")
+        first = headers[0]
+        if first.kind != "model" and not even_if_no_model:
+            return None
+        broken = None
+        if first.kind != "model":
+            broken = f"It is not a model but a file of the kind {plain(first.kind)}."
+        elif not first.architecture or not any(header.tensors for header in headers):
+            broken = (
+                "It holds no weights." if first.architecture else "It does not say which architecture it has."
+            )
+        entry = replace(
+            entry,
+            architecture=plain(first.architecture),
+            parameters=sum(header.parameters for header in headers),
+            quantisation=first.quantisation,
+            context=first.context,
+            licence=plain(first.text("general.license"), 80),
+            backends=("llama",),
+            broken=broken,
+        )
+        return replace(entry, adapters=tuple(self._adapters.of(entry)))
+
+
+def starter_folder() -> Path | None:
+    """The folder of the built-in model, beside this package or where Hearth is installed; None without it."""
+    found = importlib.util.find_spec("starter")
+    if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / "ember"
+
+
+def _gguf_files(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        depth = len(here.relative_to(folder).parts)
+        # Adapters have their own place in the catalog, beside their model.
+        folders[:] = (
+            sorted(f for f in folders if not f.startswith(".") and f != "adapters")
+            if depth < MAX_DEPTH
+            else []
+        )
+        found += [here / name for name in sorted(files) if name.lower().endswith(".gguf")]
+        if len(found) >= MAX_FILES:
+            break
+    return found[:MAX_FILES]
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files of a model: one, or the numbered parts of a split one."""
+    part = _PART.match(path.stem)
+    if part is None:
+        return [path]
+    count = min(int(part["count"]), 999)
+    return [
+        path.with_name(f"{part['stem']}-{n:05}-of-{part['count']}{path.suffix}") for n in range(1, count + 1)
+    ]
+
+
+def _renamed(entry: ModelEntry, name: str) -> ModelEntry:
+    return entry if name == entry.id else replace(entry, id=plain(name))
+
+
+def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
+    by_lower = {entry.id.lower(): entry.id for entry in entries}
+    near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
+    is_path = name.lower().endswith(".gguf")
+    return ModelNotFound(
+        f"There is no model {plain(name, 120)!r}.",
+        "There is no such file." if is_path else f"{len(entries)} models are known on this machine.",
+        f"{hint}`hearth models` lists them; add folders with models.folders.",
+        param="model",
+    )

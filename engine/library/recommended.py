@@ -1,0 +1,37 @@
+"""The sampling that a model's makers recommend, from the `generation_config.json` beside its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import InvalidRequest
+from engine.sampling import resolve
+
+FIELDS = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
+MAX_BYTES = 64 * 1024
+
+
+def recommended_sampling(model: Path) -> dict[str, Any]:
+    """Overrides for `engine.sampling.resolve`; empty without such a file, or where models share the folder.
+
+    Values that sampling cannot take are left out: a recommendation is no reason to refuse a model.
+    """
+    path = model.parent / "generation_config.json"
+    try:
+        if path.stat().st_size > MAX_BYTES or len(list(model.parent.glob("*.gguf"))) > 1:
+            return {}
+        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {name: said[name] for name in FIELDS if said.get(name) is not None and _usable(name, said[name])}
+
+
+def _usable(name: str, value: Any) -> bool:
+    try:
+        resolve({name: value})
+    except InvalidRequest:
+        return False
+    return True
