@@ -52,6 +52,9 @@ class ChatScroll(VerticalScroll):
             """The container it happened in."""
             return self.scroll
 
+    _placing = False
+    """True while code, not the reader, moves the scroll position."""
+
     def on_mount(self) -> None:
         """Start at the end."""
         self.anchor()
@@ -74,6 +77,11 @@ class ChatScroll(VerticalScroll):
         self.following = True
         self.anchor()
 
+    def pause(self) -> None:
+        """Stop following, wherever the end is."""
+        super().release_anchor()
+        self.following = False
+
     def action_follow(self) -> None:
         """Jump to the end and stay there."""
         self.follow()
@@ -81,14 +89,20 @@ class ChatScroll(VerticalScroll):
     def release_anchor(self) -> None:
         """Stop following; Textual calls this when the reader moves. Nothing to scroll means nothing to pause."""
         if self.max_scroll_y > 0:
-            super().release_anchor()
-            self.following = False
+            self.pause()
+            # Textual scrolls after its next refresh; only after that is it known whether anything moved.
+            self.call_after_refresh(self.call_later, self._follow_if_not_moved)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow again once a downward scroll comes near the end."""
         super().watch_scroll_y(old_value, new_value)
-        if not self.following and new_value > old_value and self.is_at_bottom:
+        if not (self.following or self._placing) and new_value > old_value and self.is_at_bottom:
             self.call_later(self._follow_if_still_at_bottom)
+
+    def _follow_if_not_moved(self) -> None:
+        """A downward key at the very end releases the anchor without moving anything: no reason to pause."""
+        if not self.following and min(self.scroll_y, self.scroll_target_y) >= self.max_scroll_y:
+            self.follow()
 
     def _follow_if_still_at_bottom(self) -> None:
         if not self.following and self.is_at_bottom:

@@ -20,7 +20,7 @@ from tui.stream.table import draw_table
 
 MINIMUM_WIDTH = 8
 """Cells that a block gets at least, however deep its containers are."""
-DIM = "$text-muted"
+DIM = "$foreground-muted"
 _BAR = "▎ "
 _HEADING_STYLES = ("", "bold underline $text-primary", "bold $text-primary", "bold", "bold", "bold", "bold")
 

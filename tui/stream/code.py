@@ -17,6 +17,11 @@ from tui.stream.sanitize import clean
 
 TAB_COLUMNS = 4
 _UNSET = ""
+# Styles derived from automatic text colours lose their strength in Content, so comments name the foreground.
+_STYLES: dict[object, str] = {
+    token: style.replace("$text 60%", "$foreground-muted italic")
+    for token, style in HighlightTheme.STYLES.items()
+}
 
 
 @lru_cache(maxsize=64)
@@ -31,9 +36,9 @@ def _lexer(language: str) -> Lexer | None:
 def _style(token_type: object) -> str:
     """The theme style of a token type or of its nearest ancestor that has one."""
     while token_type is not None:
-        style = HighlightTheme.STYLES.get(token_type)  # type: ignore[call-overload]
+        style = _STYLES.get(token_type)
         if style:
-            return str(style)
+            return style
         token_type = getattr(token_type, "parent", None)
     return _UNSET
 

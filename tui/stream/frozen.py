@@ -23,7 +23,7 @@ from tui.stream.sanitize import clean, plain
 from tui.stream.splitter import Block, code_blocks, split
 from tui.stream.view import LineView
 
-THOUGHT_STYLE = "$text-muted italic"
+THOUGHT_STYLE = "$foreground-muted italic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from tui.stream.sanitize import clean
 
 CODE_STYLE = "$text-accent on $boost"
 LINK_STYLE = "$text-primary underline"
-ADDRESS_STYLE = "$text-muted"
+ADDRESS_STYLE = "$foreground-muted"
 _OPENING = {"strong_open": "bold", "em_open": "italic", "s_open": "strike", "link_open": LINK_STYLE}
 _CLOSING = {"strong_close", "em_close", "s_close", "link_close"}
 _DEFINITION = re.compile(r" {0,3}\[([^\[\]]+)\]:[ \t]*<?(\S+?)>?(?:[ \t]+[\"'(].*)?[ \t]*$")

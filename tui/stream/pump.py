@@ -6,7 +6,7 @@
     feed.close()                              # any thread: one wake-up, whatever is left is drawn at once
 
 The pump's clock ticks about 15 times a second while a stream is open and not at all otherwise. After
-each tick it waits at least ten times what drawing cost (never more than two seconds), so a slow terminal
+each tick it waits at least five times what drawing cost (never more than two seconds), so a slow terminal
 gets fewer, larger updates and the loop stays free; the end of a stream is drawn without waiting. A
 sink that is held (the reader scrolled away) is not drawn; its text waits in the feed, counted.
 """
@@ -23,8 +23,17 @@ TICK = 1 / 15
 """Seconds between ticks when drawing is cheap."""
 LONGEST_DELAY = 2.0
 """Seconds between ticks at most, however dear drawing is."""
-COST_FACTOR = 10
+COST_FACTOR = 5
 """A tick is followed by at least this many times its drawing time."""
+
+
+SETTLING_TURNS = 8
+"""Turns of the loop after a draw within which Textual lays out and paints what the draw asked for."""
+
+
+def delay_after(cost: float) -> float:
+    """Seconds to wait after a tick that took `cost` seconds of the loop's time."""
+    return min(LONGEST_DELAY, max(TICK, COST_FACTOR * cost))
 
 
 class Sink(Protocol):
@@ -156,7 +165,7 @@ class StreamPump:
             if not self._feeds:
                 return
             try:
-                await asyncio.wait_for(self._wake.wait(), min(LONGEST_DELAY, max(TICK, COST_FACTOR * cost)))
+                await asyncio.wait_for(self._wake.wait(), delay_after(cost))
             except TimeoutError:
                 pass
             self._wake.clear()
@@ -170,7 +179,6 @@ class StreamPump:
                 self._feeds.remove(feed)
         if self._on_tick is not None:
             self._on_tick()
-        # Two turns of the loop let the layout and the paint that the draws asked for happen.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for _ in range(SETTLING_TURNS):
+            await asyncio.sleep(0)
         return time.thread_time() - began

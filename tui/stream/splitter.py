@@ -34,6 +34,10 @@ _DELIMITER_ROW = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*
 _CELL_EDGE = re.compile(r"(?<!\\)\|")
 
 
+DEEPEST = 24
+"""Containers around a block at most; what would open more is text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """A quote or a list item around a block.
@@ -203,7 +207,7 @@ class BlockSplitter:
         """Open every quote and list item that the line starts; return them, the rest, their count."""
         opened = self._containers[:matched]
         fresh = 0
-        while indent_of(rest) < 4:
+        while len(opened) < DEEPEST and indent_of(rest) < 4:
             quote = _QUOTE.match(rest)
             if quote is not None:
                 self._serial += 1

@@ -14,7 +14,7 @@ from tui.stream.inline import References, render_inline
 from tui.stream.lines import wrap_content
 from tui.stream.splitter import table_cells
 
-_DIM = "$text-muted"
+_DIM = "$foreground-muted"
 _SEPARATOR = " │ "
 _NARROWEST = 3
 

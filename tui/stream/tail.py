@@ -30,10 +30,10 @@ _UNSETTLED = re.compile(r"[`\[<~\\]|\*(?=\S)|(?<=\S)\*|(?<!\w)_(?=\S)|(?<=\S)_(?
 
 
 class Tail:
-    """Draws one growing block at one width. Make a new one when the block's serial or kind changes."""
+    """Draws one growing block at one width. Make a new one when `is_for` says so."""
 
     def __init__(self, block: Block, width: int) -> None:
-        self.serial, self.kind = block.serial, block.kind
+        self._key = (block.serial, block.kind, block.lang)  # the language may still be growing
         self._width = width
         self._frame = frame_of(block)
         self._inner = inner_width(self._frame, width)
@@ -44,7 +44,7 @@ class Tail:
 
     def is_for(self, block: Block, width: int) -> bool:
         """True while this tail can go on drawing `block`."""
-        return (self.serial, self.kind, self._width) == (block.serial, block.kind, width)
+        return self._key == (block.serial, block.kind, block.lang) and self._width == width
 
     def draw(self, block: Block) -> tuple[int, list[Line]]:
         """(rows that still stand, the rows after them) for the block as it is now."""

@@ -6,6 +6,7 @@
     answer = await window.stream(view)        # a message that grows; see answer.py
     await window.finish(answer, meta="...")   # it became a finished message
     await window.update(view)                 # same id, changed content
+    window.follow_feed(feed)                  # its text waits while the reader scrolled up; see pump.py
     window.widget_of("m7"); window.views; await window.go_to("m7")
 
 Messages that are not mounted are two spacers of remembered (or guessed) height, so the scroll bar is honest. When the
@@ -15,6 +16,7 @@ top of the screen keeps its row. A streaming message always stays mounted.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +30,7 @@ from tui.base import ChatScroll
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.heights import HeightMap, guess_height
+from tui.stream.pump import Feed
 
 MOST_MOUNTED = 40
 """Finished messages that are mounted at once, at most."""
@@ -89,7 +92,7 @@ class MessageWindow(ChatScroll):
         self._anchor: Anchor | None = None
         self._width = 0
         self._move_queued = False
-        self._moving = False
+        self._changing = asyncio.Lock()  # one change of what is mounted at a time
 
     def compose(self) -> ComposeResult:
         """The spacers; messages come between them, streaming ones after them."""
@@ -124,38 +127,44 @@ class MessageWindow(ChatScroll):
         Ends at the bottom and follows, or with `at` (a message id) puts that message at the top.
         Streaming answers of the former conversation are removed.
         """
-        with self.app.batch_update():
-            old, self._mounted = self._mounted, {}
-            stale: list[Widget] = [*self._answers]
-            self._answers = []
-            self._views = list(views)
-            self._index = {view.id: index for index, view in enumerate(self._views)}
-            self._width = self._message_width()
-            self._heights = HeightMap([guess_height(view, self._width) for view in self._views])
-            self._low = self._high = len(self._views)
-            for message_id, widget in old.items():
-                index = self._index.get(message_id)
-                if index is None or self._views[index] != widget.view:
-                    stale.append(widget)
-                else:
-                    self._mounted[message_id] = widget
-            if stale:
-                await self.remove_children(stale)
-            if at is None or at not in self._index:
-                self.follow()
-                await self._mount_range(*self._range_at_end())
+        async with self._changing:
+            with self.app.batch_update():
+                await self._show(views, at)
+        self.call_after_refresh(self._arrive)
+
+    async def _show(self, views: Sequence[MessageView], at: str | None) -> None:
+        old, self._mounted = self._mounted, {}
+        stale: list[Widget] = [*self._answers]
+        self._answers = []
+        self._views = list(views)
+        self._index = {view.id: index for index, view in enumerate(self._views)}
+        self._width = self._message_width()
+        self._heights = HeightMap([guess_height(view, self._width) for view in self._views])
+        self._low = self._high = len(self._views)
+        for message_id, widget in old.items():
+            index = self._index.get(message_id)
+            if index is None or self._views[index] != widget.view:
+                stale.append(widget)
             else:
-                await self.go_to(at)
+                self._mounted[message_id] = widget
+        if stale:
+            await self.remove_children(stale)
+        if at is None or at not in self._index:
+            self.follow()
+            await self._mount_range(*self._range_at_end())
+        else:
+            await self._go_to(at)
 
     async def append(self, view: MessageView) -> None:
         """Add a finished message at the end."""
-        self._add(view)
-        if self._high == len(self._views) - 1:
-            with self.app.batch_update():
-                low = self._low if not self.following else max(self._low, self._range_at_end()[0])
-                await self._mount_range(low, len(self._views))
-        else:
-            self._set_spacers()
+        async with self._changing:
+            self._add(view)
+            if self._high == len(self._views) - 1:
+                low = max(self._low, self._range_at_end()[0]) if self.following else self._low
+                with self.app.batch_update():
+                    await self._mount_range(low, len(self._views))
+            else:
+                self._set_spacers()
 
     async def update(self, view: MessageView) -> None:
         """Replace the message of the same id."""
@@ -174,37 +183,60 @@ class MessageWindow(ChatScroll):
     async def stream(self, view: MessageView) -> StreamingAnswer:
         """Add a message that grows at the end; it stays mounted until `finish`."""
         answer = StreamingAnswer(view)
-        self._answers.append(answer)
-        await self.mount(answer)
+        async with self._changing:
+            self._answers.append(answer)
+            await self.mount(answer)
         return answer
 
     async def finish(self, answer: StreamingAnswer, meta: str = "") -> None:
         """End a streaming message: it is the last of the finished ones from now on."""
         answer.finish(meta)
-        if answer not in self._answers:
-            return  # another conversation is shown meanwhile
-        self._answers.remove(answer)
-        at_end = self._high == len(self._views)
-        self._add(answer.view)
-        index = len(self._views) - 1
-        self._heights.measure(index, answer.height_at(self._width or self._message_width()))
-        if at_end:
-            self.move_child(answer, before=self._below)
-            self._mounted[answer.view.id] = answer
-            self._high += 1
-            self._queue_move()
-        else:
-            await answer.remove()
-        self._set_spacers()
+        async with self._changing:
+            if answer not in self._answers:
+                return  # another conversation is shown meanwhile
+            self._answers.remove(answer)
+            at_end = self._high == len(self._views)
+            self._add(answer.view)
+            index = len(self._views) - 1
+            self._heights.measure(index, answer.height_at(self._width or self._message_width()))
+            if at_end:
+                self.move_child(answer, before=self._below)
+                self._mounted[answer.view.id] = answer
+                self._high += 1
+                self._queue_move()
+            else:
+                await answer.remove()
+            self._set_spacers()
 
     async def go_to(self, message_id: str) -> None:
-        """Put a message at the top of the screen; following stops unless it is near the end."""
+        """Put a message at the top of the screen and stop following, unless that is the end anyway."""
+        async with self._changing:
+            with self.app.batch_update():
+                await self._go_to(message_id)
+        self.call_after_refresh(self._arrive)
+
+    async def _go_to(self, message_id: str) -> None:
         index = self._index[message_id]
         self._anchor = Anchor(message_id, 0)
-        self.release_anchor()
+        self.pause()
         await self._mount_range(*self._range_around(self._heights.top(index)))
+
+    def _arrive(self) -> None:
+        """The layout knows the new heights now: scroll to the anchor, or to the end if it is that near."""
         self._restore_anchor()
-        self.call_after_refresh(self._restore_anchor)
+        if not self.following and self.is_at_bottom:
+            self.follow()
+
+    def follow_feed(self, feed: Feed) -> None:
+        """Hold the feed's text back while the reader is elsewhere, and count it in `pending`."""
+
+        def held() -> bool:
+            if self.following or not self.is_attached:
+                return False
+            self.pending = feed.pending
+            return True
+
+        feed.held = held
 
     def _add(self, view: MessageView) -> None:
         self._index[view.id] = len(self._views)
@@ -253,10 +285,15 @@ class MessageWindow(ChatScroll):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Remember what is at the top of the screen, and move the window when its edge comes near."""
         super().watch_scroll_y(old_value, new_value)
-        if not self._moving:
+        if not self._placing:
             self._remember_anchor()
             if self._must_move():
                 self._queue_move()
+
+    def follow(self) -> None:
+        """Jump to the end and stay there; what is mounted follows."""
+        super().follow()
+        self.call_after_refresh(self._queue_move)
 
     def _queue_move(self) -> None:
         if not self._move_queued:
@@ -267,13 +304,14 @@ class MessageWindow(ChatScroll):
         self._move_queued = False
         if not self.is_attached or not self._must_move():
             return
-        wanted = self._range_at_end() if self.following else self._range_around(self.scroll_y)
-        with self.app.batch_update():
-            self._moving = True
-            try:
-                await self._mount_range(*wanted)
-            finally:
-                self._moving = False
+        async with self._changing:
+            wanted = self._range_at_end() if self.following else self._range_around(self.scroll_y)
+            with self.app.batch_update():
+                self._placing = True
+                try:
+                    await self._mount_range(*wanted)
+                finally:
+                    self._placing = False
         self.call_after_refresh(self._restore_anchor)
 
     async def _mount_range(self, low: int, high: int) -> None:
@@ -319,9 +357,9 @@ class MessageWindow(ChatScroll):
             return
         row = self._heights.top(self._index[self._anchor.id]) - self._anchor.offset
         if round(self.scroll_y) != row:
-            moving, self._moving = self._moving, True
+            placing, self._placing = self._placing, True
             self.scroll_target_y = self.scroll_y = row
-            self._moving = moving
+            self._placing = placing
 
     def on_resize(self, event: events.Resize) -> None:
         """At a new width every height is a guess again, except those mounted."""
