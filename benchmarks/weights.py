@@ -1,8 +1,7 @@
 """Writes GGUF models and LoRA adapters of random weights: a benchmark or test makes the model that it needs.
 
 The tokenizer is a real byte-level BPE: all 256 bytes, then pairs and triples of printable characters with the
-merges that build them, then `<|bos|>` and `<|eos|>`. The text such a model writes is noise; its cost is that of a
-trained one.
+merges that build them, then `<|bos|>` and `<|eos|>`. What it writes is noise, at the cost of a trained one.
 """
 
 from __future__ import annotations

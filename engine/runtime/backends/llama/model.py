@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -108,10 +109,12 @@ def load_weights(spec: LoadSpec, progress: Progress) -> int:
 def shape_of(spec: LoadSpec, trained: int) -> Shape:
     """The layout that `spec` asks for, within what library and model (trained on `trained` tokens) can do.
 
-    A thread is left free for the screen where one is attached; prefill uses every core.
+    Prefill uses every core. Decode leaves one free beside a screen, and also where OpenMP waits passively: two
+    threads that sleep at every barrier are slower than one.
     """
     options = spec.options
     all_cores = cores()
+    shares = spec.screen_attached or os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
     slots = min(options.slots or DEFAULT_SLOTS, native().llama_max_parallel_sequences())
     context = options.context or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     if trained > 0:
@@ -121,7 +124,7 @@ def shape_of(spec: LoadSpec, trained: int) -> Shape:
         context=context,
         slots=slots,
         batch=max(slots, min(options.batch or DEFAULT_BATCH, context * slots)),
-        threads=options.threads or (max(1, all_cores - 1) if spec.screen_attached else all_cores),
+        threads=options.threads or (max(1, all_cores - 1) if shares else all_cores),
         batch_threads=options.batch_threads or all_cores,
     )
 

@@ -1,8 +1,8 @@
 """Top-p over a whole vocabulary without sorting it: the pre-cut for `top_k` 0.
 
-Sampling by top-p alone makes llama.cpp sort 150,000 candidates once the nucleus passes 256 tokens (9 ms a token).
-All tokens above any threshold are a prefix of the sorted list, so the smallest such prefix that holds the mass
-is enough.
+Sampling by top-p alone makes llama.cpp sort 150,000 candidates once the nucleus passes 256 tokens: 9 ms each.
+All tokens above any threshold are a prefix of the sorted list, so the smallest such prefix that holds the
+mass is enough.
 """
 
 from __future__ import annotations
