@@ -79,7 +79,9 @@ class ChatScroll(VerticalScroll):
 
     def pause(self) -> None:
         """Stop following, wherever the end is."""
-        super().release_anchor()
+        # The anchor is cleared, not released: a released one engages again by itself, unseen.
+        self.anchor(False)
+        self.scroll_target_y = self.scroll_y
         self.following = False
 
     def action_follow(self) -> None:
