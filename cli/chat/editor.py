@@ -31,7 +31,7 @@ def edit(text: str, environ: Mapping[str, str] = os.environ) -> str:
     words = command(environ)
     with tempfile.TemporaryDirectory(prefix="hearth-") as folder:
         file = Path(folder) / "prompt.md"
-        file.write_text(text, encoding="utf-8")
+        file.write_text(f"{text}\n" if text else "", encoding="utf-8")
         try:
             status = subprocess.run([*words, str(file)], check=False).returncode
         except OSError as error:

@@ -41,6 +41,10 @@ class Chat:
             except EOFError:
                 print(file=sys.stderr)
                 return OK
+            except lines.Discarded:
+                print(file=sys.stderr)
+                self._interrupted = False
+                continue
             except KeyboardInterrupt:
                 print(file=sys.stderr)
                 if self._interrupted:

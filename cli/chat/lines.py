@@ -16,6 +16,10 @@ Completer = Callable[[str, str], Iterable[str]]
 """From the line up to the cursor and its last word to what that word may become."""
 
 
+class Discarded(Exception):
+    """Ctrl-C threw away what had been typed."""
+
+
 class LineReader:
     """The prompt. `completer` is asked on Tab; `history` are earlier messages, oldest first."""
 
@@ -34,7 +38,8 @@ class LineReader:
             readline.add_history(message)
 
     def read(self) -> str:
-        """The next message, stripped of its marks. Raises EOFError on Ctrl-D, KeyboardInterrupt on Ctrl-C.
+        """The next message, stripped of its marks. Raises EOFError on Ctrl-D, Discarded or (if
+        nothing was typed) KeyboardInterrupt on Ctrl-C.
 
         A line that ends in a backslash goes on; one that begins with three quotes opens a message that
         ends with the next three. `/edit` takes the lines before it along.
@@ -42,7 +47,12 @@ class LineReader:
         lines: list[str] = []
         fenced = False
         while True:
-            line = input(CONTINUED if lines or fenced else PROMPT)
+            try:
+                line = input(CONTINUED if lines or fenced else PROMPT)
+            except KeyboardInterrupt:
+                if lines or fenced or readline.get_line_buffer():
+                    raise Discarded from None
+                raise
             if line == EDIT or line.startswith(EDIT + " "):
                 return f"{EDIT} " + "\n".join([*lines, line[len(EDIT) + 1 :]])
             if fenced:

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
 """Seconds after which a test gives a silent program up."""
@@ -64,6 +66,13 @@ class Terminal:
 
     def send(self, data: bytes | str) -> None:
         os.write(self.master, data.encode() if isinstance(data, str) else data)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C once the program waits: Python's prompt does not notice one that comes just before."""
+        program = psutil.Process(self.pid)
+        while program.status() != psutil.STATUS_SLEEPING:
+            os.sched_yield()
+        self.send(b"\x03")
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)

@@ -71,10 +71,9 @@ def test_a_good_end_leaves_the_screen_alone(on_terminal: Open) -> None:
 def test_a_signal_to_the_launcher_reaches_an_app_that_leaves_by_itself(
     on_terminal: Open, number: int
 ) -> None:
-    leave = f"signal.signal({number:d}, lambda *_: (os.write(1, b'leaving'), os._exit(0)))\n"
-    terminal = on_terminal(
-        *launched(leave.join(("import os, signal\n", ENTER)) + "while True: signal.pause()")
-    )
+    waits = f"signal.pthread_sigmask(signal.SIG_BLOCK, [{number:d}])\n"
+    leaves = f"signal.sigwait([{number:d}])\nos.write(1, b'leaving')"
+    terminal = on_terminal(*launched(f"import signal\n{waits}{ENTER}{leaves}"))
     terminal.expect("on screen ")
     terminal.expect(".")
     terminal.signal(number)
