@@ -59,7 +59,7 @@ class Adapters:
         if header.architecture != entry.architecture:
             raise ModelLoadFailed(
                 f"The adapter {path.stem} does not fit {entry.id}.",
-                f"It was made for {plain(header.architecture) or 'none'}, and the model is {entry.architecture}.",
+                f"It was made for {plain(header.architecture)}, and the model is {entry.architecture}.",
                 "Choose an adapter made from this model.",
                 param="adapters",
             )

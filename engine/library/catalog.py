@@ -1,7 +1,7 @@
 """Every model on this machine, and what a name stands for.
 
 Models are the starter model, the GGUF files of `models.folders` and those of Hearth's own models folder.
-Folders are read anew each time, headers only when a file has changed. This is disk work: not for an event loop.
+Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Catalog:
     def resolve(self, name: str) -> Resolved:
         """What `name` stands for: a model, `model:adapter`, a path to a GGUF file, or `scripted:…`.
 
-        Case does not matter, nor does a tag `:latest`. The adapter `base` or `none` is no adapter, `default` is
+        Case does not matter, nor does a tag `:latest`. The adapter `base` or `none` is no adapter, `default`
         the model's own. Raises ModelNotFound with the nearest names.
         """
         if name.startswith(SCRIPTED):

@@ -1,0 +1,186 @@
+"""The metrics file: opening it, mending it, writing and reading rows. For one thread, that of `metrics`.
+
+The file is disposable. What is damaged is moved aside (first the write-ahead log, then the file) and begun
+anew; a file that another process holds is left alone. Facts about DuckDB behind this: a second process cannot
+open a file that is being written, not even for reading; one flipped byte in the log makes it refuse to open;
+and rows written in bulk from lists cost a hundredth of single inserts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.paths import ensure
+from engine.store.rows import COLUMNS, SCHEMA_VERSION, RequestRow, values_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "256MB",
+    "threads": "1",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_CREATE = (
+    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)",
+    "CREATE TABLE IF NOT EXISTS spooled_files (name VARCHAR)",
+    f"CREATE TABLE IF NOT EXISTS requests ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})",
+)
+_INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) SELECT " + ", ".join(
+    "make_timestamp(unnest(?::BIGINT[]))" if kind == "TIMESTAMP" else f"unnest(?::{kind}[])"
+    for kind in COLUMNS.values()
+)
+_SHOWN = ", ".join("epoch(time) AS time" if name == "time" else name for name in COLUMNS)
+
+
+class Held(Exception):
+    """Another process has the file open."""
+
+
+class Unusable(Exception):
+    """The file cannot be opened or written for a reason that is no damage, such as a full disk."""
+
+
+class Database:
+    """An open metrics file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file at `path`. Raises Held and Unusable."""
+        self.path = path
+        self._connection = self._opened()
+
+    def insert(self, rows: Sequence[RequestRow], spooled: str | None = None) -> None:
+        """Write `rows` in one transaction; those of the spool file `spooled` only once, ever."""
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            if spooled is not None:
+                if connection.execute("SELECT 1 FROM spooled_files WHERE name = ?", [spooled]).fetchall():
+                    connection.execute("COMMIT")
+                    return
+                connection.execute("INSERT INTO spooled_files VALUES (?)", [spooled])
+            if rows:
+                connection.execute(_INSERT, values_of(rows))
+            connection.execute("COMMIT")
+        except Exception:
+            self._roll_back()
+            raise
+        _make_private(_wal(self.path))
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The newest rows, newest first."""
+        cursor = self._connection.execute(
+            f"SELECT {_SHOWN} FROM requests ORDER BY requests.time DESC, rowid DESC LIMIT ?", [limit]
+        )
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self._connection.execute("SELECT count(*) FROM requests").fetchall()[0][0])
+
+    def forget_spooled(self, name: str) -> None:
+        """The spool file `name` is gone: it need not be remembered."""
+        self._connection.execute("DELETE FROM spooled_files WHERE name = ?", [name])
+
+    def close(self) -> None:
+        """Write the log into the file and let go of it."""
+        import duckdb
+
+        try:
+            self._connection.execute("CHECKPOINT")
+        except duckdb.Error as error:
+            log.warning("The metrics file could not be checkpointed: %s", error)
+        self._connection.close()
+
+    def abandon(self) -> None:
+        """Let go of a file that may be damaged."""
+        import duckdb
+
+        try:
+            self._connection.close()
+        except duckdb.Error as error:
+            log.warning("The metrics file closed with an error: %s", error)
+
+    def _roll_back(self) -> None:
+        import duckdb
+
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error as error:
+            log.warning("A metrics transaction could not be rolled back: %s", error)
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        ensure(self.path.parent)
+        for suspect in (_wal(self.path), self.path):
+            try:
+                return self._connected()
+            except (Held, Unusable):
+                raise
+            except Exception as error:
+                log.warning("The metrics file is damaged and is begun anew: %s", error)
+                set_aside(suspect)
+        return self._connected()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        if not self.path.exists():
+            # A log without its file belongs to nothing.
+            set_aside(_wal(self.path))
+        try:
+            connection = duckdb.connect(str(self.path), config=_CONFIG)
+        except duckdb.Error as error:
+            raise _meaning(error) from error
+        _make_private(self.path)
+        try:
+            for statement in _CREATE:
+                connection.execute(statement)
+            found = connection.execute("SELECT version FROM schema_version").fetchall()
+            if not found:
+                connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
+            elif found != [(SCHEMA_VERSION,)]:
+                raise ValueError(f"its schema version is {found}")
+            connection.execute(f"SELECT {_SHOWN} FROM requests LIMIT 1").fetchall()
+        except Exception as error:
+            connection.close()
+            raise _meaning(error) from error
+        return connection
+
+
+def set_aside(path: Path) -> None:
+    """Rename what is damaged, so that somebody may look at it."""
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}.damaged-{time.time_ns()}"))
+
+
+def _meaning(error: Exception) -> Exception:
+    """The error by what is to be done about it: Held, Unusable, or itself for damage."""
+    text = str(error).lower()
+    if "lock on file" in text or "conflicting lock" in text or "being used by another process" in text:
+        return Held(str(error))
+    if any(sign in text for sign in ("no space left", "permission denied", "read-only file system")):
+        return Unusable(str(error))
+    return error
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether `error` speaks of a damaged file, and not of a held one or a full disk."""
+    return _meaning(error) is error
+
+
+def _make_private(path: Path) -> None:
+    if path.exists():
+        os.chmod(path, 0o600)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")

@@ -1,0 +1,209 @@
+"""Records finished requests, off the hot path: `record` appends to a queue, one thread writes.
+
+DuckDB is imported and used by that thread alone, and only once there is something to write or read. Nothing
+here raises into a caller: metrics may be late, spooled or lost, and `counts` says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+
+from engine.store.database import Database, Held, is_damage, set_aside
+from engine.store.rows import RequestRow
+from engine.store.spool import Spool
+
+log = logging.getLogger(__name__)
+
+QUEUE = 10_000
+BATCH = 256
+INTERVAL = 0.5
+RETRY = 5.0
+"""Seconds after which a file that somebody else held is tried again."""
+REMEMBERED = 1000
+"""Rows that a process without the file can still show of its own."""
+
+
+class Metrics:
+    """The metrics of one process: `path` is the DuckDB file, `spool` the folder for what cannot go there."""
+
+    def __init__(self, path: Path, spool: Path) -> None:
+        self._path, self._spool = path, Spool(spool)
+        self._rows: deque[RequestRow] = deque()
+        self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._counts = {"recorded": 0, "written": 0, "spooled": 0, "imported": 0, "dropped": 0}
+        # The writer's own.
+        self._database: Database | None = None
+        self._try_again = 0.0
+        self._unwritten: deque[RequestRow] = deque(maxlen=REMEMBERED)
+
+    def record(self, row: RequestRow) -> None:
+        """Take a row; returns at once, from any thread. A full or closed queue drops it, and counts that."""
+        with self._wake:
+            if self._closing or len(self._rows) >= QUEUE:
+                self._counts["dropped"] += 1
+                return
+            self._rows.append(row)
+            self._counts["recorded"] += 1
+            self._start()
+            if len(self._rows) in (1, BATCH):
+                self._wake.notify()
+
+    def recent(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest rows, newest first, after writing what is pending; waits, so not for an event loop.
+
+        A process that could not have the file shows the rows of its own. Empty after `close`.
+        """
+        found: list[dict[str, Any]] | None = self._ask(lambda: self._recent(limit))
+        return found or []
+
+    def flush(self) -> None:
+        """Return when what was recorded before is written or spooled."""
+        self._ask(lambda: None)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows were recorded, written, spooled, imported and dropped, and how many wait."""
+        with self._wake:
+            return {**self._counts, "waiting": len(self._rows)}
+
+    def close(self) -> None:
+        """Write what is pending and let go of the file. May be called again; later rows are dropped."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _ask(self, errand: Callable[[], Any]) -> Any:
+        answer: Future[Any] = Future()
+        with self._wake:
+            if self._closing:
+                return None
+            self._errands.append((errand, answer))
+            self._start()
+            self._wake.notify()
+        return answer.result()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="hearth-metrics", daemon=True)
+            self._thread.start()
+
+    # --- the writer's thread
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._rows or self._errands or self._closing)
+                # A row may wait a little for others, unless somebody waits for it.
+                self._wake.wait_for(
+                    lambda: len(self._rows) >= BATCH or self._errands or self._closing, timeout=INTERVAL
+                )
+                rows = list(self._rows)
+                self._rows.clear()
+                errands = list(self._errands)
+                self._errands.clear()
+                closing = self._closing
+            self._guarded(lambda rows=rows: self._store(rows))  # type: ignore[misc]
+            for errand, answer in errands:
+                answer.set_result(self._guarded(errand))
+            if closing:
+                break
+        if self._database is not None:
+            self._guarded(self._database.close)
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception:
+            log.exception("Metrics could not be kept")
+            return None
+
+    def _store(self, rows: list[RequestRow]) -> None:
+        """Write `rows`; where the file will not have them, spool them; where that fails too, drop them."""
+        if not rows:
+            return
+        for last_attempt in (False, True):
+            database = self._open()
+            if database is None:
+                break
+            try:
+                database.insert(rows)
+                self._count("written", len(rows))
+                return
+            except Exception as error:
+                log.warning("Writing metrics failed: %s", error)
+                self._give_up(damaged=last_attempt and is_damage(error))
+        try:
+            self._spool.write(rows)
+            self._count("spooled", len(rows))
+            self._unwritten.extend(rows)
+        except Exception as error:
+            log.warning("%d rows of metrics are lost: %s", len(rows), error)
+            self._count("dropped", len(rows))
+
+    def _recent(self, limit: int) -> list[dict[str, Any]]:
+        for last_attempt in (False, True):
+            database = self._open()
+            if database is None:
+                break
+            try:
+                self._take_in()
+                return database.recent(limit)
+            except Exception as error:
+                log.warning("Reading metrics failed: %s", error)
+                self._give_up(damaged=last_attempt and is_damage(error))
+        newest = list(self._unwritten)[::-1][:limit]
+        return [{**asdict(row), "gaps": list(row.gaps)} for row in newest]
+
+    def _open(self) -> Database | None:
+        if self._database is not None:
+            return self._database
+        if time.monotonic() < self._try_again:
+            return None
+        try:
+            self._database = Database(self._path)
+        except Held:
+            self._try_again = time.monotonic() + RETRY
+            return None
+        except Exception as error:
+            log.warning("The metrics file cannot be used: %s", error)
+            self._try_again = time.monotonic() + RETRY
+            return None
+        self._guarded(self._take_in)
+        return self._database
+
+    def _take_in(self) -> None:
+        """Import what other processes left in the spool."""
+        if (database := self._database) is None:
+            return
+        for path, rows in self._spool.files():
+            database.insert(rows, spooled=path.name)
+            path.unlink()
+            database.forget_spooled(path.name)
+            self._count("imported", len(rows))
+
+    def _give_up(self, *, damaged: bool) -> None:
+        """Close the file after an error, to open it anew; the second time it is set aside."""
+        if self._database is not None:
+            self._database.abandon()
+            self._database = None
+        if damaged:
+            set_aside(self._path.with_name(self._path.name + ".wal"))
+            set_aside(self._path)
+
+    def _count(self, name: str, number: int) -> None:
+        with self._wake:
+            self._counts[name] += number
