@@ -2,10 +2,10 @@
 
     python -m benchmarks.ui_history [--quick]
 
-Budget: from the call that shows the conversation to its first paint under 0.5 s; a token appended to a streaming answer
-behind that history blocks the event loop under 15 ms (95th percentile of the blocks, one per
-append; the longest is printed too). The same append into an empty conversation is printed beside it, and a bare app's
-lag, so that the ratio tells Hearth's cost from the machine's.
+Budget: from the call that shows the conversation to its first paint under 0.5 s; a token appended to a
+streaming answer behind that history blocks the event loop under 15 ms (95th percentile of the blocks, one
+per append; the longest is printed too). The same append into an empty conversation is printed beside it,
+and a bare app's lag, so that the ratio tells Hearth's cost from the machine's.
 """
 
 from __future__ import annotations

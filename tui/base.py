@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Offset
 from textual.message import Message
@@ -27,12 +29,12 @@ class BaseScreen(Screen[None]):
 class ChatScroll(VerticalScroll):
     """A scroll container that follows its end until the reader scrolls up.
 
-    Scrolling up pauses at once; scrolling down to within two rows of the end, `End`, `G` or
-    `follow()` follows again. `following` and `pending` (tokens that arrived while paused) are reactive; `FollowChanged`
-    is posted when either changes, so that a chip can show `status`.
+    Scrolling up pauses at once; scrolling down to within two rows of the end, `End`, `G` or `follow()`
+    follows again. `following` and `pending` (tokens that arrived while paused) are reactive;
+    `FollowChanged` is posted when either changes, so that a chip can show `status`.
     """
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("end,G,shift+g", "follow", "Bottom", show=False, id="chat.follow"),
         Binding("home,g", "scroll_home", "Top", show=False, id="chat.top"),
     ]
@@ -89,7 +91,7 @@ class ChatScroll(VerticalScroll):
         self.follow()
 
     def release_anchor(self) -> None:
-        """Stop following; Textual calls this when the reader moves. Nothing to scroll means nothing to pause."""
+        """Stop following, if there is anything to scroll; Textual calls this when the reader moves."""
         if self.max_scroll_y > 0:
             self.pause()
             # Textual scrolls after its next refresh; only after that is it known whether anything moved.

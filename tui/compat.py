@@ -2,12 +2,12 @@
 
 | here | upstream | delete when |
 | --- | --- | --- |
-| `live_hit` | Textualize/textual#6643 | a click on a widget that is being removed no longer raises (PR #6645 merged) |
+| `live_hit` | Textualize/textual#6643 | clicking a widget that is being removed is safe (PR #6645) |
 | `ChatScroll` in `tui/base.py` | Textualize/textual#6677 | an anchor re-engages near a bottom that moves |
-| `NEWLINE_KEYS` | Textualize/textual#6378 | `ESC CR` arrives as alt+enter; ctrl+j stays for terminals that send no more |
+| `NEWLINE_KEYS` | Textualize/textual#6378 | `ESC CR` arrives as alt+enter (ctrl+j stays) |
 | `MouseReportFilter` | Textualize/textual#6573 | malformed mouse reports are no longer typed as keys |
 | `SteadySelect` | behaviour since 8.2.7, no issue | `Select` stays silent about the value it was made with |
-| `copy_text` | OSC 52 is ignored by Terminal.app and others | `App.copy_to_clipboard` tries the system clipboard |
+| `copy_text` | OSC 52 is ignored by Terminal.app | `App.copy_to_clipboard` tries the system clipboard |
 
 A rule without code: do not `data_bind` or `watch` long-lived nodes from per-message widgets (#6666 keeps the
 removed widgets alive).

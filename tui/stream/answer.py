@@ -5,9 +5,9 @@
     answer.append_reasoning("...")     # thinking, shown until the answer starts
     answer.finish(meta="64 tok")       # closes what is open; from now on the frozen form
 
-Closed blocks are committed rows that are not drawn again; the open one is drawn by `tail.py`. It is one widget
-from its first token on and stays that widget when it finishes, so selection and scroll position survive. Text comes
-from the pump (`pump.py`), never token by token; the widget is a `Sink`.
+Closed blocks are committed rows that are not drawn again; the open one is drawn by `tail.py`. It is one
+widget from its first token on and stays that widget when it finishes, so selection and scroll position
+survive. Text comes from the pump (`pump.py`), never token by token; the widget is a `Sink`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,6 @@ class StreamingAnswer(FrozenMessage):
         self._text: list[str] = []
         self._reasoning: list[str] = [view.reasoning] if view.reasoning else []
         self._finished = False
-        self._restart()
-        if view.text:
-            self._text.append(clean(view.text))
-            self._blocks_new = self._splitter.feed(self._text[0])
-
-    def _restart(self) -> None:
         self._splitter = BlockSplitter()
         self._blocks_done: list[Block] = []
         self._blocks_new: list[Block] = []  # closed, but not drawn yet
@@ -45,6 +39,9 @@ class StreamingAnswer(FrozenMessage):
         self._after_blank = False
         self._tail: Tail | None = None
         self._tail_row = 0
+        if view.text:
+            self._text.append(clean(view.text))
+            self._blocks_new = self._splitter.feed(self._text[0])
 
     @property
     def source(self) -> str:

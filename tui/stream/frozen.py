@@ -5,8 +5,9 @@
     widget.source          # the Markdown as it came
     widget.code_blocks     # [(language, code), ...] in order
 
-The text is laid out once per width and never parsed as markup. Changing the theme only repaints. The text must
-have passed `sanitize.clean`; what Markdown can spell (entities, escaped addresses) is cleaned again here.
+The text is laid out once per width and never parsed as markup. Changing the theme only repaints. Whatever is
+drawn is cleaned here, also what only Markdown spells (entities, escaped addresses); clean the text before
+you keep it all the same, because `source` is what gets copied.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ THOUGHT_STYLE = "$foreground-muted italic"
 class MessageView:
     """What a message shows. Equal views look the same, so a window may keep the widget of one.
 
-    `role` is `user`, `assistant`, `system` or `tool` and becomes the widget's class `-<role>`. `title` stands above the
-    text (the role if empty), `meta` dim below it (none if empty). `reasoning` is the model's
-    thinking, shown as one summary line while `folded`.
+    `role` is `user`, `assistant`, `system` or `tool` and becomes the widget's class `-<role>`. `title`
+    stands above the text (the role if empty), `meta` dim below it (none if empty). `reasoning` is the
+    model's thinking, shown as one summary line while `folded`.
     """
 
     id: str

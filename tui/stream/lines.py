@@ -6,6 +6,7 @@ copied, so that text that was only wrapped to fit comes back unwrapped and code 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def fold_code(content: Content, width: int) -> list[tuple[Content, str]]:
     cuts = [0]
     while cuts[-1] < len(text):
         cuts.append(cuts[-1] + min(_fitting(text[cuts[-1] :], width, ascii_text), len(text) - cuts[-1]))
-    return [(content[a:b], "" if a else "\n") for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(content[a:b], "" if a else "\n") for a, b in itertools.pairwise(cuts)]
 
 
 def extract(lines: Sequence[Line], start: tuple[int, int] | None, end: tuple[int, int] | None) -> str:

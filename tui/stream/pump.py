@@ -14,6 +14,7 @@ sink that is held (the reader scrolled away) is not drawn; its text waits in the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -58,6 +59,8 @@ class Feed:
         """What draws the text; None keeps it queued (its conversation is not on screen)."""
         self.held: Callable[[], bool] | None = None
         """Asked before each draw; while it returns True the text waits, unless the stream has ended."""
+        self.source: Callable[[], None] | None = None
+        """Called at each tick before the draw, for streams that are drained: it pushes what has come."""
 
     def push(self, text: str) -> None:
         """Queue one token's answer text."""
@@ -100,6 +103,8 @@ class Feed:
 
     def _tick(self) -> bool:
         """Draw what may be drawn; True when the feed is done and can be forgotten."""
+        if self.source is not None and not self._closed:
+            self.source()
         ended = self._closed
         if self.sink is None:
             return False
@@ -164,10 +169,8 @@ class StreamPump:
             cost = await self._tick()
             if not self._feeds:
                 return
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), delay_after(cost))
-            except TimeoutError:
-                pass
             self._wake.clear()
 
     async def _tick(self) -> float:

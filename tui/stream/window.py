@@ -9,9 +9,9 @@
     window.follow_feed(feed)                  # its text waits while the reader scrolled up; see pump.py
     window.widget_of("m7"); window.views; await window.go_to("m7")
 
-Messages that are not mounted are two spacers of remembered (or guessed) height, so the scroll bar is honest. When the
-reader scrolls near the end of what is mounted, the window moves, in either direction; the message at the
-top of the screen keeps its row. A streaming message always stays mounted.
+Messages that are not mounted are two spacers of remembered (or guessed) height, so the scroll bar is
+honest. When the reader scrolls near the end of what is mounted, the window moves, in either direction;
+the message at the top of the screen keeps its row. A streaming message always stays mounted.
 """
 
 from __future__ import annotations

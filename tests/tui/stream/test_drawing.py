@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +21,12 @@ from tui.stream.splitter import split
 from tui.stream.table import fit_columns
 
 PARTS = [
-    "word ", "**bold** ", "*em", "`code` ", "``", "[text](http://a.b) ", "\n", "\n\n", "- ", "  - ", "1. ", "> ",
-    "```python\n", "def f(x): return x", "```\n", "~~~\n", "| a | b |\n", "|---|--:|\n", "| 1 | two |\n", "# ",
-    "[ref]: http://ref\n", "[ref] ", "宽字符 ", "snake_case ", "    ", "\t", "a longer sentence that must be wrapped ",
+    "word ", "**bold** ", "*em", "`code` ", "``", "[text](http://a.b) ", "\n", "\n\n", "- ",
+    "  - ", "1. ", "> ",
+    "```python\n", "def f(x): return x", "```\n", "~~~\n", "| a | b |\n", "|---|--:|\n",
+    "| 1 | two |\n", "# ",
+    "[ref]: http://ref\n", "[ref] ", "宽字符 ", "snake_case ", "    ", "\t",
+    "a longer sentence that must be wrapped ",
 ]  # fmt: skip
 MARKDOWN = st.lists(st.sampled_from(PARTS), max_size=40).map("".join)
 
@@ -39,7 +44,7 @@ def streamed(text: str, cuts: list[int], width: int) -> StreamingAnswer:
     answer = StreamingAnswer(MessageView("a", "assistant", ""))
     answer.height_at(width)
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         answer.append(text[a:b])
     return answer
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import unicodedata
 
 from hypothesis import given
@@ -31,7 +32,7 @@ def test_escape_sequences_are_harmless_text() -> None:
 @given(HOSTILE, st.lists(st.integers(0, 200)))
 def test_cutting_the_text_anywhere_changes_nothing(text: str, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert "".join(map(clean, pieces)) == clean(text)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,8 @@ from tui.stream.splitter import (
 
 FRAGMENTS = [
     "word ", "two words", "\n", "\n\n", "    ", "  ", "\t", "- ", "* ", "1. ", "2) ", "> ", "# ", "### ",
-    "```", "```py\n", "~~~", "---", "===", "| a | b |", "|---|---|", "a | b", "***", "[x]: http://y", "`", "é", "💡",
+    "```", "```py\n", "~~~", "---", "===", "| a | b |", "|---|---|", "a | b", "***",
+    "[x]: http://y", "`", "é", "💡",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(FRAGMENTS), max_size=40).map("".join)
 
@@ -26,7 +29,7 @@ def feed_in(text: str, cuts: list[int]) -> list[Block]:
     splitter = BlockSplitter()
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     blocks: list[Block] = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         blocks += splitter.feed(text[a:b])
         splitter.preview()
     return blocks + splitter.finish()
