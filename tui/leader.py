@@ -1,0 +1,46 @@
+"""After ctrl+g: the workspaces and their digits, for terminals that eat alt and function keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.workspaces import Workspace
+
+
+class Leader(ModalScreen[str | None]):
+    """Closes with the name of the workspace whose digit was pressed, or None."""
+
+    DEFAULT_CSS = """
+    Leader { align: left bottom; background: transparent; }
+    Leader .dialogue { width: auto; max-width: 100%; margin: 0 0 2 1; padding: 0 2; }
+    """
+
+    def __init__(self, workspaces: Sequence[Workspace]) -> None:
+        super().__init__()
+        self.workspaces = workspaces
+
+    def compose(self) -> ComposeResult:
+        """One line a workspace."""
+        lines = [
+            Content.assemble(
+                (str(digit), "bold $primary"),
+                f"  {workspace.icon} {workspace.title:<10}",
+                (workspace.purpose, "$muted"),
+            )
+            for digit, workspace in enumerate(self.workspaces, 1)
+        ]
+        box = Static(Content("\n").join(lines), classes="dialogue")
+        box.border_title = "Go to"
+        yield box
+
+    def on_key(self, event: events.Key) -> None:
+        """A digit goes, anything else closes."""
+        event.stop()
+        digit = int(event.key) if event.key.isdigit() else 0
+        self.dismiss(self.workspaces[digit - 1].name if 1 <= digit <= len(self.workspaces) else None)

@@ -1,0 +1,35 @@
+"""Opens the workstation: what `hearth` without a command runs. The engine starts behind the first frame."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from engine import Engine
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the engine's thread may hold the interpreter from the screen's, and the other way round."""
+
+
+def run(settings: Settings, *, config: str | Path | None = None) -> int:
+    """Run the app until it is left; the exit status. `config` is the settings file that the user named."""
+    from tui.app import HearthApp
+
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def make_engine() -> Engine:
+        from engine import LocalEngine
+
+        return LocalEngine(settings, screen_attached=True)
+
+    app = HearthApp(make_engine, settings, config=Path(config) if config else None)
+    app.run()
+    if (engine := app.connection.ready) is not None:
+        import asyncio
+
+        asyncio.run(engine.close())
+    return app.return_code or 0

@@ -1,0 +1,1 @@
+"""The chat workspace: conversations with a model, as trees, several at once."""

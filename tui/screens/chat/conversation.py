@@ -1,0 +1,179 @@
+"""A conversation as a tree of messages: editing and regenerating make siblings, nothing is ever destroyed.
+
+Each node knows its parent; of the children of a node one is chosen, and the chosen ones from the root on are the
+path that is shown and sent. Plain data that msgspec can write down; knows no engine and no screen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from engine.errors import ErrorInfo
+from engine.types import FinishReason, Timings, Usage
+
+TITLE_WORDS = 7
+TITLE_LENGTH = 48
+ROOT = ""
+"""The parent of first messages, in `children` and `chosen`."""
+
+
+class Node(Struct, kw_only=True):
+    """One message. `id` is unique within its conversation; `parent` is `ROOT` for a first message."""
+
+    id: str
+    parent: str
+    role: Literal["user", "assistant"]
+    content: str = ""
+    reasoning: str = ""
+    model: str = ""
+    """Which model or alias wrote it; empty for what a person wrote."""
+    usage: Usage | None = None
+    timings: Timings | None = None
+    context: int = 0
+    """The window it was written in, tokens; 0 where unknown."""
+    finish: FinishReason | None = None
+    error: ErrorInfo | None = None
+    stopped: bool = False
+    """Whether the reader stopped it; the text before that stands."""
+    edited: bool = False
+    """Whether a person changed what a model wrote."""
+
+
+class Controls(Struct, kw_only=True):
+    """What the inspector sets for a conversation; None and absent mean "not said"."""
+
+    system: str | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    max_tokens: int | None = None
+    context: int | None = None
+    thinking: bool | None = None
+
+
+class Conversation(Struct, kw_only=True):
+    """The tree, the path chosen in it, and what the next answer is made with."""
+
+    id: str
+    title: str = ""
+    model: str = ""
+    """Who answers next; empty: the app's choice."""
+    controls: Controls = field(default_factory=Controls)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    children: dict[str, list[str]] = field(default_factory=dict)
+    """Ids of a node's children, oldest first."""
+    chosen: dict[str, str] = field(default_factory=dict)
+    """Which child of a node is on the path."""
+    made: int = 0
+    """How many nodes were ever made; the next id comes from it."""
+
+    def add(
+        self, parent: str, role: Literal["user", "assistant"], content: str = "", *, model: str = ""
+    ) -> Node:
+        """A new message below `parent` (`ROOT` for a first one), chosen at once. Raises KeyError."""
+        if parent != ROOT:
+            self.nodes[parent]
+        self.made += 1
+        node = Node(id=f"m{self.made}", parent=parent, role=role, content=content, model=model)
+        self.nodes[node.id] = node
+        self.children.setdefault(parent, []).append(node.id)
+        self.select(node.id)
+        if role == "user" and not self.title:
+            self.title = title_of(content)
+        return node
+
+    def sibling(self, node_id: str, content: str) -> Node:
+        """A new version of a message beside it, chosen; the old one and all below it stay."""
+        old = self.nodes[node_id]
+        node = self.add(old.parent, old.role, content, model=old.model)
+        node.edited = old.role == "assistant"
+        return node
+
+    def path(self) -> list[Node]:
+        """The chosen messages from the first to the last."""
+        found: list[Node] = []
+        at = ROOT
+        while (at := self.chosen.get(at, "")) != "":
+            found.append(self.nodes[at])
+        return found
+
+    def path_to(self, node_id: str) -> list[Node]:
+        """The messages from the first to this one, whatever is chosen."""
+        found: list[Node] = []
+        while node_id != ROOT:
+            node = self.nodes[node_id]
+            found.append(node)
+            node_id = node.parent
+        return found[::-1]
+
+    @property
+    def leaf(self) -> Node | None:
+        """The last message of the path."""
+        path = self.path()
+        return path[-1] if path else None
+
+    def place(self, node_id: str) -> tuple[int, int]:
+        """(which sibling it is, counted from 1; how many there are)."""
+        beside = self.children[self.nodes[node_id].parent]
+        return beside.index(node_id) + 1, len(beside)
+
+    def select(self, node_id: str) -> None:
+        """Put a message on the path; below it the path goes where it went before."""
+        while node_id != ROOT:
+            parent = self.nodes[node_id].parent
+            self.chosen[parent] = node_id
+            node_id = parent
+
+    def step(self, node_id: str, by: int) -> Node | None:
+        """Choose the sibling `by` places further; None if there is none there."""
+        beside = self.children[self.nodes[node_id].parent]
+        place = beside.index(node_id) + by
+        if not 0 <= place < len(beside):
+            return None
+        self.select(beside[place])
+        return self.nodes[beside[place]]
+
+
+class Conversations(Struct, kw_only=True):
+    """All conversations of this run, oldest first, and which of them is on screen."""
+
+    every: list[Conversation] = field(default_factory=list)
+    current_id: str = ""
+    made: int = 0
+
+    @property
+    def current(self) -> Conversation:
+        """The one on screen; an empty one is made if there is none."""
+        for conversation in self.every:
+            if conversation.id == self.current_id:
+                return conversation
+        return self.new()
+
+    def new(self) -> Conversation:
+        """An empty conversation on screen: one that is empty already is taken, else one is made."""
+        for conversation in self.every:
+            if not conversation.nodes:
+                self.current_id = conversation.id
+                return conversation
+        model = next((talk.model for talk in self.every if talk.id == self.current_id), "")
+        self.made += 1
+        conversation = Conversation(id=f"c{self.made}", model=model)
+        self.every.append(conversation)
+        self.current_id = conversation.id
+        return conversation
+
+    def open(self, conversation_id: str) -> Conversation:
+        """Put a conversation on screen. Raises KeyError if there is none of that id."""
+        for conversation in self.every:
+            if conversation.id == conversation_id:
+                self.current_id = conversation_id
+                return conversation
+        raise KeyError(conversation_id)
+
+
+def title_of(question: str) -> str:
+    """The first words of a question, as a title."""
+    words = question.split()
+    title = " ".join(words[:TITLE_WORDS])
+    cut = len(words) > TITLE_WORDS or len(title) > TITLE_LENGTH
+    return title[:TITLE_LENGTH].rstrip(" ,.;:") + "…" if cut else title

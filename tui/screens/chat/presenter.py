@@ -1,0 +1,172 @@
+"""What the chat does, without a widget: asks, stops, regenerates, edits and continues, in many conversations at once.
+
+Every running answer is a `Generation` with a feed of the stream pump; the pump's clock drains them all, on screen or
+not. The screen is told through the two callbacks and reads everything else from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine import Engine
+from tui.screens.chat.conversation import Conversation, Conversations, Node
+from tui.screens.chat.generation import Generation
+from tui.screens.chat.request import build
+from tui.stream.pump import Feed, Sink, StreamPump
+
+
+class Unseen:
+    """The sink of an answer that is not on screen: its text is in the message already."""
+
+    def append(self, text: str) -> None:
+        """Draw nothing."""
+
+    def append_reasoning(self, text: str) -> None:
+        """Draw nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A generation and the feed that brings its text to the screen."""
+
+    generation: Generation
+    feed: Feed
+
+
+class ChatPresenter:
+    """Made on the UI's loop. `engine` gives the engine, None while it starts; `model` the app's choice.
+
+    `ended` is called when an answer has ended and its last text is drawn; `ticked` after each tick of the clock.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine | None],
+        model: Callable[[], str],
+        *,
+        ended: Callable[[Generation], None],
+        ticked: Callable[[], None],
+    ) -> None:
+        self.conversations = Conversations()
+        self.pump = StreamPump(ticked)
+        self._engine, self._model, self._ended = engine, model, ended
+        self._running: dict[str, Running] = {}
+        self._waiting: dict[str, list[str]] = {}
+
+    @property
+    def current(self) -> Conversation:
+        """The conversation on screen."""
+        return self.conversations.current
+
+    def model_of(self, conversation: Conversation) -> str:
+        """Who answers next there."""
+        return conversation.model or self._model()
+
+    def running(self, conversation: Conversation) -> Running | None:
+        """What is being written in a conversation, if anything is."""
+        return self._running.get(conversation.id)
+
+    def waiting(self, conversation: Conversation) -> list[str]:
+        """Messages that are sent when the answer in progress is done."""
+        return self._waiting.get(conversation.id, [])
+
+    # --- asking
+
+    def send(self, conversation: Conversation, text: str) -> Generation | None:
+        """Ask `text` at the end of the path; None if it waits for the answer in progress."""
+        if conversation.id in self._running:
+            self._waiting.setdefault(conversation.id, []).append(text)
+            return None
+        leaf = conversation.leaf
+        question = conversation.add(leaf.id if leaf else "", "user", text)
+        return self._answer(conversation, question)
+
+    def regenerate(self, conversation: Conversation, node: Node) -> Generation:
+        """Another answer: beside an answer, or below a question."""
+        question = conversation.nodes[node.parent] if node.role == "assistant" else node
+        return self._answer(conversation, question)
+
+    def edit(self, conversation: Conversation, node: Node, text: str, *, resend: bool) -> Generation | None:
+        """A new version of a message beside the old; with `resend` a question is answered at once."""
+        version = conversation.sibling(node.id, text)
+        return self._answer(conversation, version) if resend and version.role == "user" else None
+
+    def resume(self, conversation: Conversation) -> Generation | None:
+        """Write the last answer on; a question without an answer is answered. None if there is neither."""
+        leaf = conversation.leaf
+        if leaf is None:
+            return None
+        if leaf.role == "user":
+            return self._answer(conversation, leaf)
+        if not leaf.content and not leaf.reasoning:
+            leaf.error, leaf.stopped = None, False
+            return self._start(conversation, leaf, resume=False)
+        leaf.error, leaf.stopped, leaf.finish = None, False, None
+        return self._start(conversation, leaf, resume=True)
+
+    def stop(self, conversation: Conversation) -> list[str]:
+        """End the answer in progress, keep what there is; gives back what waited behind it."""
+        running = self._running.get(conversation.id)
+        if running is not None:
+            running.generation.stop()
+            self.pump.wake()
+        return self._waiting.pop(conversation.id, [])
+
+    def stop_all(self) -> None:
+        """End every answer, for leaving."""
+        for running in self._running.values():
+            running.generation.stop()
+        self.pump.stop()
+
+    # --- showing
+
+    def show_in(self, running: Running, sink: Sink) -> None:
+        """Send an answer's text to `sink`, beginning with what there is already."""
+        node = running.generation.node
+        running.feed.held = None
+        running.feed.sink = Unseen()
+        running.feed.drain()  # what waited is in the message, and drawn with it
+        if node.reasoning:
+            sink.append_reasoning(node.reasoning)
+        if node.content:
+            sink.append(node.content)
+        running.feed.sink = sink
+
+    def hide(self, running: Running) -> None:
+        """The answer has left the screen and is written on unseen."""
+        running.feed.held = None
+        running.feed.sink = Unseen()
+
+    # --- its own
+
+    def _answer(self, conversation: Conversation, question: Node) -> Generation:
+        node = conversation.add(question.id, "assistant", model=self.model_of(conversation))
+        return self._start(conversation, node, resume=False)
+
+    def _start(self, conversation: Conversation, node: Node, *, resume: bool) -> Generation:
+        path = conversation.path_to(node.id)
+        request = build(
+            self.model_of(conversation), path if resume else path[:-1], conversation.controls, resume=resume
+        )
+        generation = Generation(conversation, node, request, self._engine)
+        feed = self.pump.open(Unseen(), lambda: self._end(generation))
+        self._running[conversation.id] = Running(generation, feed)
+
+        def drain() -> None:
+            for thinking, text in generation.poll():
+                (feed.push_reasoning if thinking else feed.push)(text)
+            if generation.ended:
+                feed.close()
+
+        feed.source = drain
+        generation.begin()
+        return generation
+
+    def _end(self, generation: Generation) -> None:
+        conversation = generation.conversation
+        self._running.pop(conversation.id, None)
+        self._ended(generation)
+        waiting = self._waiting.get(conversation.id, [])
+        if waiting and conversation.id not in self._running and generation.node.error is None:
+            self.send(conversation, waiting.pop(0))

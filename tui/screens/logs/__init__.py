@@ -1,0 +1,1 @@
+"""Logs: what Hearth and the native libraries say, newest last."""

@@ -1,0 +1,1 @@
+"""Models: what this machine can run, what is loaded, which one the chat talks to."""

@@ -1,0 +1,119 @@
+"""What the Models screen shows, as plain data: rows, order, the card. Knows no widget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.types import LoadedModel, ModelEntry
+from tui import units
+from tui.stream.sanitize import clean, plain
+
+SORTS = ("name", "size", "params", "state")
+STATES: dict[str, tuple[str, str, str]] = {
+    "loading": ("◐", "loading", "state-busy"),
+    "ready": ("●", "ready", "state-ready"),
+    "busy": ("◉", "busy", "state-busy"),
+    "draining": ("◑", "draining", "state-busy"),
+    "failed": ("✗", "failed", "error"),
+    "broken": ("✗", "broken", "error"),
+    "": ("○", "", "muted"),
+}
+"""Glyph, word and colour variable of each state; the empty one is "on disk, not loaded"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    entry: ModelEntry
+    state: str
+    """A key of `STATES`."""
+    chosen: bool
+    """Whether the chat talks to it."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Name, family, parameters, quantisation, context, size, source: clean text."""
+        entry = self.entry
+        return (
+            plain(entry.id),
+            plain(entry.architecture, 12) or "–",
+            units.parameters(entry.parameters),
+            plain(entry.quantisation, 10) or "–",
+            units.window(entry.context) if entry.context else "–",
+            units.size(entry.size),
+            plain(entry.source, 12),
+        )
+
+
+def rows(
+    entries: Sequence[ModelEntry],
+    loaded: Sequence[LoadedModel],
+    chosen: str,
+    *,
+    words: str = "",
+    sort: str = "name",
+) -> list[Row]:
+    """The rows whose name, family, quantisation or source hold every word, in order; broken ones last."""
+    states = {model.id: model.state for model in loaded}
+    found = [
+        Row(entry, "broken" if entry.broken else states.get(entry.id, ""), entry.id == chosen)
+        for entry in entries
+        if matches(entry, words)
+    ]
+    keys = {
+        "name": lambda row: row.entry.id.lower(),
+        "size": lambda row: -row.entry.size,
+        "params": lambda row: -row.entry.parameters,
+        "state": lambda row: (row.state == "", row.entry.id.lower()),
+    }
+    return sorted(sorted(found, key=keys["name"]), key=lambda row: (row.state == "broken", keys[sort](row)))
+
+
+def matches(entry: ModelEntry, words: str) -> bool:
+    """Whether every word of `words` is in what the table says about `entry`."""
+    text = f"{entry.id} {entry.architecture} {entry.quantisation} {entry.source} {entry.format}".lower()
+    return all(word in text for word in words.lower().split())
+
+
+def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None) -> list[tuple[str, str]]:
+    """Label and value of everything known about a model; clean text, values may be long."""
+    entry = row.entry
+    found = [
+        ("state", STATES[row.state][1] or "on disk"),
+        ("family", entry.architecture or "unknown"),
+        ("parameters", f"{entry.parameters:,}" if entry.parameters else "unknown"),
+        ("quantised", entry.quantisation or "unknown"),
+        ("context", f"{entry.context:,} tokens" if entry.context else "unknown"),
+        ("size", units.size(entry.size)),
+        ("reads", ", ".join(entry.modalities)),
+        ("format", entry.format),
+        ("runs on", ", ".join(entry.backends) or "no backend here"),
+        ("adapters", ", ".join(entry.adapters)),
+        ("licence", entry.licence),
+        ("source", entry.source),
+        ("path", entry.path),
+    ]
+    if model := loaded.get(entry.id):
+        memory = model.memory
+        found += [
+            ("", ""),
+            ("worker", f"process {model.pid}" if model.pid else ""),
+            ("weights", units.size(memory.weights) if memory.weights else ""),
+            ("KV cache", units.size(memory.kv_cache) if memory.kv_cache else ""),
+            ("resident", units.size(memory.resident) if memory.resident else ""),
+            ("requests", f"{model.active} running, {model.queued} waiting"),
+            ("leaves", _leaves(model, time.monotonic_ns() if now_ns is None else now_ns)),
+        ]
+        if model.facts is not None and model.facts.context:
+            found.append(("window", f"{model.facts.context:,} tokens"))
+    return [(label, clean(value)) for label, value in found if value or not label]
+
+
+def _leaves(model: LoadedModel, now_ns: int) -> str:
+    if model.expires_ns is None:
+        return "stays"
+    minutes, seconds = divmod(max(0, model.expires_ns - now_ns) // 10**9, 60)
+    return f"in {minutes} min" if minutes else f"in {seconds} s"

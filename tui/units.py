@@ -1,0 +1,45 @@
+"""How figures are written: bytes, token counts, parameters, seconds. Short, and of a width that hardly changes."""
+
+from __future__ import annotations
+
+
+def size(count: int) -> str:
+    """Bytes in binary units: `742 MiB`, `7.6 GiB`; nothing known is `–`."""
+    if count <= 0:
+        return "–"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.1f} {unit}" if value < 10 and unit != "B" else f"{value:.0f} {unit}"
+
+
+def tokens(count: int) -> str:
+    """Tokens: `812`, `3.1k`, `128k`."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.1f}k" if count < 9950 else f"{count / 1000:.0f}k"
+
+
+def window(count: int) -> str:
+    """A context window: `8k` for 8,192 as its makers write it, else as tokens."""
+    return f"{count // 1024}k" if count >= 1024 and count % 1024 == 0 else tokens(count)
+
+
+def parameters(count: int) -> str:
+    """Weights of a model: `3.1M`, `8.0B`; nothing known is `–`."""
+    if count <= 0:
+        return "–"
+    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if count >= limit:
+            value = count / limit
+            return f"{value:.1f}{unit}" if value < 100 else f"{value:.0f}{unit}"
+    return str(count)
+
+
+def seconds(value: float) -> str:
+    """A short time: `84 ms`, `1.2 s`, `75 s`."""
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"

@@ -1,0 +1,81 @@
+"""The screen that every workspace derives from: the frame, and room inside it for the workspace's own panes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from tui.base import BaseScreen
+from tui.chrome import Header, KeysLine, Rail, StatusBar
+
+if TYPE_CHECKING:
+    from tui.app import HearthApp
+
+
+class WorkspaceScreen(BaseScreen):
+    """A workspace. Subclasses write `compose_workspace` and, if they have such panes, name them below."""
+
+    DEFAULT_CSS = """
+    WorkspaceScreen { background: $background; color: $foreground; }
+    WorkspaceScreen > #frame { height: 1fr; }
+    WorkspaceScreen #workspace { width: 1fr; height: 1fr; }
+    """
+    SIDEBAR: ClassVar[str | None] = None
+    """Selector of the pane that ctrl+b shows and hides; None: the rail."""
+    INSPECTOR: ClassVar[str | None] = None
+    """Selector of the pane that ctrl+e shows and hides; None: there is none."""
+
+    @property
+    def hearth(self) -> HearthApp:
+        """The app, by its own type."""
+        return cast("HearthApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The frame around `compose_workspace`."""
+        ui = self.hearth.settings.ui
+        yield Header()
+        with Horizontal(id="frame"):
+            rail = Rail()
+            rail.set_class(not ui.rail, "-off")
+            yield rail
+            with Vertical(id="workspace"):
+                yield from self.compose_workspace()
+        yield StatusBar()
+        keys = KeysLine()
+        keys.set_class(not self.hearth.footer_shown, "-off")
+        yield keys
+
+    def compose_workspace(self) -> ComposeResult:
+        """The panes."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """Come back with what changed meanwhile."""
+        if self.is_mounted:
+            for line in self.query(KeysLine):
+                line.set_class(not self.hearth.footer_shown, "-off")
+            self.refresh_chrome()
+
+    def refresh_chrome(self) -> None:
+        """Draw header, rail and status bar again."""
+        for kind in (Header, Rail, StatusBar):
+            for line in self.query(kind):
+                line.refresh()
+
+    def pane(self, selector: str | None) -> Widget | None:
+        """The pane that a selector names, if this workspace has it."""
+        found = self.query(selector) if selector else ()
+        return next(iter(found), None)
+
+    def action_copy_text(self) -> None:
+        """Copy what the mouse selected, to the system's clipboard where there is one."""
+        selection = self.get_selected_text()
+        if selection is None:
+            from textual.actions import SkipAction
+
+            raise SkipAction
+        lines = "\n".join(line.rstrip() for line in selection.splitlines())
+        self.hearth.copy(lines)
