@@ -39,6 +39,8 @@ class StreamingAnswer(FrozenMessage):
         self._after_blank = False
         self._tail: Tail | None = None
         self._tail_row = 0
+        self._thought_open = ""  # the line of thinking that may still grow, and the row it begins at
+        self._thought_row = 0
         if view.text:
             self._text.append(clean(view.text))
             self._blocks_new = self._splitter.feed(self._text[0])
@@ -79,14 +81,34 @@ class StreamingAnswer(FrozenMessage):
             self._draw()
 
     def append_reasoning(self, text: str) -> None:
-        """Add thinking text and draw it."""
-        self._reasoning.append(clean(text))
-        self.forget_layout()
+        """Add thinking text and draw it; only its unfinished line is drawn again."""
+        text = clean(text)
+        if not text:
+            return
+        first = not self._reasoning
+        self._reasoning.append(text)
+        if first or self._text or self._lines_width < 0:
+            self.forget_layout()
+            return
+        rows, unfinished = self._thought(self._thought_open + text, self._lines_width)
+        start, self._thought_row = self._thought_row, self._thought_row + len(rows)
+        self._committed = self._thought_row + len(unfinished)
+        self.replace_from(start, [*rows, *unfinished, *foot(self._view, self._lines_width)])
+
+    def _thought(self, text: str, width: int) -> tuple[list[Line], list[Line]]:
+        """Rows of finished lines of thinking, and of the line that may still grow."""
+        finished, newline, self._thought_open = text.rpartition("\n")
+        return (thought_rows(finished, width) if newline else []), thought_rows(self._thought_open, width)
 
     def show(self, view: MessageView) -> None:
         """Take over title, meta and folding of `view`; its text is ignored while streaming."""
-        self._view = replace(view, text="", reasoning="")
-        self.forget_layout()
+        view = replace(view, text="", reasoning="")
+        only_meta = view == replace(self._view, text="", reasoning="", meta=view.meta)
+        self._view = view
+        if only_meta and self._lines_width >= 0 and not self._finished:
+            self._draw()
+        else:
+            self.forget_layout()
 
     def finish(self, meta: str = "") -> None:
         """No more text comes: close the open blocks, show `meta`, become the frozen form."""
@@ -115,7 +137,10 @@ class StreamingAnswer(FrozenMessage):
         thinking = bool(view.reasoning) and not view.text
         self._lines = head(replace(view, reasoning="") if thinking else view, width)
         if thinking:
-            self._lines += thought_rows(view.reasoning, width)
+            finished, unfinished = self._thought(view.reasoning, width)
+            self._lines += finished
+            self._thought_row = len(self._lines)
+            self._lines += unfinished
         self._committed = len(self._lines)
         _, rows = self._rows(width)
         return [*self._lines[: self._committed], *rows]

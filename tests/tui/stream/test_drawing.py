@@ -180,6 +180,35 @@ def test_reasoning_is_shown_while_it_comes_and_folds_when_the_answer_starts() ->
     assert "let me think" in rows(FrozenMessage(unfolded), 40)
 
 
+@given(
+    st.lists(
+        st.sampled_from(["so ", "the cache", "\n", "\n\n", "\t", "long thoughts about it "]), max_size=30
+    )
+)
+def test_thinking_looks_the_same_however_it_is_cut(pieces: list[str]) -> None:
+    cut, whole = (StreamingAnswer(MessageView("a", "assistant", "")) for _ in range(2))
+    cut.height_at(20)
+    whole.height_at(20)
+    for piece in pieces:
+        cut.append_reasoning(piece)
+        cut.height_at(20)
+    whole.append_reasoning("".join(pieces))
+    assert rows(cut, 20) == rows(whole, 20)
+    cut.append("answer")
+    cut.finish()
+    assert rows(cut, 20) == rows(FrozenMessage(cut.view), 20)
+
+
+def test_a_live_meta_line_redraws_the_foot_only() -> None:
+    answer = StreamingAnswer(MessageView("a", "assistant", ""))
+    answer.height_at(40)
+    answer.append("one\n\ntwo")
+    before = list(answer.lines)
+    answer.show(MessageView("a", "assistant", "", meta="3 tok/s"))
+    assert rows(answer, 40)[-2:] == ["3 tok/s", ""]
+    assert all(a is b for a, b in zip(answer.lines, before[:3], strict=False))
+
+
 def test_highlighting_keeps_every_line() -> None:
     source = ['def f():\t"""doc', 'more"""', "", "  return  1  "]
     shown = highlight_lines(source, "python")
