@@ -2,10 +2,10 @@
 
     python -m benchmarks.decode [--quick] [--shared] [--dir FOLDER]
 
-Budget: 0.95 of the bare loop at 1, 4 and 16 streams. Each round measures bare, Hearth, bare in turn; the ratio
-of a round is Hearth over the mean of its neighbours, the noise band that of the two bare runs, which are the
-same thing twice. Hearth runs in its exclusive mode (all cores, waiting threads spin), or with --shared as it does
-beside a screen (a core left free for decodes, threads sleep); the baseline always as Hearth does.
+Budget: 0.95 of the bare loop at 1, 4 and 16 streams. Each round measures bare, Hearth, bare in turn; the
+ratio of a round is Hearth over the mean of its neighbours, the noise band that of the two bare runs, which
+are the same thing twice. Hearth runs in its exclusive mode (all cores, waiting threads spin), or with
+--shared as it does beside a screen (a core left to it, threads sleep); the baseline always as Hearth does.
 """
 
 from __future__ import annotations

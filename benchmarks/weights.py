@@ -92,7 +92,7 @@ def write_llama(
     writer.add_file_type(
         gguf.LlamaFileType.MOSTLY_Q8_0 if shape.kind == "Q8_0" else gguf.LlamaFileType.ALL_F32
     )
-    _add_tokenizer(writer, shape.vocabulary)
+    add_tokenizer(writer, shape.vocabulary)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     for key, value in (metadata or {}).items():
@@ -107,7 +107,7 @@ def write_llama(
             writer.add_tensor(f"{matrix}.weight", values)
     for norm in _norms(shape.layers):
         writer.add_tensor(f"{norm}.weight", np.ones(shape.width, np.float32))
-    _finish(writer)
+    finish(writer)
     return path
 
 
@@ -124,7 +124,7 @@ def write_adapter(path: Path, shape: Llama, *, rank: int = 4, strength: float = 
             up = rng.standard_normal((rows, rank), np.float32)
             writer.add_tensor(f"{matrix}.weight.lora_a", down)
             writer.add_tensor(f"{matrix}.weight.lora_b", up)
-    _finish(writer)
+    finish(writer)
     return path
 
 
@@ -139,7 +139,8 @@ def cached_llama(folder: Path, shape: Llama, name: str) -> Path:
     return path
 
 
-def _finish(writer: gguf.GGUFWriter) -> None:
+def finish(writer: gguf.GGUFWriter) -> None:
+    """Write everything that `writer` was given and close its file."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -164,7 +165,8 @@ def _q8_0(rng: np.random.Generator, rows: int, columns: int, deviation: float) -
     return blocks.reshape(rows, columns // _BLOCK * (2 + _BLOCK))
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
+def add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
+    """Give a model the byte-level BPE described above, `size` tokens in all (at least 258)."""
     tokens = list(_byte_alphabet().values())
     merges: list[str] = []
     printable = [chr(code) for code in range(ord("!"), ord("~") + 1)]

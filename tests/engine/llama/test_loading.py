@@ -16,7 +16,7 @@ from engine.runtime.backends.llama import library
 from engine.runtime.backends.llama.backend import open_model
 from engine.types import LoadOptions
 from tests.engine.llama.driving import generate, opened
-from tests.weights import TINY, write_llama
+from tests.weights import TINY, Llama, write_llama
 
 
 def in_child(
@@ -80,7 +80,7 @@ def test_the_window_is_never_beyond_the_trained_one(tiny: Path) -> None:
 
 @pytest.mark.parametrize("kv_type", ["f32", "bf16", "q8_0", "q4_0"])
 def test_other_cache_types_still_generate(tmp_path: Path, kv_type: str) -> None:
-    path = write_llama(tmp_path / "model.gguf", TINY.__class__(width=128, heads=4, kv_heads=4))
+    path = write_llama(tmp_path / "model.gguf", Llama(width=128, heads=4, kv_heads=4))
     model = opened(path, slots=1, kv_type=kv_type, flash_attention=True, use_mmap=False)
     assert len(generate(model, list(b"warm"), 5)) == 5
     model.close()
@@ -178,6 +178,23 @@ def test_a_missing_library_is_said_with_its_remedy(repository: Path, tiny: Path,
     assert "libllama" in fix or "LLAMA_CPP_LIB_PATH" in fix
     assert "not found" in why
     assert "llama.cpp" in what
+
+
+STARVED = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+""" + LOAD.replace("LoadOptions()", "LoadOptions(slots=64, context=1 << 21)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
+def test_a_cache_that_does_not_fit_is_said_to_be_too_large(repository: Path, tmp_path: Path) -> None:
+    path = write_llama(tmp_path / "long.gguf", Llama(context=1 << 21))
+    child = in_child(repository, STARVED, str(path))
+    assert child.returncode == 0, child.stderr
+    code, _, why, fix = json.loads(child.stdout)
+    assert code == "insufficient_memory"
+    assert "alloc" in why
+    assert "context" in fix
 
 
 GENERATE = """

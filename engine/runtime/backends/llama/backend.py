@@ -202,7 +202,7 @@ class LlamaBackend:
         """One `llama_decode` over `rows`, then a draw for each sequence that it computed to its end.
 
         An `interrupt` that came between two steps ends the next one at once: it may have been meant for it.
-        Raises InternalError, with every sequence as before the step, where the library fails.
+        Raises InternalError where the library fails.
         """
         if self._flag.take():
             return _INTERRUPTED
