@@ -126,10 +126,11 @@ def read_header(path: Path) -> Header:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         _fail(path, f"it cannot be opened: {error.strerror}", "Check the path and its permissions.")
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        _fail(path, "it is not a regular file", "Name the GGUF file itself.")
     with FileIO(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            _fail(path, "it is not a regular file", "Name the GGUF file itself.")
         try:
             return _header(_Reader(file, facts.st_size))
         except _Malformed as error:
