@@ -37,7 +37,7 @@ class Running:
 class ChatPresenter:
     """Made on the UI's loop. `engine` gives the engine, None while it starts; `model` the app's choice.
 
-    `ended` is called when an answer has ended and its last text is drawn; `ticked` after each tick of the clock.
+    `changed` is called when an answer began, or ended with its last text drawn; `ticked` after each tick of the clock.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class ChatPresenter:
         engine: Callable[[], Engine | None],
         model: Callable[[], str],
         *,
-        ended: Callable[[Generation], None],
+        changed: Callable[[], None],
         ticked: Callable[[], None],
     ) -> None:
         self.conversations = Conversations()
         self.pump = StreamPump(ticked)
-        self._engine, self._model, self._ended = engine, model, ended
+        self._engine, self._model, self._changed = engine, model, changed
         self._running: dict[str, Running] = {}
         self._waiting: dict[str, list[str]] = {}
 
@@ -161,12 +161,13 @@ class ChatPresenter:
 
         feed.source = drain
         generation.begin()
+        self._changed()
         return generation
 
     def _end(self, generation: Generation) -> None:
         conversation = generation.conversation
         self._running.pop(conversation.id, None)
-        self._ended(generation)
+        self._changed()
         waiting = self._waiting.get(conversation.id, [])
         if waiting and conversation.id not in self._running and generation.node.error is None:
             self.send(conversation, waiting.pop(0))

@@ -16,6 +16,7 @@ def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> M
         text=clean(node.content),
         title=title(conversation, node),
         meta=meta_line(node),
+        alert=alert(node),
         reasoning=clean(node.reasoning),
         folded=folded,
     )
@@ -29,6 +30,15 @@ def growing_view(conversation: Conversation, node: Node) -> MessageView:
 def view_id(conversation: Conversation, node: Node) -> str:
     """An id that no other conversation's message has."""
     return f"{conversation.id}.{node.id}"
+
+
+def alert(node: Node) -> str:
+    """What went wrong, why, and what to do: a line each; empty if nothing did."""
+    error = node.error
+    if error is None:
+        return ""
+    fix = error.fix or ("Press c to try again." if error.retryable else "")
+    return "\n".join(part for part in (f"✗ {error.what}", error.why and f"  {error.why}", fix and f"→ {fix}") if part)
 
 
 def title(conversation: Conversation, node: Node) -> str:

@@ -1,0 +1,156 @@
+"""The prompt: a text area that grows to ten lines. Enter sends; what completion offers comes from `completion.py`."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui.actions import bindings
+from tui.screens.chat.actions import ACTIONS
+from tui.screens.chat.completion import CompletionList
+from tui.screens.chat.history import PromptHistory
+from tui.stream.sanitize import clean
+
+
+class Prompt(TextArea):
+    """Where a message is written."""
+
+    HELP = """Write a message. `/` at the start lists commands, `@` and a name puts a text file in.
+    At the first and last line the arrow keys walk through what you sent before."""
+    BINDING_GROUP_TITLE = "Prompt"
+    BINDINGS = bindings(ACTIONS, "chat.prompt")
+
+    class Sent(Message):
+        """Enter was pressed on a text that is not blank."""
+
+        def __init__(self, prompt: Prompt, text: str) -> None:
+            super().__init__()
+            self.prompt, self.text = prompt, text
+
+        @property
+        def control(self) -> Prompt:
+            """The prompt."""
+            return self.prompt
+
+    class EditorAsked(Message):
+        """The text shall be written in the editor."""
+
+    def __init__(self, completion: CompletionList) -> None:
+        super().__init__(
+            id="prompt",
+            soft_wrap=True,
+            tab_behavior="focus",
+            show_line_numbers=False,
+            highlight_cursor_line=False,
+            placeholder="Ask anything   ·   / commands   @ files",
+        )
+        self.sent_before = PromptHistory()
+        self.completion = completion
+        self.awaits_chord = False
+        """Whether ctrl+x was pressed and the second key is awaited."""
+
+    def load(self, text: str) -> None:
+        """Put `text` in, the cursor at its end."""
+        self.load_text(clean(text))
+        self.move_cursor(self.document.end)
+
+    # --- keys
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self.awaits_chord:
+            self.awaits_chord = False
+            if event.key in ("ctrl+e", "e"):
+                event.stop()
+                event.prevent_default()
+                self.action_editor()
+                return
+        if event.key == "escape" and self.completion.is_open:
+            event.stop()
+            event.prevent_default()
+            self.completion.close()
+            return
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """A paste is text for the prompt, without control codes."""
+        event.prevent_default()
+        event.stop()
+        text = clean(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+        if result := self._replace_via_keyboard(text, *self.selection):
+            self.move_cursor(result.end_location)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tab completes only where something is offered; else it moves the focus."""
+        if action == "complete":
+            return self.completion.is_open
+        return super().check_action(action, parameters)
+
+    def action_send(self) -> None:
+        """Take what completion offers, or send."""
+        if self.completion.is_open and self.completion.takes_enter(self.text):
+            self.action_complete()
+            return
+        text = self.text.strip()
+        if not text:
+            return
+        self.completion.close()
+        self.sent_before.add(text)
+        self.load_text("")
+        self.post_message(self.Sent(self, text))
+
+    def action_newline(self) -> None:
+        """A new line."""
+        if result := self._replace_via_keyboard("\n", *self.selection):
+            self.move_cursor(result.end_location)
+
+    def action_chord(self) -> None:
+        """Cut what is selected; else wait for the second key."""
+        if self.selected_text:
+            self.action_cut()
+        else:
+            self.awaits_chord = True
+
+    def action_editor(self) -> None:
+        """Write in the editor."""
+        self.post_message(self.EditorAsked())
+
+    def action_complete(self) -> None:
+        """Put the highlighted offer in."""
+        offer = self.completion.take()
+        if offer is not None:
+            line, _ = self.cursor_location
+            self.replace(offer.text, (line, offer.start), self.cursor_location)
+            self.move_cursor((line, offer.start + len(offer.text)))
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Up: in the offers, in the text, or at its first line to what was sent before."""
+        if self.completion.is_open:
+            self.completion.move(-1)
+        elif not select and self._at_first_row:
+            self._recall(self.sent_before.older(self.text))
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """Down: in the offers, in the text, or at its last line towards the draft."""
+        if self.completion.is_open:
+            self.completion.move(1)
+        elif not select and self._at_last_row:
+            self._recall(self.sent_before.newer())
+        else:
+            super().action_cursor_down(select)
+
+    @property
+    def _at_first_row(self) -> bool:
+        return self.wrapped_document.location_to_offset(self.cursor_location).y == 0
+
+    @property
+    def _at_last_row(self) -> bool:
+        row = self.wrapped_document.location_to_offset(self.cursor_location).y
+        return row >= self.wrapped_document.height - 1
+
+    def _recall(self, text: str | None) -> None:
+        if text is not None:
+            self.load(text)
+            self.completion.close()
