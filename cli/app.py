@@ -21,10 +21,10 @@ def open_workstation(config: str | None, log_level: str | None) -> int:
     """Open the full-screen app with the settings that the flags, the environment and the files give."""
     from cli.configuration import load
 
-    settings = load(config, log_level)
+    settings = load(config, log_level).settings
     from tui.run import run
 
-    return run(settings, config=config) or 0
+    return run(settings, config=config)
 
 
 def _leave_with(pipe: int) -> None:
