@@ -25,6 +25,7 @@ from tui.stream.splitter import Block, code_blocks, split
 from tui.stream.view import LineView
 
 THOUGHT_STYLE = "$foreground-muted italic"
+ALERT_STYLE = "$text-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class MessageView:
     """What a message shows. Equal views look the same, so a window may keep the widget of one.
 
     `role` is `user`, `assistant`, `system` or `tool` and becomes the widget's class `-<role>`. `title`
-    stands above the text (the role if empty), `meta` dim below it (none if empty). `reasoning` is the
-    model's thinking, shown as one summary line while `folded`.
+    stands above the text (the role if empty), `alert` below it says what went wrong, a line a sentence, and
+    `meta` stands dim at the end (neither if empty). `reasoning` is the model's thinking, shown as one summary
+    line while `folded`.
     """
 
     id: str
@@ -41,6 +43,7 @@ class MessageView:
     text: str
     title: str = ""
     meta: str = ""
+    alert: str = ""
     reasoning: str = ""
     folded: bool = True
 
@@ -107,7 +110,12 @@ def head(view: MessageView, width: int) -> list[Line]:
 
 def foot(view: MessageView, width: int) -> list[Line]:
     """The meta line, if there is one, and the empty row between messages."""
-    lines = _decoration(plain(view.meta), DIM, width) if view.meta else []
+    lines: list[Line] = []
+    if view.alert:
+        for sentence in clean(view.alert).splitlines():
+            lines += _decoration(sentence, ALERT_STYLE, width)
+    if view.meta:
+        lines += _decoration(plain(view.meta), DIM, width)
     return [*lines, Line(Content(""), copied=False)]
 
 
