@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from engine.settings.duration import parse_duration
 from engine.settings.layers import Loaded, files, load, load_with_sources
-from engine.settings.sampling import SamplingSettings
+from engine.settings.sampling import SAMPLING_HELP, SamplingSettings
 from engine.settings.schema import (
     Generation,
     Hub,
@@ -25,6 +25,7 @@ from engine.settings.schema import (
 from engine.settings.tables import SettingDescription, SettingRow, describe, rows, schema
 
 __all__ = [
+    "SAMPLING_HELP",
     "Generation",
     "Hub",
     "Jobs",

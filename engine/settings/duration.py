@@ -12,10 +12,10 @@ _WHOLE = re.compile(rf"-?(?:{_PART.pattern})+")
 
 def parse_duration(value: float | str) -> float:
     """Seconds. Raises ValueError with a sentence for people when `value` is no duration."""
-    if isinstance(value, bool):
-        raise ValueError("A duration is a number or a text such as 5m.")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("A duration is a number of seconds or a text such as 90s, 5m or 1h30m.")
     if isinstance(value, int | float):
-        seconds = float(value)
+        seconds = float(value) if abs(value) < 1e300 else math.inf
     else:
         text = value.strip().lower()
         if _WHOLE.fullmatch(text):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine import settings
@@ -203,8 +203,8 @@ def test_the_folders_file_may_not_open_the_machine(home: Path) -> None:
 
 
 DURATIONS = {
-    "300": 300.0, "5m": 300.0, "1h30m": 5400.0, "-1": -1.0, "0": 0.0, "1.5s": 1.5, "250ms": 0.25, "1d": 86400.0,
-    "-5m": -300.0, " 5M ": 300.0,
+    "300": 300.0, "5m": 300.0, "1h30m": 5400.0, "-1": -1.0, "0": 0.0, "1.5s": 1.5, "250ms": 0.25,
+    "1d": 86400.0, "-5m": -300.0, " 5M ": 300.0,
 }  # fmt: skip
 
 
@@ -251,6 +251,8 @@ values = st.recursive(
 )
 
 
+@example({"runtime.keep_alive": []})
+@example({"runtime.keep_alive": 10**400})
 @given(st.dictionaries(keys, values, max_size=4))
 def test_any_value_gives_settings_or_the_one_error(
     tmp_path_factory: pytest.TempPathFactory, flags: dict[str, Any]
@@ -283,7 +285,8 @@ def test_any_environment_gives_settings_or_the_one_error(
 def test_loading_settings_imports_nothing_heavy(repository: Path) -> None:
     code = (
         "import sys; before = set(sys.modules); from engine import settings; settings.load()\n"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*new - set(sys.stdlib_module_names))"
     )
     output = subprocess.check_output([sys.executable, "-c", code], cwd=repository, text=True)
     assert set(output.split()) <= {"engine", "msgspec", "typing_extensions"}
