@@ -12,6 +12,7 @@ from tests.cli.conftest import Open
 from tests.cli.terminal import hearth
 
 ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
+PAINTED = b"\x1b[0m"
 
 
 def test_a_killed_workstation_leaves_the_terminal_as_it_was(on_terminal: Open) -> None:
@@ -38,11 +39,13 @@ def test_a_signal_to_the_launcher_ends_the_workstation_in_order(on_terminal: Ope
 
 
 def test_a_workstation_whose_launcher_is_killed_leaves(on_terminal: Open) -> None:
-    terminal = on_terminal(*hearth())
+    # A shell leads the session, as in life: the kernel hangs a terminal up when its session's leader dies.
+    terminal = on_terminal("sh", "-c", '"$@"; echo back; read line', "sh", *hearth())
     terminal.expect(ALTERNATE_ON)
-    children = psutil.Process(terminal.pid).children(recursive=True)
-    terminal.signal(signal.SIGKILL)
+    terminal.expect(PAINTED)
+    launcher, *others = psutil.Process(terminal.pid).children(recursive=True)
+    launcher.kill()
     terminal.expect(ALTERNATE_OFF)
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(others, timeout=30)
     assert alive == []
     assert terminal.attributes() == terminal.attributes_before
