@@ -6,16 +6,15 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType
 
 from cli.errors import guarded
+from cli.signals import leave_on_signals
 
 
 def main() -> int:
     """Run the workstation; arguments are the launcher's pipe and the global options, as it writes them."""
     # Until the screen has handlers of its own these keep a signal from leaving the terminal half set up.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    leave_on_signals()
     threading.Thread(target=_leave_with, args=(int(sys.argv[1]),), daemon=True, name="launcher-watch").start()
     options = dict(option.removeprefix("--").split("=", 1) for option in sys.argv[2:])
     return guarded(lambda: open_workstation(options.get("config"), options.get("log-level")))
@@ -29,10 +28,6 @@ def open_workstation(config: str | None, log_level: str | None) -> int:
     from tui.run import run
 
     return run(settings, config=config)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _leave_with(pipe: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
+from cli.terminal_text import paint
 from engine import paths
 
 CAUSES = {
@@ -26,9 +27,9 @@ def explain(number: int) -> str:
         name, cause = "a signal", "It did not end by itself."
     else:
         name, cause = known.name, CAUSES.get(known, "It did not end by itself.")
-    bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    label = paint("error:", "1;31", sys.stderr)
     return (
-        f"{bold}error:{plain} Hearth was ended by {name} (signal {number}).\n"
+        f"{label} Hearth was ended by {name} (signal {number}).\n"
         f"  {cause}\n"
         f"  The terminal is restored; start it again with `hearth`. Logs: {paths.resolve().logs}\n"
     )

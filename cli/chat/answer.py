@@ -6,6 +6,7 @@ Only the answer goes to stdout; progress, thinking and notes go to stderr, and o
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class AnswerWriter:
     def __init__(self, model: str, out: TextIO, notes: TextIO) -> None:
         self.answer = Answer()
         self._model, self._out, self._notes = model, out, notes
-        self._watched = notes.isatty()
+        self._watched = notes.isatty() and os.environ.get("TERM") != "dumb"
         self._thinks_aloud = self._watched and out.isatty()
         self._progress_shown = False
 

@@ -41,6 +41,7 @@ def chat(
 def run(context: typer.Context, model: str | None, prompt: str | None, values: Values) -> int:
     """Chat under the settings in force; the exit status. Raises HearthError."""
     from cli.chat.session import Session
+    from cli.signals import leave_on_signals
 
     request_fields(values)
     talking = prompt is None and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
@@ -55,6 +56,7 @@ def run(context: typer.Context, model: str | None, prompt: str | None, values: V
     session = Session(model or settings.models.default, dict(values))
     from engine import LocalEngine
 
+    leave_on_signals()
     engine = LocalEngine(settings, screen_attached=talking)
     with asyncio.Runner() as runner:
         try:

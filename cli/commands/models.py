@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
@@ -38,16 +39,25 @@ def run(context: typer.Context, json: bool) -> int:
         return 0
     from cli.columns import columns
 
+    if not entries:
+        from cli.terminal_text import dim
+
+        note = "No model was found. Put GGUF files in a folder and name it in the setting models.folders."
+        print(dim(note, sys.stderr), file=sys.stderr)
+        return 0
     rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "")]
     for entry in entries:
         context_length = str(entry.context) if entry.context else "-"
         note = f"broken: {entry.broken}" if entry.broken else ""
-        size = megabytes(entry.size) if entry.size else "-"
+        size = size_of(entry.size) if entry.size else "-"
         rows.append((entry.id, size, entry.quantisation or "-", context_length, entry.source, note))
     print(columns(rows))
     return 0
 
 
-def megabytes(size: int) -> str:
-    """`size` in bytes as people read it, with a unit of 1000."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+def size_of(count: int) -> str:
+    """`count` bytes as people read it, by steps of 1000."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"

@@ -67,11 +67,15 @@ class Terminal:
     def send(self, data: bytes | str) -> None:
         os.write(self.master, data.encode() if isinstance(data, str) else data)
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C once the program waits: Python's prompt does not notice one that comes just before."""
+    def settle(self) -> None:
+        """Wait until the program waits: Python's prompt does not notice a signal that comes just before."""
         program = psutil.Process(self.pid)
         while program.status() != psutil.STATUS_SLEEPING:
             os.sched_yield()
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C once the program waits."""
+        self.settle()
         self.send(b"\x03")
 
     def signal(self, number: int) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.conftest import Open
@@ -106,6 +108,20 @@ def test_ctrl_c_throws_away_a_line_without_leaving(talk: Talk) -> None:
         terminal.interrupt()
         terminal.expect(PROMPT)
     assert "You said: still here\n" in ask(terminal, "still here")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_chat_and_leaves_the_terminal_as_it_was(talk: Talk, number: int) -> None:
+    terminal = talk(ECHO)
+    ask(terminal, "hi")
+    workers = psutil.Process(terminal.pid).children()
+    assert terminal.attributes() != terminal.attributes_before
+    terminal.settle()
+    terminal.signal(number)
+    assert terminal.wait() == 128 + number
+    assert terminal.attributes() == terminal.attributes_before
+    assert b"Traceback" not in terminal.screen
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
 
 
 def test_lines_are_joined_by_a_backslash_and_between_quotes(talk: Talk) -> None:
