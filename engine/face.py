@@ -54,7 +54,9 @@ class Engine(Protocol):
         """Start a request and return at once; a request that cannot be served ends in `Failed`."""
         ...
 
-    async def load(self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None) -> None:
+    async def load(
+        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+    ) -> None:
         """Make `model` resident. `keep_alive` in seconds as in `GenerationRequest`."""
         ...
 

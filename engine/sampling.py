@@ -54,9 +54,11 @@ def _checked(values: dict[str, Any]) -> Sampling:
     try:
         return msgspec.convert(values, Sampling, strict=False, str_keys=True)
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].split("`")[0].split("[")[0] if "$." in str(error) else None
-        problem = str(error).split(" - at")[0]
-        value = values.get(name) if name else None
+        # msgspec says where in its message only: "Expected `float` <= 1.0 - at `$.top_p`".
+        problem, _, place = str(error).partition(" - at `$.")
+        field = place.split("`")[0].split("[")[0]
+        if not field and "$.logit_bias" in problem:
+            field, problem = "logit_bias", "Its keys must be token ids"
         raise InvalidRequest(
-            f"`{name or 'sampling'}` has a value that cannot be used: {value!r}.", f"{problem}.", param=name
+            f"`{field}` has a value that cannot be used: {values.get(field)!r}.", f"{problem}.", param=field
         ) from None

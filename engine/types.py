@@ -277,7 +277,9 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
 
 # --- the event stream -----------------------------------------------------------------------------------------
 
-FinishReason = Literal["stop", "stop_string", "length", "context_full", "tool_calls", "content_filter", "cancelled"]
+FinishReason = Literal[
+    "stop", "stop_string", "length", "context_full", "tool_calls", "content_filter", "cancelled"
+]
 DoneReason = Literal["finished", "cancelled", "loaded", "unloaded"]
 
 
