@@ -195,7 +195,12 @@ class LocalEngine:
         request = ticket.request
         try:
             target = await self._find(request.model, request.backend)
-            ticket.adapters = self._targets.adapters(target, request.adapters)
+            # Naming adapters looks into files; the name's own are known already.
+            ticket.adapters = (
+                await asyncio.to_thread(self._targets.adapters, target, request.adapters)
+                if request.adapters
+                else self._targets.adapters(target, request.adapters)
+            )
             if ticket.terminal is not None:
                 return
             if not (request.messages or request.prompt is not None or request.tokens is not None):
@@ -241,6 +246,30 @@ class LocalEngine:
     def _ended(self, ticket: Ticket) -> None:
         self._tickets.pop(ticket.stream.id, None)
         self._supervisor.ended(ticket)
+        # The reader has the terminal event; the row is made and written behind its back.
+        self._call(self._record, ticket)
+
+    def _record(self, ticket: Ticket) -> None:
+        from engine.store.rows import row_of
+
+        assert ticket.terminal is not None
+        self._store().record(
+            row_of(
+                ticket.request,
+                ticket.terminal,
+                admitted=ticket.admitted,
+                gaps_ns=ticket.gaps,
+                request_id=ticket.stream.id,
+            )
+        )
+
+    def _store(self) -> Metrics:
+        with self._starting:
+            if self._metrics is None:
+                from engine.store.metrics import Metrics
+
+                self._metrics = Metrics(self._paths.metrics_file, self._paths.spool)
+            return self._metrics
 
     async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
         async def there() -> Reply:

@@ -69,10 +69,17 @@ class Place:
     def suits(self, wanted: LoadOptions) -> bool:
         """Whether the model as it is loaded has every option that `wanted` says."""
         plain = LoadOptions()
-        return all(
+        return self._window_suits(wanted.context) and all(
             getattr(wanted, name) in (getattr(plain, name), getattr(self.options, name))
             for name in LoadOptions.__struct_fields__
+            if name != "context"
         )
+
+    def _window_suits(self, context: int | None) -> bool:
+        if context is None or context == self.options.context or self.facts is None:
+            return True
+        # No window is longer than the one that the model was made for.
+        return min(context, self.facts.context_trained or context) == self.facts.context
 
     # --- what the worker says
 

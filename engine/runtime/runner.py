@@ -21,7 +21,7 @@ from engine.runtime.choice import Choice
 from engine.runtime.intake import Intake
 from engine.runtime.scheduler import Limits, Turn
 from engine.runtime.wire import Cancel, Detokenize, Item, Notice, Render, Reply, Submit, Tokenize
-from engine.types import Failed, Prefill, Queued
+from engine.types import AdapterRef, Failed, Prefill, Queued
 
 Question = Tokenize | Detokenize | Render
 
@@ -70,6 +70,8 @@ class StepRunner:
         self._running: dict[int, Choice] = {}
         self._order = 0
         self._turn = Turn()
+        self._applied: tuple[AdapterRef, ...] | None = None
+        """The adapters that hold in the backend; None: not set yet."""
         self._batch: int | None = None
         self._crowded = False
         self._out: list[Item] = []
@@ -104,18 +106,25 @@ class StepRunner:
     # --- the loop
 
     def run(self) -> None:
-        while self._take_notes():
-            self._fill_slots()
-            if self._running:
-                self._step()
-            if self._out:
-                out, self._out = self._out, []
-                self._emit(out)
+        while self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """One round: notes, slots, at most a step, what it gave. Waits without work; False at the end."""
+        if not self._take_notes():
+            return False
+        self._fill_slots()
+        if self._running:
+            self._step()
+        if self._out:
+            out, self._out = self._out, []
+            self._emit(out)
+        return True
 
     def _take_notes(self) -> bool:
         """Deal with the inbox, waiting for it when there is nothing to compute; False at the end."""
         with self._changed:
-            if not self._running:
+            if not self._running and not self._waiting:
                 self._changed.wait_for(lambda: self._inbox or self._stopping)
             notes = list(self._inbox)
             self._inbox.clear()
@@ -236,7 +245,7 @@ class StepRunner:
         first = active.choices[0]
         if self._can.fork and choice is not first and first.slot is not None:
             shared = min(first.computed, choice.prompt_tokens - 1)
-            if shared > 0:
+            if shared > 0 and first.tokens[:shared] == choice.tokens[:shared]:
                 self._backend.fork(first.slot, slot, shared)
                 choice.computed = shared
         self._out += active.admitted(time.monotonic_ns(), self._backend.facts.context)
@@ -285,7 +294,7 @@ class StepRunner:
         ]
         batch = self._backend.batch_limit if self._batch is None else self._batch
         plan = scheduler.plan(running, self._limits, batch, self._turn)
-        if plan.turn.adapters != self._turn.adapters and not self._change_adapters(plan.turn):
+        if plan.turn.adapters != self._applied and not self._change_adapters(plan.turn):
             return
         self._turn = plan.turn
         started = time.monotonic_ns()
@@ -298,9 +307,15 @@ class StepRunner:
             pending = {note.key for note in self._inbox if isinstance(note, Cancel)}
         if self._prefilling & pending:
             return
-        result = self._backend.step(plan.rows)
-        with self._changed:
-            self._prefilling = frozenset()
+        try:
+            result = self._backend.step(plan.rows)
+        except HearthError as error:
+            for key in {self._running[row.slot].key for row in plan.rows}:
+                self._fail(self._requests[key], error)
+            return
+        finally:
+            with self._changed:
+                self._prefilling = frozenset()
         if result.outcome is Outcome.NO_SLOT:
             self._make_room(running, sum(row.count for row in plan.rows))
             return
@@ -340,6 +355,7 @@ class StepRunner:
                 if active.work.adapters == turn.adapters:
                     self._fail(active, error)
             return False
+        self._applied = turn.adapters
         return True
 
     def _advance(self, rows: tuple[Row, ...]) -> None:

@@ -24,9 +24,6 @@ from engine.sampling import resolve
 from engine.settings import Settings
 from engine.types import LoadedModel, LoadOptions, ModelFacts
 
-_CONTEXT_UNASKED = 8192
-"""Tokens of a window that nobody asked for: a model's own may need more memory than there is."""
-
 
 class Supervisor:
     """Owner of every worker process. All methods belong on one loop; any thread may call `loaded`."""
@@ -247,7 +244,7 @@ class Supervisor:
         """Bring the model of `place` in: from loading to ready, or to absent with everybody told why."""
         started = time.monotonic_ns()
         first = place.waiting[0].request.load if place.waiting else place.wanted_options
-        place.options = self._options(first, place.target)
+        place.options = self._options(first)
         place.error = None
         place.host = host = self._host(place)
         runtime = self._settings.runtime
@@ -419,12 +416,12 @@ class Supervisor:
             queue_api=runtime.queue_api,
         )
 
-    def _options(self, said: LoadOptions, target: Target) -> LoadOptions:
-        """`said`, then the settings, then the model's own."""
+    def _options(self, said: LoadOptions) -> LoadOptions:
+        """`said` over the settings; what neither says is left to the backend."""
         runtime = self._settings.runtime
         values = {name: getattr(said, name) for name in LoadOptions.__struct_fields__}
         defaults = {
-            "context": runtime.context or min(target.entry.context or _CONTEXT_UNASKED, _CONTEXT_UNASKED),
+            "context": runtime.context,
             "slots": runtime.slots,
             "gpu_layers": runtime.gpu_layers,
             "threads": runtime.threads,

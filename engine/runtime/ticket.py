@@ -34,6 +34,9 @@ from engine.types import (
     Usage,
 )
 
+MOST_GAPS = 16_384
+"""How many gaps between tokens are kept of a request."""
+
 
 class Target(Struct, frozen=True, kw_only=True):
     """What a model name stands for, found in the catalog."""
@@ -73,6 +76,9 @@ class Ticket:
         self._prompt_tokens = 0
         self._completion_tokens = 0
         self._shown = False
+        self.admitted: Admitted | None = None
+        self.gaps: list[int] = []
+        """Times between tokens, ns."""
         self._moments: dict[str, int] = {}
         self._unfinished = set(range(request.n))
         # Checked and drawn here, so that a wrong value fails before any model is loaded.
@@ -91,7 +97,11 @@ class Ticket:
         self._shown = True
         self.state = "decode"
         if piece.tokens:
-            self._moments.setdefault("first_token", piece.t_ns)
+            last = self._moments.get("last_token")
+            if last is None:
+                self._moments["first_token"] = piece.t_ns
+            elif piece.t_ns > last and len(self.gaps) < MOST_GAPS:
+                self.gaps.append(piece.t_ns - last)
             self._moments["last_token"] = piece.t_ns
         self.stream.push(
             Delta(
@@ -113,6 +123,7 @@ class Ticket:
             case Admitted():
                 self.state, self._position = "prefill", 0
                 self._prompt_tokens = event.prompt_tokens
+                self.admitted = event
                 self._moments.setdefault("admitted", event.t_ns)
                 self._moments.setdefault("first_prefill", event.t_ns)
             case Prefill():

@@ -1,8 +1,8 @@
 """The process side: one model, one socket to the engine, and no life without it.
 
 Started by `host` as `python -P -m engine.runtime.worker <fd> <parent pid>`. The main thread loads the model
-and runs it. A reader thread takes frames from the socket; at its end of file the process exits at once, whatever
-the main thread is doing. Descriptors 0, 1 and 2 belong to native libraries: frames travel elsewhere.
+and runs it. A reader thread takes frames from the socket; at its end of file the process exits at once,
+whatever the main thread is doing. Descriptors 0, 1 and 2 belong to native libraries: frames travel elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 
 from engine.errors import HearthError, ModelLoadFailed
@@ -96,13 +97,15 @@ class Worker:
 
     def _open(self, order: Load) -> StepBackend:
         told: tuple[str, int | None] | None = None
+        told_at = 0.0
 
         def progress(stage: str, fraction: float | None) -> bool:
-            # Native loaders report thousands of times; nobody sees more than whole percents.
-            nonlocal told
-            now = (stage, None if fraction is None else int(fraction * 100))
-            if now != told:
-                told = now
+            # Native loaders report thousands of times; nobody sees more than 50 whole percents a second.
+            nonlocal told, told_at
+            news = (stage, None if fraction is None else int(fraction * 100))
+            now = time.monotonic()
+            if news != told and (told is None or stage != told[0] or fraction == 1.0 or now - told_at > 0.02):
+                told, told_at = news, now
                 self._outbox.frame(LoadProgress(stage, fraction))
             return not self._stopped.is_set()
 

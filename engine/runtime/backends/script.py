@@ -17,7 +17,7 @@ from engine.errors import ModelNotFound
 PREFIX = "scripted:"
 
 Failure = Literal[
-    "load", "load_abort", "load_exit", "load_hang", "abort", "exit", "kill", "hang", "error", "interrupt_deaf"
+    "load", "load_abort", "load_exit", "load_hang", "abort", "exit", "kill", "hang", "error"
 ]
 
 

@@ -82,7 +82,7 @@ class ScriptedBackend:
                 logprobs=True,
                 adapters=True,
                 fork=script.fork,
-                cancel_in_prefill=script.fail != "interrupt_deaf",
+                cancel_in_prefill=True,
                 max_slots=slots,
             ),
         )
@@ -170,8 +170,7 @@ class ScriptedBackend:
         return StepResult(Outcome.OK, tuple(sampled))
 
     def interrupt(self) -> None:
-        if self._script.fail != "interrupt_deaf":
-            self._interrupt.set()
+        self._interrupt.set()
 
     def memory(self) -> MemoryUse:
         return MemoryUse(kv_cache=sum(sequence.computed for sequence in self._sequences.values()))
@@ -231,7 +230,7 @@ class ScriptedBackend:
 
 def fail(script: Script, kinds: Sequence[str]) -> None:
     """Fail as `script` says, if its failure is one of `kinds`."""
-    if script.fail not in kinds:
+    if script.fail is None or script.fail not in kinds:
         return
     if script.once:
         try:
