@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.face import Engine, Stream
+from engine.sampling import resolve as resolve_sampling
 
 if TYPE_CHECKING:
     from engine.local import LocalEngine
 
-__all__ = ["Engine", "LocalEngine", "Stream"]
+__all__ = ["Engine", "LocalEngine", "Stream", "resolve_sampling"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,10 +6,18 @@ from tui.actions import Action
 
 ACTIONS: tuple[Action, ...] = (
     Action("chat.stop", "stop", "Stop", ("escape",), "Stop the answer", show=True),
+    Action("chat.leave", "leave", "Messages", ("escape",), show=True),
     Action("chat.new", "new", "New", ("ctrl+n",), "New conversation", show=True),
-    Action("chat.message_up", "message(-1)", "Messages", ("alt+up",), show=True),
+    Action("chat.message_up", "message(-1)", "Previous message", ("alt+up",)),
     Action("chat.message_down", "message(1)", "Next message", ("alt+down",)),
-    Action("chat.regenerate", "regenerate", "Again", ("r",), "Regenerate: another answer beside this one", show=True),
+    Action(
+        "chat.regenerate",
+        "regenerate",
+        "Again",
+        ("r",),
+        "Regenerate: another answer beside this one",
+        show=True,
+    ),
     Action("chat.edit", "edit", "Edit", ("e",), "Edit the message", show=True),
     Action("chat.continue", "continue", "Continue", ("c",), "Continue the last answer", show=True),
     Action("chat.copy", "copy_message", "Copy", ("y",), "Copy the message", show=True),
@@ -22,7 +30,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.top", "top", "Top", ("g", "home"), "Go to the first message"),
     Action("chat.follow", "follow", "Bottom", ("G", "shift+g", "end"), "Go to the end and follow"),
     Action("chat.prompt_focus", "focus_prompt", "Write", ("i", "enter"), "Write a message"),
-    Action("chat.next_conversation", "conversation(1)", "Next conversation", ("ctrl+pagedown",), "Next conversation"),
+    Action(
+        "chat.next_conversation",
+        "conversation(1)",
+        "Next conversation",
+        ("ctrl+pagedown",),
+        "Next conversation",
+    ),
     Action(
         "chat.previous_conversation",
         "conversation(-1)",
@@ -30,9 +44,11 @@ ACTIONS: tuple[Action, ...] = (
         ("ctrl+pageup",),
         "Previous conversation",
     ),
+    Action("chat.editor", "editor", "Editor", (), "Write the message in $EDITOR"),
     Action("chat.prompt.send", "send", "Send", ("enter",), priority=True, show=True),
-    Action("chat.prompt.newline", "newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), priority=True),
+    Action(
+        "chat.prompt.newline", "newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), priority=True
+    ),
     Action("chat.prompt.chord", "chord", "Editor (then ctrl+e)", ("ctrl+x",), priority=True),
-    Action("chat.prompt.editor", "editor", "Editor", (), "Write the message in $EDITOR"),
     Action("chat.prompt.complete", "complete", "Complete", ("tab",), priority=True),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual import events
 
 from tui import units
 from tui.screens.chat.generation import Generation
@@ -34,7 +34,9 @@ class ActivityLine(Widget):
         if generation is not None:
             self._turn += 1
         left = activity(generation, waiting, SPINNER[self._turn // 2 % len(SPINNER)] if moving else "●")
-        right = Content.styled(follow, "$ctx-warn" if "paused" in follow else "$muted") if follow else Content("")
+        right = (
+            Content.styled(follow, "$ctx-warn" if "paused" in follow else "$muted") if follow else Content("")
+        )
         if (left, right) != (self._left, self._right):
             self._left, self._right = left, right
             self.refresh()

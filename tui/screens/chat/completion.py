@@ -59,7 +59,11 @@ class CompletionList(OptionList):
             return
         width = max(len(plain(offer.label, 40)) for offer in offers)
         self.add_options(
-            Option(Content.assemble((f"{plain(offer.label, 40):<{width}}", "bold"), (f"   {plain(offer.note, 60)}", "$muted")))
+            Option(
+                Content.assemble(
+                    (f"{plain(offer.label, 40):<{width}}", "bold"), (f"   {plain(offer.note, 60)}", "$muted")
+                )
+            )
             for offer in offers
         )
         self.highlighted = 0

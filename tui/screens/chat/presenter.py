@@ -67,6 +67,11 @@ class ChatPresenter:
         """What is being written in a conversation, if anything is."""
         return self._running.get(conversation.id)
 
+    @property
+    def running_ids(self) -> frozenset[str]:
+        """The conversations in which an answer is being written."""
+        return frozenset(self._running)
+
     def waiting(self, conversation: Conversation) -> list[str]:
         """Messages that are sent when the answer in progress is done."""
         return self._waiting.get(conversation.id, [])

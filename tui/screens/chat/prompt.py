@@ -8,7 +8,7 @@ from textual.widgets import TextArea
 
 from tui.actions import bindings
 from tui.screens.chat.actions import ACTIONS
-from tui.screens.chat.completion import CompletionList
+from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.history import PromptHistory
 from tui.stream.sanitize import clean
 
@@ -35,6 +35,16 @@ class Prompt(TextArea):
 
     class EditorAsked(Message):
         """The text shall be written in the editor."""
+
+    class Completed(Message):
+        """An offer was put in."""
+
+        def __init__(self, offer: Offer) -> None:
+            super().__init__()
+            self.offer = offer
+
+    class LeftUpwards(Message):
+        """Up was pressed in an empty prompt with nothing to recall."""
 
     def __init__(self, completion: CompletionList) -> None:
         super().__init__(
@@ -69,8 +79,6 @@ class Prompt(TextArea):
             event.stop()
             event.prevent_default()
             self.completion.close()
-            return
-        await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         """A paste is text for the prompt, without control codes."""
@@ -122,13 +130,17 @@ class Prompt(TextArea):
             line, _ = self.cursor_location
             self.replace(offer.text, (line, offer.start), self.cursor_location)
             self.move_cursor((line, offer.start + len(offer.text)))
+            self.post_message(self.Completed(offer))
 
     def action_cursor_up(self, select: bool = False) -> None:
         """Up: in the offers, in the text, or at its first line to what was sent before."""
         if self.completion.is_open:
             self.completion.move(-1)
         elif not select and self._at_first_row:
-            self._recall(self.sent_before.older(self.text))
+            older = self.sent_before.older(self.text)
+            if older is None and not self.text:
+                self.post_message(self.LeftUpwards())
+            self._recall(older)
         else:
             super().action_cursor_up(select)
 

@@ -1,4 +1,4 @@
-"""The conversation on screen: keeps a `MessageWindow` equal to the chosen path of a tree, an answer streaming into it."""
+"""The conversation on screen: keeps a `MessageWindow` equal to the chosen path of a tree, and streams into it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ConversationView(MessageWindow):
         super().__init__(id="conversation")
         self._presenter = presenter
         self._shown: Conversation | None = None
-        self._running: Running | None = None
+        self._streamed: Running | None = None
         self._answer: StreamingAnswer | None = None
         self._syncing = asyncio.Lock()
         self._unfolded: set[str] = set()
@@ -48,7 +48,7 @@ class ConversationView(MessageWindow):
         if running is not None and (not path or path[-1] is not running.generation.node):
             running = None  # it is written on another branch
         finished = [self._view(conversation, node) for node in (path[:-1] if running else path)]
-        if self._answer is not None and (running is not self._running or conversation is not self._shown):
+        if self._answer is not None and (running is not self._streamed or conversation is not self._shown):
             await self._let_go(conversation, finished)
         if conversation is not self._shown or not self._extends(finished):
             position = view_id(conversation, at) if at is not None else None
@@ -68,15 +68,15 @@ class ConversationView(MessageWindow):
 
     async def _stream(self, conversation: Conversation, running: Running) -> None:
         answer = await self.stream(growing_view(conversation, running.generation.node))
-        self._answer, self._running = answer, running
+        self._answer, self._streamed = answer, running
         self._presenter.show_in(running, answer)
         self.follow_feed(running.feed)
 
     async def _let_go(self, conversation: Conversation, finished: list[MessageView]) -> None:
         """The answer has ended in sight and becomes the last message, or it goes on out of sight."""
-        answer, running = self._answer, self._running
+        answer, running = self._answer, self._streamed
         assert answer is not None and running is not None
-        self._answer = self._running = None
+        self._answer = self._streamed = None
         node = running.generation.node
         if running.generation.ended and conversation is self._shown and finished:
             last = finished[-1]
@@ -168,7 +168,7 @@ class ConversationView(MessageWindow):
 
     def is_showing(self, generation: Generation) -> bool:
         """Whether an answer is being written before the reader's eyes."""
-        return self._running is not None and self._running.generation is generation
+        return self._streamed is not None and self._streamed.generation is generation
 
     def on_resize(self, event: object) -> None:
         """Margins on a wide screen."""

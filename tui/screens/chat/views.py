@@ -38,7 +38,9 @@ def alert(node: Node) -> str:
     if error is None:
         return ""
     fix = error.fix or ("Press c to try again." if error.retryable else "")
-    return "\n".join(part for part in (f"✗ {error.what}", error.why and f"  {error.why}", fix and f"→ {fix}") if part)
+    return "\n".join(
+        part for part in (f"✗ {error.what}", error.why and f"  {error.why}", fix and f"→ {fix}") if part
+    )
 
 
 def title(conversation: Conversation, node: Node) -> str:

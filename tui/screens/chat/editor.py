@@ -1,0 +1,50 @@
+"""Writing the message in `$EDITOR`, while the app lends it the terminal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.errors import InvalidRequest
+
+FALLBACKS = ("nano", "vim", "vi")
+
+
+def command(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The words that start the editor. Raises InvalidRequest if there is none."""
+    for name in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(environ.get(name, ""))
+        except ValueError as error:
+            raise InvalidRequest(f"${name} cannot be read.", f"{error}.", f"Set {name} anew.") from None
+        if words:
+            return words
+    for fallback in FALLBACKS:
+        if shutil.which(fallback, path=environ.get("PATH")):
+            return [fallback]
+    raise InvalidRequest("No editor was found.", "EDITOR is not set.", "Set it, as in: export EDITOR=nano")
+
+
+def edit(text: str, words: list[str]) -> str:
+    """`text` as it was left in the editor that `words` start. Raises InvalidRequest if that failed."""
+    with tempfile.TemporaryDirectory(prefix="hearth-") as folder:
+        file = Path(folder) / "message.md"
+        file.write_text(text, encoding="utf-8")
+        try:
+            status = subprocess.run([*words, str(file)], check=False).returncode
+        except OSError as error:
+            raise InvalidRequest(
+                f"The editor {words[0]!r} cannot be run.",
+                f"{error.strerror or error}.",
+                "Set EDITOR to another.",
+            ) from None
+        if status:
+            raise InvalidRequest(
+                f"The editor {words[0]!r} failed.", f"Its exit status is {status}.", "Nothing changed."
+            )
+        return file.read_text(encoding="utf-8", errors="replace").rstrip("\n")

@@ -1,0 +1,159 @@
+"""The keys that act on a message: regenerate, edit, continue, copy, branches, thinking. A part of the chat screen."""
+
+from __future__ import annotations
+
+from textual.widgets import TextArea
+
+from tui.screens.chat.conversation import Node
+from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
+from tui.screens.chat.presenter import ChatPresenter
+from tui.screens.chat.view import ConversationView
+from tui.stream.sanitize import clean
+from tui.workspace_screen import WorkspaceScreen
+
+ON_A_MESSAGE = frozenset(
+    {"regenerate", "edit", "continue", "copy_message", "copy_code", "sibling", "fold", "top"}
+)
+"""Actions that need a message to act on."""
+
+
+class MessageActions(WorkspaceScreen):
+    """What a message can be told; the screen itself is in `screen.py`."""
+
+    presenter: ChatPresenter
+    view: ConversationView
+
+    def is_writing(self) -> bool:
+        """Whether the focus is where letters are text."""
+        return isinstance(self.focused, TextArea) or getattr(self.focused, "value", None) is not None
+
+    def busy(self) -> bool:
+        """Say so if an answer is being written here."""
+        if self.presenter.running(self.presenter.current) is None:
+            return False
+        self.hearth.flash("An answer is being written; esc stops it.", "warning")
+        return True
+
+    def action_regenerate(self) -> None:
+        """Another answer beside this one, or below this question."""
+        node = self.view.cursor
+        if node is None or self.busy():
+            return
+        self.view.drop_cursor()
+        self.presenter.regenerate(self.presenter.current, node)
+
+    def action_continue(self) -> None:
+        """Write the last answer on."""
+        if self.presenter.current.leaf is not None and not self.busy():
+            self.view.drop_cursor()
+            self.presenter.resume(self.presenter.current)
+
+    def action_edit(self) -> None:
+        """Edit a message; the old version stays beside the new."""
+        node = self.view.cursor
+        if node is None or self.busy():
+            return
+        conversation = self.presenter.current
+
+        def save(edited: Edited | None) -> None:
+            if edited is None or (edited.text == node.content and not edited.resend):
+                return
+            below = len(conversation.children.get(node.id, []))
+            version = self.presenter.edit(conversation, node, edited.text, resend=edited.resend)
+            self.view.drop_cursor()
+            if version is None:
+                self.call_later(self.view.sync)
+            if below:
+                self.hearth.flash("A new branch. [ goes back to the old one.")
+
+        self.app.push_screen(EditDialogue(node.content, question=node.role == "user"), save)
+
+    def action_copy_message(self) -> None:
+        """Copy a message's text, as Markdown."""
+        node = self.view.cursor
+        if node is not None and node.content:
+            self.hearth.copy(clean(node.content))
+        else:
+            self.hearth.flash("Nothing is written yet.")
+
+    def action_copy_code(self) -> None:
+        """Copy a code block; asks which if there are several."""
+        node = self._node_with_code()
+        if node is None:
+            self.hearth.flash("There is no code block here.")
+            return
+        blocks = self.view.code_blocks(node)
+
+        def take(place: int | None) -> None:
+            if place is not None:
+                self.hearth.copy(blocks[place][1])
+
+        if len(blocks) == 1:
+            take(0)
+        else:
+            self.app.push_screen(CodePicker(blocks), take)
+
+    def _node_with_code(self) -> Node | None:
+        """The chosen message, or with none chosen the last that has code."""
+        if self.view.cursor_id is not None:
+            nodes = [node] if (node := self.view.cursor) is not None else []
+        else:
+            nodes = self.presenter.current.path()[::-1]
+        return next((node for node in nodes if self.view.code_blocks(node)), None)
+
+    async def action_sibling(self, by: int) -> None:
+        """The previous or next version of a message; with none chosen, of the last that has versions."""
+        conversation = self.presenter.current
+        nodes = conversation.path()[::-1]
+        if self.view.cursor_id is not None:
+            nodes = [node for node in nodes if node.id == self.view.cursor_id]
+        node = next((node for node in nodes if conversation.place(node.id)[1] > 1), None)
+        if node is None:
+            self.hearth.flash("There is one version only: r makes another, e edits.")
+            return
+        other = conversation.step(node.id, by)
+        if other is None:
+            self.hearth.flash("That is the last version." if by > 0 else "That is the first version.")
+            return
+        chosen = self.view.cursor_id is not None
+        await self.view.sync(other)
+        if chosen:
+            self.view.cursor_id = other.id
+            self.view.mark()
+        self.tell()
+
+    async def action_fold(self) -> None:
+        """Fold or unfold the thinking of a message."""
+        nodes = self.presenter.current.path()[::-1]
+        if self.view.cursor_id is not None and (chosen := self.view.cursor) is not None:
+            nodes = [chosen]
+        node = next((node for node in nodes if node.reasoning), None)
+        if node is None:
+            self.hearth.flash("No thinking here.")
+        else:
+            await self.view.fold(node)
+
+    def action_message(self, by: int) -> None:
+        """Choose the message before or after; behind the last is the prompt."""
+        if not self.view.move_cursor(by):
+            if by > 0:
+                self.action_focus_prompt()
+            return
+        self.view.focus(scroll_visible=False)
+
+    def action_top(self) -> None:
+        """Go to the first message."""
+        self.view.scroll_home(animate=False)
+
+    def action_follow(self) -> None:
+        """Go to the end and follow."""
+        self.view.drop_cursor()
+        self.view.follow()
+
+    def action_focus_prompt(self) -> None:
+        """Back to writing."""
+        raise NotImplementedError
+
+    def tell(self) -> None:
+        """Tell activity line, status bar and lists how things stand."""
+        raise NotImplementedError
