@@ -1,11 +1,12 @@
 """Decode speed through the whole engine, as a ratio to a bare `llama_decode` loop on the same weights.
 
-    python -m benchmarks.decode [--quick] [--shared] [--dir FOLDER]
+    python -m benchmarks.decode [--quick] [--exclusive] [--dir FOLDER]
 
 Budget: 0.95 of the bare loop at 1, 4 and 16 streams. Each round measures bare, Hearth, bare in turn; the
 ratio of a round is Hearth over the mean of its neighbours, the noise band that of the two bare runs, which
-are the same thing twice. Hearth runs in its exclusive mode (all cores, waiting threads spin), or with
---shared as it does beside a screen (a core left to it, threads sleep); the baseline always as Hearth does.
+are the same thing twice. Hearth runs as it does beside a screen (a core left to it, waiting threads sleep), or
+with --exclusive on all cores with threads that spin, which needs an otherwise idle machine; the baseline
+always runs as Hearth does.
 """
 
 from __future__ import annotations
@@ -51,12 +52,20 @@ class Result:
     def median(self) -> float:
         return statistics.median(self.ratios)
 
+    @property
+    def verdict(self) -> str:
+        """`holds`, `BELOW`, or that nobody can tell: the same thing twice differed by a tenth."""
+        low, _, high = statistics.quantiles(self.noise, n=4)
+        if high - low > 0.1:
+            return "too noisy to tell"
+        return "holds" if self.median >= BUDGET else "BELOW"
+
     def line(self) -> str:
         low, _, high = statistics.quantiles(self.noise, n=4)
         return (
             f"{self.streams:>7}{self.bare:>12.1f}{self.hearth:>12.1f}{self.median:>9.3f}"
             f"   {min(self.ratios):.3f}-{max(self.ratios):.3f}   {low:.3f}-{high:.3f}"
-            f"   {'holds' if self.median >= BUDGET else 'BELOW'}"
+            f"   {self.verdict}"
         )
 
 
@@ -145,7 +154,8 @@ async def measure(model: Path, rounds: int, portion: float, *, shared: bool) -> 
     settings = Settings(runtime=Runtime(exclusive=not shared))
     with tempfile.TemporaryDirectory() as home, Bare.running(model, shared=shared) as bare:
         os.environ["HEARTH_HOME"] = home
-        engine = LocalEngine(settings, screen_attached=shared)
+        # A headless server has one loop; beside a screen the engine has a thread to itself.
+        engine = LocalEngine(settings, screen_attached=shared, thread=shared)
         try:
             for streams, full in STEPS.items():
                 steps = max(16, int(full * portion))
@@ -177,12 +187,12 @@ async def measure(model: Path, rounds: int, portion: float, *, shared: bool) -> 
 
 
 def main() -> int:
-    """Print a line for each number of streams; 1 if one is below the budget."""
+    """Print a line for each number of streams; 1 unless all hold the budget."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="shorter runs, same number of rounds")
-    parser.add_argument("--shared", action="store_true", help="as beside a screen, not exclusive")
+    parser.add_argument("--exclusive", action="store_true", help="all cores, spinning")
     parser.add_argument("--dir", type=Path, help="where the generated model is kept (default: the cache)")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved pairs for each number of streams")
     arguments = parser.parse_args()
@@ -191,11 +201,13 @@ def main() -> int:
     model = cached_llama(folder, QUARTER_BILLION, "quarter-billion-q8_0")
     print(
         f"{QUARTER_BILLION.parameters / 1e6:.0f} M parameters, Q8_0, {cores()} cores "
-        f"{'shared' if arguments.shared else 'exclusive'}, {rounds} rounds; budget {BUDGET}"
+        f"{'exclusive' if arguments.exclusive else 'shared'}, {rounds} rounds; budget {BUDGET}"
     )
     print(f"{'streams':>7}{'bare tok/s':>12}{'Hearth':>12}{'ratio':>9}   {'range':<13}{'A/A quartiles':<16}")
-    results = asyncio.run(measure(model, rounds, 0.4 if arguments.quick else 1.0, shared=arguments.shared))
-    return 0 if all(result.median >= BUDGET for result in results) else 1
+    results = asyncio.run(
+        measure(model, rounds, 0.4 if arguments.quick else 1.0, shared=not arguments.exclusive)
+    )
+    return 0 if all(result.verdict == "holds" for result in results) else 1
 
 
 if __name__ == "__main__":

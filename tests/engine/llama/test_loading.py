@@ -13,6 +13,7 @@ import pytest
 from engine.errors import ModelLoadFailed, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama import library
+from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.backend import open_model
 from engine.types import LoadOptions
 from tests.engine.llama.driving import generate, opened
@@ -76,6 +77,24 @@ def test_the_window_is_never_beyond_the_trained_one(tiny: Path) -> None:
     model = opened(tiny, context=100_000, slots=1)
     assert model.facts.context == 512
     model.close()
+
+
+def test_a_core_is_left_free_unless_the_machine_is_ours(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "cores", lambda: 6)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+
+    def threads(screen_attached: bool, **options: int) -> tuple[int, int]:
+        spec = LoadSpec(
+            model="m", path=str(tiny), options=LoadOptions(**options), screen_attached=screen_attached
+        )
+        shape = weights.shape_of(spec, 512)
+        return shape.threads, shape.batch_threads
+
+    assert threads(True) == (5, 6)
+    assert threads(False) == (6, 6)
+    assert threads(True, threads=2, batch_threads=3) == (2, 3)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    assert threads(False) == (5, 6)
 
 
 @pytest.mark.parametrize("kv_type", ["f32", "bf16", "q8_0", "q4_0"])
@@ -201,6 +220,7 @@ GENERATE = """
 import sys
 from engine.runtime.backends.base import LoadSpec, Row, SequenceSpec
 from engine.runtime.backends.llama import library
+from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.backend import open_model
 from engine.sampling import resolve
 from engine.types import LoadOptions
