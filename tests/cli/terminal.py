@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -14,8 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
@@ -34,6 +33,7 @@ def hearth(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "cli.launcher", *arguments]
 
 
+NUDGE = 0.2
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -60,6 +60,9 @@ class Terminal:
         )
         self.pid = self._process.pid
         self._ended: int | None = None
+        # Python's prompt notices a signal that came just before it waits only with the next one, so while
+        # nothing comes after a signal the program is told, again and again, that its window may have changed.
+        self._nudged = False
 
     def attributes(self) -> list[Any]:
         return termios.tcgetattr(self.slave)
@@ -67,26 +70,22 @@ class Terminal:
     def send(self, data: bytes | str) -> None:
         os.write(self.master, data.encode() if isinstance(data, str) else data)
 
-    def settle(self) -> None:
-        """Wait until the program waits: Python's prompt does not notice a signal that comes just before."""
-        program = psutil.Process(self.pid)
-        while program.status() != psutil.STATUS_SLEEPING:
-            os.sched_yield()
-
     def interrupt(self) -> None:
-        """Press Ctrl-C once the program waits."""
-        self.settle()
+        """Press Ctrl-C."""
         self.send(b"\x03")
+        self._nudged = True
 
     def signal(self, number: int) -> None:
+        """Send a signal to the program."""
         os.kill(self.pid, number)
+        self._nudged = True
 
     def expect(self, wanted: bytes | str) -> bytes:
         """Read until `wanted` has come; everything up to and with it, taken off `screen`."""
         wanted = wanted.encode() if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + LIMIT
         while wanted not in self.screen:
-            assert self._read(deadline), f"the program ended; no {wanted!r} in {self.screen!r}"
+            assert self._read(deadline), f"no {wanted!r} came; only {self.screen!r}"
         head, _, self.screen = self.screen.partition(wanted)
         return head + wanted
 
@@ -112,9 +111,12 @@ class Terminal:
     def _read(self, deadline: float, quantum: float | None = None) -> bool:
         left = deadline - time.monotonic()
         assert left > 0, f"nothing more came; so far: {self.screen!r}"
-        ready, _, _ = select.select([self.master], [], [], left if quantum is None else quantum)
-        if not ready:
-            return False
+        step = quantum if quantum is not None else NUDGE
+        while not select.select([self.master], [], [], step)[0]:
+            if self._nudged and self._ended is None:
+                os.kill(self.pid, signal.SIGWINCH)
+            if quantum is not None or time.monotonic() > deadline:
+                return False
         data = os.read(self.master, 65536)
         self.screen += data
         return bool(data)

@@ -116,7 +116,6 @@ def test_a_signal_ends_the_chat_and_leaves_the_terminal_as_it_was(talk: Talk, nu
     ask(terminal, "hi")
     workers = psutil.Process(terminal.pid).children()
     assert terminal.attributes() != terminal.attributes_before
-    terminal.settle()
     terminal.signal(number)
     assert terminal.wait() == 128 + number
     assert terminal.attributes() == terminal.attributes_before
