@@ -82,7 +82,10 @@ class LocalEngine:
         stream = EventStream(request.id or uuid.uuid4().hex, lambda: self._call(self._cancel_now, stream.id))
         try:
             ticket = Ticket(next(self._keys), request, stream, self._ended)
-            self._running_loop().call_soon_threadsafe(self._begin, ticket)
+            loop = self._running_loop()
+            if self._tickets.setdefault(stream.id, ticket) is not ticket:
+                raise InvalidRequest(f"There is a running request {stream.id!r} already.", param="id")
+            loop.call_soon_threadsafe(self._begin, ticket)
         except HearthError as error:
             stream.push(Failed(error=error.info))
         return stream
@@ -180,12 +183,6 @@ class LocalEngine:
     # --- on the engine's loop
 
     def _begin(self, ticket: Ticket) -> None:
-        if ticket.stream.id in self._tickets:
-            ticket.fail(
-                InvalidRequest(f"There is a running request {ticket.stream.id!r} already.", param="id")
-            )
-            return
-        self._tickets[ticket.stream.id] = ticket
         task = asyncio.get_running_loop().create_task(self._submit(ticket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

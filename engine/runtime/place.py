@@ -132,7 +132,7 @@ class Place:
             "ready": "draining" if self.draining else "ready",
             "leaving": "draining",
         }
-        state = states[self.state]
+        state = "failed" if self.state == "leaving" and self.error is not None else states[self.state]
         busy = state == "ready" and self.running
         return LoadedModel(
             id=self.id,

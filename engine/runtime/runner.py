@@ -114,12 +114,17 @@ class StepRunner:
         if not self._take_notes():
             return False
         self._fill_slots()
+        # Who was admitted, moved up or cancelled should not have to wait for a long step to hear of it.
+        self._flush()
         if self._running:
             self._step()
+            self._flush()
+        return True
+
+    def _flush(self) -> None:
         if self._out:
             out, self._out = self._out, []
             self._emit(out)
-        return True
 
     def _take_notes(self) -> bool:
         """Deal with the inbox, waiting for it when there is nothing to compute; False at the end."""

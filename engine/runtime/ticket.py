@@ -171,8 +171,13 @@ class Ticket:
     # --- deadlines
 
     def next_deadline(self) -> int | None:
-        """The earliest moment (ns) at which a deadline may be over; None if none can still pass."""
-        return min((moment for _, moment, _ in self._deadlines()), default=None)
+        """The next moment (ns) to look whether a deadline is over; None if none can be any more."""
+        moments = [moment for _, moment, _ in self._deadlines()]
+        stall = self.request.deadlines.stall
+        if stall is not None and "first_token" not in self._moments:
+            # It starts to count with the first token: look again no later than it could pass then.
+            moments.append(time.monotonic_ns() + int(stall * 1e9))
+        return min(moments, default=None)
 
     def overdue(self, now: int) -> DeadlineExceeded | None:
         for name, moment, seconds in self._deadlines():

@@ -133,12 +133,12 @@ async def test_the_window_ends_an_answer_or_is_shifted(engine: LocalEngine) -> N
 async def test_a_history_that_is_too_long_is_cut_and_said(engine: LocalEngine) -> None:
     talk = tuple(Message(role=role, content="word " * 8) for _ in range(12) for role in ("user", "assistant"))
     got = await events(
-        engine, ask("scripted:text=ok,context=128", messages=(*talk, Message(role="user", content="now")))
+        engine, ask("scripted:context=128,text=ok", messages=(*talk, Message(role="user", content="now")))
     )
     admitted = next(event for event in got if isinstance(event, Admitted))
     assert admitted.dropped_messages > 0 and admitted.dropped_tokens > 0
     assert admitted.prompt_tokens < 128
-    refused = await events(engine, ask("scripted:text=ok,context=128", messages=talk, overflow="refuse"))
+    refused = await events(engine, ask("scripted:context=128,text=ok", messages=talk, overflow="refuse"))
     assert isinstance(refused[-1], Failed) and refused[-1].error.code == "context_overflow"
 
 
@@ -291,7 +291,7 @@ async def test_a_model_waits_for_room_until_another_is_idle(open_engine: Open) -
 async def test_keep_alive_runs_from_the_end_of_the_last_request(engine: LocalEngine) -> None:
     await events(engine, ask("scripted:text=a", keep_alive=-1.0))
     await events(engine, ask("scripted:text=b", keep_alive=0.0))
-    while any(each.id == "scripted:text=b" for each in engine.loaded()):
+    while any(each.id == "scripted:text=b" for each in engine.loaded()):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     (kept,) = engine.loaded()
     assert kept.id == "scripted:text=a" and kept.expires_ns is None
@@ -332,7 +332,7 @@ async def test_a_finished_request_is_a_row_of_the_log(engine: LocalEngine) -> No
 
 async def test_a_slow_reader_gets_the_same_text_in_fewer_events(engine: LocalEngine) -> None:
     stream = engine.generate(ask("scripted:tokens=5000"))
-    while engine.running():
+    while engine.running():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     got = stream.drain()
     assert text(got) == " ".join(f"w{number}" for number in range(5000))
