@@ -70,7 +70,8 @@ class Host:
         self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self._link: asyncio.Transport | None = None
         self._process: asyncio.SubprocessTransport | None = None
-        self._stopping = False
+        self._spawning = False
+        self._stopping = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
     async def start(self, load: Load, *, passive: bool) -> Ready:
@@ -78,7 +79,11 @@ class Host:
 
         Raises ModelLoadFailed or what the backend raised; then the worker is gone or going.
         """
+        if self._stopping.is_set():
+            self.gone.set()
+            raise ModelLoadFailed("The load was stopped.")
         loop = asyncio.get_running_loop()
+        self._spawning = True
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
@@ -107,8 +112,11 @@ class Host:
             raise
         finally:
             theirs.close()
+            self._spawning = False
         self._process = process
         self.pid = process.get_pid()
+        if self._stopping.is_set():
+            process.kill()
         link, _ = await loop.create_unix_connection(lambda: _Link(self), sock=ours)
         self._link = link
         self.send(load)
@@ -126,12 +134,12 @@ class Host:
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Ask the worker to end, make it after `grace` seconds, and wait until it is gone."""
-        self._stopping = True
+        self._stopping.set()
         if not self._ready.done():
             self._ready.set_exception(ModelLoadFailed("The load was stopped."))
             self._ready.exception()
-        if self._process is None:
-            return
+        if self._process is None and not self._spawning:
+            self.gone.set()
         self.send(Stop())
         try:
             async with asyncio.timeout(grace):
@@ -170,7 +178,7 @@ class Host:
 
     def _fail_load(self, error: HearthError) -> None:
         if not self._ready.done():
-            self._stopping = True
+            self._stopping.set()
             self._ready.set_exception(error)
 
     def _link_lost(self) -> None:
@@ -184,7 +192,7 @@ class Host:
                 await self.gone.wait()
         except TimeoutError:
             self.kill()
-        if not self._stopping:
+        if not self._stopping.is_set():
             if self._ready.done():
                 self._on_death(self._death())
             else:

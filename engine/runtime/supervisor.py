@@ -240,13 +240,12 @@ class Supervisor:
             load=ticket.load,
         )
 
-    async def _load(self, place: Place) -> None:
+    async def _load(self, place: Place, host: Host) -> None:
         """Bring the model of `place` in: from loading to ready, or to absent with everybody told why."""
         started = time.monotonic_ns()
         first = place.waiting[0].request.load if place.waiting else place.wanted_options
         place.options = self._options(first)
         place.error = None
-        place.host = host = self._host(place)
         runtime = self._settings.runtime
         spec = LoadSpec(
             model=place.target.entry.id,
@@ -258,7 +257,7 @@ class Supervisor:
         try:
             ready = await host.start(load, passive=not runtime.exclusive)
         except HearthError as error:
-            if place.state != "loading":
+            if place.host is not host or place.state != "loading":
                 return
             place.state = "leaving"
             if isinstance(error, LoadDied):
@@ -267,7 +266,7 @@ class Supervisor:
             place.fail_waiting(error)
             await self._leave(place)
             return
-        if place.state != "loading":
+        if place.host is not host or place.state != "loading":
             return
         place.facts, place.memory = ready.facts, ready.memory
         place.state = "ready"
@@ -362,7 +361,8 @@ class Supervisor:
                 return
             del self._queue[0]
             place.state = "loading"
-            self._start(self._load(place))
+            place.host = self._host(place)
+            self._start(self._load(place, place.host))
 
     def _residents(self) -> list[residency.Resident]:
         return [
