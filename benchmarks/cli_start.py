@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.figure import state
+
 LIMIT = 1.5
 BARE = """
 import typer
@@ -52,9 +54,8 @@ def main(argv: list[str]) -> int:
             theirs = [sys.executable, "-P", str(bare), flag]
             ratio = median_ratio(ours, theirs, pairs)
             band = median_ratio(theirs, theirs, pairs)
-            verdict = "ok" if ratio <= LIMIT else "over"
-            failed |= verdict == "over"
-            print(f"cli_start {flag}  {ratio:.2f} × bare typer (A/A {band:.2f})  <= {LIMIT}  {verdict}")
+            figure = f"{ratio:.2f} × bare typer (A/A {band:.2f})"
+            failed |= not state(f"hearth {flag}", figure, f"<= {LIMIT}", holds=ratio <= LIMIT)
     return int(failed)
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bare_llama import prompt
+from benchmarks.figure import state
 from benchmarks.weights import QUARTER_BILLION, cached_llama
 from engine.errors import HearthError
 from engine.local import LocalEngine
@@ -186,7 +187,7 @@ async def measure(model: Path, rounds: int, portion: float, *, shared: bool) -> 
     return results
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Print a line for each number of streams; 1 unless all hold the budget."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -195,7 +196,7 @@ def main() -> int:
     parser.add_argument("--exclusive", action="store_true", help="all cores, spinning")
     parser.add_argument("--dir", type=Path, help="where the generated model is kept (default: the cache)")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved pairs for each number of streams")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     rounds = max(2, arguments.rounds)
     folder = arguments.dir or resolve().cache / "benchmarks"
     model = cached_llama(folder, QUARTER_BILLION, "quarter-billion-q8_0")
@@ -207,8 +208,17 @@ def main() -> int:
     results = asyncio.run(
         measure(model, rounds, 0.4 if arguments.quick else 1.0, shared=not arguments.exclusive)
     )
-    return 0 if all(result.verdict == "holds" for result in results) else 1
+    held = [
+        state(
+            f"decode with {result.streams} streams",
+            f"{result.median:.3f} of bare llama.cpp ({result.verdict})",
+            f">= {BUDGET}",
+            holds=result.verdict == "holds",
+        )
+        for result in results
+    ]
+    return int(not all(held))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

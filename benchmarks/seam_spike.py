@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 import starter
+from benchmarks.figure import state
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -340,7 +341,7 @@ def main(argv: list[str]) -> int:
         broken += not kept
         facts = ", ".join(f"{key}: {value}" for key, value in seen.items())
         print(f"{name}: {facts}, greedy tokens as llama.cpp: {same} of {total}")
-        print(f"seam on {name}  {'kept' if kept else 'broken'}  kept  {'ok' if kept else 'over'}")
+        state(f"seam on {name}", "kept" if kept else "broken", "kept", holds=bool(kept))
     return int(broken > 0)
 
 
