@@ -106,7 +106,6 @@ class Rail(Line):
     vertical = True
     DEFAULT_CSS = """
     Rail { width: 5; height: 1fr; padding: 1 0; background: $chrome; color: $muted; }
-    .-narrow Rail { display: none; }
     Rail.-off { display: none; }
     """
 

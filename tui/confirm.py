@@ -6,13 +6,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.dialogue import Dialogue
 from tui.stream.sanitize import clean
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialogue[bool]):
     """Asks `question`; True on y or enter when `default` is yes, False on n or escape."""
 
     DEFAULT_CSS = """

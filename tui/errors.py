@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.errors import ErrorInfo, HearthError
+from tui.dialogue import Dialogue
 from tui.stream.sanitize import clean
 
 
@@ -27,7 +27,7 @@ def described(error: Exception | ErrorInfo) -> ErrorInfo:
     )
 
 
-class ErrorDialogue(ModalScreen[None]):
+class ErrorDialogue(Dialogue[None]):
     """An error in a dialogue of its own."""
 
     DEFAULT_CSS = """
@@ -59,4 +59,4 @@ class ErrorDialogue(ModalScreen[None]):
 
     def action_copy_error(self) -> None:
         """Copy all three sentences."""
-        self.app.copy(clean(self.info.sentence()))  # type: ignore[attr-defined]
+        self.hearth.copy(clean(self.info.sentence()))

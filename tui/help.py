@@ -10,9 +10,10 @@ from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.dialogue import Dialogue
 from tui.stream.sanitize import clean
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def gather(app: HearthApp) -> Help:
         else:
             keys, told = section.rows[place]
             section.rows[place] = (f"{keys}  {key}", told)
-    order = sorted(sections.items(), key=lambda item: (item[0] is app, item[0] is screen))
+    order = sorted(sections.items(), key=lambda item: (item[0] is app, item[0] is not screen))
     return Help(f"Help · {app.workspace.title}", text, tuple(section for _, section in order))
 
 
@@ -77,7 +78,7 @@ def _title(app: HearthApp, screen: Screen[object], node: DOMNode) -> str:
     )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialogue[None]):
     """Shows a `Help`."""
 
     DEFAULT_CSS = """

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.dialogue import Dialogue
 from tui.workspaces import Workspace
 
 
-class Leader(ModalScreen[str | None]):
+class Leader(Dialogue[str | None]):
     """Closes with the name of the workspace whose digit was pressed, or None."""
 
     DEFAULT_CSS = """

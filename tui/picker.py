@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.types import ModelEntry
 from tui import units
+from tui.dialogue import Dialogue
+from tui.status import STATES
 from tui.stream.sanitize import plain
 
-if TYPE_CHECKING:
-    from tui.app import HearthApp
+NAME_WIDTH = 30
 
 
-class ModelPicker(ModalScreen[str | None]):
+class ModelPicker(Dialogue[str | None]):
     """Closes with the id of the model that was chosen, or None."""
 
     HELP = (
@@ -60,7 +58,7 @@ class ModelPicker(ModalScreen[str | None]):
         self.run_worker(self._look(), group="picker")
 
     async def _look(self) -> None:
-        app = cast("HearthApp", self.app)
+        app = self.hearth
         found = await app.engine.models()
         self._entries = sorted((entry for entry in found if not entry.broken), key=lambda entry: entry.id)
         self._narrow("")
@@ -74,7 +72,7 @@ class ModelPicker(ModalScreen[str | None]):
         self._shown = [entry for entry in self._entries if all(word in entry.id.lower() for word in words)]
         models = self.query_one(OptionList)
         models.clear_options()
-        loaded = {model.id: model.state for model in cast("HearthApp", self.app).sample.loaded}
+        loaded = {model.id: model.state for model in self.hearth.sample.loaded}
         models.add_options(
             Option(_line(entry, entry.id == self.current, loaded.get(entry.id, ""))) for entry in self._shown
         )
@@ -106,7 +104,8 @@ class ModelPicker(ModalScreen[str | None]):
 
 
 def _line(entry: ModelEntry, current: bool, state: str) -> Content:
-    name = plain(entry.id, 38)
+    name = plain(entry.id, NAME_WIDTH)
+    glyph, _, variable = STATES[state]
     facts = " ".join(
         part.rjust(width)
         for part, width in (
@@ -116,8 +115,9 @@ def _line(entry: ModelEntry, current: bool, state: str) -> Content:
         )
     )
     return Content.assemble(
-        ("● " if current else "  ", "$primary"),
-        Content(name).pad_right(max(0, 38 - Content(name).cell_length)),
+        ("▸ " if current else "  ", "$primary"),
+        (f"{glyph} ", f"${variable}"),
+        Content(name).pad_right(max(0, NAME_WIDTH - Content(name).cell_length)),
         (facts, "$muted"),
-        (f"  {state}" if state else "", "$state-ready"),
+        (f"  {state}" if state else "", f"${variable}"),
     )

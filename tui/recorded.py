@@ -309,7 +309,7 @@ def entries() -> list[ModelEntry]:
             source=source,
             size=int(size * gib),
             architecture=family,
-            parameters=int(billions * 1e9),
+            parameters=round(billions * 1e9),
             quantisation=quant,
             context=context,
             backends=("llama",),

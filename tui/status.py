@@ -15,6 +15,17 @@ CONTEXT_WARN = 0.50
 CONTEXT_ERROR = 0.80
 BARS = "▁▂▃▄▅▆▇█"
 
+STATES: dict[str, tuple[str, str, str]] = {
+    "loading": ("◐", "loading", "state-busy"),
+    "ready": ("●", "ready", "state-ready"),
+    "busy": ("◉", "busy", "state-busy"),
+    "draining": ("◑", "draining", "state-busy"),
+    "failed": ("✗", "failed", "error"),
+    "broken": ("✗", "broken", "error"),
+    "": ("○", "", "muted"),
+}
+"""Glyph, word and colour variable of each state; the empty one is "on disk, not loaded"."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatStatus:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-if TYPE_CHECKING:
-    from tui.app import HearthApp
+from tui.dialogue import Dialogue
 
 
-class ThemePicker(ModalScreen[str | None]):
+class ThemePicker(Dialogue[str | None]):
     """Closes with the name of the theme to keep, or None with the theme as it was."""
 
     DEFAULT_CSS = """
@@ -38,7 +34,7 @@ class ThemePicker(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The themes: dark, light, then the terminal's own."""
-        app = cast("HearthApp", self.app)
+        app = self.hearth
         themes = app.library.load_all()
         self._names = list(themes)
         with Vertical(classes="dialogue") as box:
@@ -61,7 +57,7 @@ class ThemePicker(ModalScreen[str | None]):
 
     @on(OptionList.OptionHighlighted)
     def _preview(self, event: OptionList.OptionHighlighted) -> None:
-        cast("HearthApp", self.app).use_theme(self._names[event.option_index])
+        self.hearth.use_theme(self._names[event.option_index])
 
     @on(OptionList.OptionSelected)
     def _keep(self, event: OptionList.OptionSelected) -> None:
@@ -77,7 +73,7 @@ class ThemePicker(ModalScreen[str | None]):
 
     def action_leave(self) -> None:
         """Bring the old theme back."""
-        cast("HearthApp", self.app).use_theme(self.before)
+        self.hearth.use_theme(self.before)
         self.dismiss(None)
 
 

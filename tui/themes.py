@@ -51,6 +51,9 @@ OWN_VARIABLES: Mapping[str, str] = {
 }
 """Hearth's variables for style sheets, and the colour each takes when a theme does not set it."""
 
+ANSI_VARIABLES: Mapping[str, str] = {"ansi-background": "ansi_black", "ansi-foreground": "ansi_white"}
+"""Variables that Textual's style sheets use under an ANSI theme and that it does not derive."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -90,6 +93,8 @@ class ThemeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if not key.endswith("-style"):
                 _check_colour(key, value)
         own = {variable: palette[colour] for variable, colour in OWN_VARIABLES.items()}
+        if self.ansi:
+            own |= ANSI_VARIABLES
         return Theme(
             name=name,
             dark=self.dark,

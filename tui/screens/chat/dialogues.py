@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, TextArea
 from textual.widgets.option_list import Option
 
+from tui.dialogue import Dialogue
 from tui.stream.sanitize import clean, plain
 
 
@@ -25,7 +25,7 @@ class Edited:
     resend: bool
 
 
-class EditDialogue(ModalScreen[Edited | None]):
+class EditDialogue(Dialogue[Edited | None]):
     """Edits a message. Both ways to save make a version beside the old one."""
 
     HELP = "The old version stays: [ and ] go between the versions of a message."
@@ -76,7 +76,7 @@ class EditDialogue(ModalScreen[Edited | None]):
         self.dismiss(Edited(text, resend) if text else None)
 
 
-class CodePicker(ModalScreen[int | None]):
+class CodePicker(Dialogue[int | None]):
     """Chooses one of several code blocks; closes with its place."""
 
     BINDINGS = [  # noqa: RUF012
@@ -114,8 +114,8 @@ def _line(place: int, language: str, code: str) -> Content:
     first = next((line for line in code.splitlines() if line.strip()), "")
     count = len(code.splitlines())
     return Content.assemble(
-        (f"{place}  ", "bold $primary"),
+        (f"{place}  ", "bold"),
         f"{plain(language, 12) or 'text':<12} ",
-        (f"{count:>4} line{' ' if count == 1 else 's'}  ", "$muted"),
+        f"{count:>4} line{' ' if count == 1 else 's'}  ",
         plain(first, 40),
     )

@@ -8,19 +8,10 @@ from dataclasses import dataclass
 
 from engine.types import LoadedModel, ModelEntry
 from tui import units
+from tui.status import STATES
 from tui.stream.sanitize import clean, plain
 
 SORTS = ("name", "size", "params", "state")
-STATES: dict[str, tuple[str, str, str]] = {
-    "loading": ("◐", "loading", "state-busy"),
-    "ready": ("●", "ready", "state-ready"),
-    "busy": ("◉", "busy", "state-busy"),
-    "draining": ("◑", "draining", "state-busy"),
-    "failed": ("✗", "failed", "error"),
-    "broken": ("✗", "broken", "error"),
-    "": ("○", "", "muted"),
-}
-"""Glyph, word and colour variable of each state; the empty one is "on disk, not loaded"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.coordinate import Coordinate
@@ -17,7 +18,7 @@ from tui.actions import bindings
 from tui.screens.models import presenter
 from tui.screens.models.actions import ACTIONS
 from tui.screens.models.presenter import Row
-from tui.status import Sample
+from tui.status import STATES, Sample
 from tui.stream.sanitize import clean, plain
 from tui.workspace_screen import WorkspaceScreen
 
@@ -28,12 +29,20 @@ NAME_ROOM = 34
 """Cells of a name that are worth a column less."""
 
 
-class ModelTable(DataTable[Content]):
-    """The table of models."""
+class ModelTable(DataTable[Content], inherit_bindings=False):
+    """The table of models. Enter is left to the screen, which knows what it means."""
 
     HELP = """The models found on this machine: the starter model, your folders, the caches of Hugging Face, Ollama
     and LM Studio. Filled circles are in memory. Enter makes the chat talk to a model; it is loaded when first used."""
-    BINDING_GROUP_TITLE = "Model table"
+    BINDING_GROUP_TITLE = "Table"
+    BINDINGS = [  # noqa: RUF012
+        Binding("up", "cursor_up", "Up", show=False, id="table.up"),
+        Binding("down", "cursor_down", "Down", show=False, id="table.down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="table.page_up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="table.page_down"),
+        Binding("home,g", "scroll_top", "First", show=False, id="table.first"),
+        Binding("end,G", "scroll_bottom", "Last", show=False, id="table.last"),
+    ]
 
 
 class ModelsScreen(WorkspaceScreen):
@@ -133,7 +142,7 @@ class ModelsScreen(WorkspaceScreen):
         }
         widths["model"] += 2  # the mark of the chosen one
         columns = self._columns(widths)
-        widths["model"] = max(16, min(widths["model"], self._room(widths, columns)))
+        widths["model"] = max(16, self._room(widths, columns))
         with self.app.batch_update():
             table.clear(columns=True)
             table.add_column(Content("state"), width=STATE_WIDTH, key="state")
@@ -250,7 +259,7 @@ class ModelsScreen(WorkspaceScreen):
         if row is None or row.entry.broken:
             self.hearth.flash("This model cannot be loaded; the card says why.", "error")
         elif row.state in ("ready", "busy", "loading"):
-            self.hearth.flash(f"{row.entry.id} is {presenter.STATES[row.state][1]} already.")
+            self.hearth.flash(f"{row.entry.id} is {STATES[row.state][1]} already.")
         else:
             self.run_worker(self._load(row.entry.id), group="load")
 
@@ -290,7 +299,7 @@ class ModelsScreen(WorkspaceScreen):
 
 
 def _state(row: Row) -> Content:
-    glyph, word, variable = presenter.STATES[row.state]
+    glyph, word, variable = STATES[row.state]
     return Content.assemble((f"{glyph} {word}", f"${variable}"))
 
 
