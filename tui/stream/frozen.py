@@ -33,7 +33,7 @@ class MessageView:
     """What a message shows. Equal views look the same, so a window may keep the widget of one.
 
     `role` is `user`, `assistant`, `system` or `tool` and becomes the widget's class `-<role>`. `title`
-    stands above the text (the role if empty), `alert` below it says what went wrong, a line a sentence, and
+    stands above the text (the role if empty), `alert` below it says what went wrong, the first line in red, and
     `meta` stands dim at the end (neither if empty). `reasoning` is the model's thinking, shown as one summary
     line while `folded`.
     """
@@ -112,8 +112,8 @@ def foot(view: MessageView, width: int) -> list[Line]:
     """The meta line, if there is one, and the empty row between messages."""
     lines: list[Line] = []
     if view.alert:
-        for sentence in clean(view.alert).splitlines():
-            lines += _decoration(sentence, ALERT_STYLE, width)
+        for place, sentence in enumerate(clean(view.alert).splitlines()):
+            lines += _decoration(sentence, "" if place else ALERT_STYLE, width)
     if view.meta:
         lines += _decoration(plain(view.meta), DIM, width)
     return [*lines, Line(Content(""), copied=False)]

@@ -67,7 +67,7 @@ class CompletionList(OptionList):
             for offer in offers
         )
         self.highlighted = 0
-        rows = min(MOST_SHOWN, len(offers)) + 2
+        rows = min(MOST_SHOWN, len(offers))
         self.styles.height = rows
         self.styles.offset = (0, -rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -63,9 +64,9 @@ class Composer(Vertical):
         return self._attached
 
     def compose(self) -> ComposeResult:
-        """Files, offers, prompt."""
-        yield Static("", id="attached", markup=False)
+        """Offers, files, prompt."""
         yield self.completion
+        yield Static("", id="attached", markup=False)
         yield self.prompt
 
     # --- completion
@@ -83,7 +84,7 @@ class Composer(Vertical):
         if mention is None:
             self.completion.close()
         else:
-            self.run_worker(self._offer_files(mention), group="files", exclusive=True)
+            self.run_worker(partial(self._offer_files, mention), group="files", exclusive=True)
 
     async def _offer_files(self, mention: mentions.Mention) -> None:
         found = await asyncio.to_thread(mentions.candidates, mention.name, Path.cwd())
@@ -109,7 +110,7 @@ class Composer(Vertical):
         text = event.offer.text
         if text.startswith("@") and text.endswith(" "):
             name = text.strip().removeprefix("@").strip('"')
-            self.run_worker(self._take_in(name), group="attach")
+            self.run_worker(partial(self._take_in, name), group="attach")
 
     # --- files
 

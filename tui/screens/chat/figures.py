@@ -1,4 +1,4 @@
-"""The quiet line below a message: tokens, rate, time to the first token, prefill and decode, why it ended."""
+"""The quiet line below a message: tokens read and written, rate, time to the first token, prefill and decode, why it ended."""
 
 from __future__ import annotations
 
@@ -36,15 +36,13 @@ def _figures(node: Node) -> list[str]:
     usage, timings = node.usage, node.timings
     if usage is None or timings is None or not usage.completion_tokens:
         return []
-    found = [f"{usage.completion_tokens} tokens"]
+    read = f"{units.tokens(usage.prompt_tokens)} → " if usage.prompt_tokens else ""
+    found = [f"{read}{usage.completion_tokens} tokens"]
     rate = timings.decode_rate(usage.completion_tokens)
     if rate is not None:
         found.append(f"{rate:.{1 if rate < 100 else 0}f} tok/s")
     if timings.first_token:
         found.append(f"TTFT {units.seconds(timings.ttft_s)}")
-        prefill = f"prefill {units.seconds(timings.prefill_s)}"
-        if usage.prompt_tokens:
-            cached = f", {units.tokens(usage.cached_tokens)} cached" if usage.cached_tokens else ""
-            prefill += f" ({units.tokens(usage.prompt_tokens)}{cached})"
-        found += [prefill, f"decode {units.seconds(timings.decode_s)}"]
+        found.append(f"prefill {units.seconds(timings.prefill_s)}")
+        found.append(f"decode {units.seconds(timings.decode_s)}")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from tui.screens.chat.conversation import Node
 from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
@@ -25,7 +25,7 @@ class MessageActions(WorkspaceScreen):
 
     def is_writing(self) -> bool:
         """Whether the focus is where letters are text."""
-        return isinstance(self.focused, TextArea) or getattr(self.focused, "value", None) is not None
+        return isinstance(self.focused, TextArea | Input)
 
     def busy(self) -> bool:
         """Say so if an answer is being written here."""

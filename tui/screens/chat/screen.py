@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from engine import Engine
 from engine.errors import HearthError, InvalidRequest
@@ -32,7 +33,7 @@ from tui.stream.frozen import FrozenMessage
 from tui.stream.sanitize import plain
 
 BROAD = 150
-"""Columns from which the list of conversations is open at first."""
+"""Columns from which a second conversation opens the list of them."""
 
 
 class ChatScreen(MessageActions):
@@ -60,7 +61,7 @@ class ChatScreen(MessageActions):
 
     def compose_workspace(self) -> ComposeResult:
         """Conversations, conversation, inspector; activity and prompt below the middle."""
-        self.sidebar.display = self.app.size.width >= BROAD
+        self.sidebar.display = False
         self.inspector.display = self.hearth.settings.ui.inspector
         with Horizontal(id="panes"):
             yield self.sidebar
@@ -75,7 +76,7 @@ class ChatScreen(MessageActions):
         """Listen to the app, and show the empty conversation."""
         self.hearth.model_chosen.subscribe(self, self._model_chosen)
         self.hearth.sampled.subscribe(self, self._sampled)
-        self.run_worker(self._look_for_models(), group="chat-models")
+        self.run_worker(self._look_for_models, group="chat-models")
         self._show_conversation()
 
     def on_unmount(self) -> None:
@@ -204,18 +205,16 @@ class ChatScreen(MessageActions):
         self.tell()
 
     def action_leave(self) -> None:
-        """From the prompt to the messages, and back."""
-        if self.is_writing() and self.presenter.current.nodes and self.focused is self.composer.prompt:
-            self.view.focus(scroll_visible=False)
-        else:
-            self.view.drop_cursor()
-            self.action_focus_prompt()
+        """From the prompt to the messages."""
+        self.view.focus(scroll_visible=False)
 
     # --- conversations
 
     def action_new(self) -> None:
         """An empty conversation; answers go on being written in the others."""
         self._open(self.presenter.conversations.new().id)
+        if self.app.size.width >= BROAD and len(self.presenter.conversations.every) > 1:
+            self.sidebar.display = True
         self.action_focus_prompt()
 
     def action_conversation(self, by: int) -> None:
@@ -245,6 +244,7 @@ class ChatScreen(MessageActions):
     @on(Welcome.Left)
     def action_focus_prompt(self) -> None:
         """Back to writing."""
+        self.view.drop_cursor()
         self.composer.prompt.focus()
 
     def on_prompt_left_upwards(self) -> None:
@@ -271,9 +271,9 @@ class ChatScreen(MessageActions):
         if action == "stop":
             return self.presenter.running(self.presenter.current) is not None
         if action == "leave":
-            return self.presenter.running(self.presenter.current) is None
+            return self.focused is self.composer.prompt and bool(self.presenter.current.nodes)
         if action == "focus_prompt":
-            return self.focused is self.view
+            return not isinstance(self.focused, TextArea | Input)
         return super().check_action(action, parameters)
 
     # --- commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.generation import Generation
@@ -141,7 +142,7 @@ class ConversationView(MessageWindow):
         if widget is not None and self.scrollable_content_region.contains_region(widget.region):
             return
         if any(view.id == name for view in self.views):
-            self.run_worker(self._go(name), group="chat", exclusive=False)
+            self.run_worker(partial(self._go, name), group="chat")
         else:
             self.follow()  # the answer that is being written is at the end
 
