@@ -130,7 +130,8 @@ class LocalEngine:
     async def facts(self, model: str) -> ModelFacts:
         async def there() -> ModelFacts:
             target = await self._find(model)
-            return await self._supervisor.load(target, LoadOptions(), None)
+            known = self._supervisor.facts(target.id)
+            return known or await self._supervisor.load(target, LoadOptions(), None)
 
         return await self._on_loop(there())
 
@@ -179,6 +180,8 @@ class LocalEngine:
         await self._supervisor.close()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        # The rows of the requests that just ended are written by callbacks that are due now.
+        await asyncio.sleep(0)
 
     # --- on the engine's loop
 
@@ -216,7 +219,7 @@ class LocalEngine:
     async def _find(self, name: str, backend: Backend = "auto") -> Target:
         """The target of `name`; a resident model is not looked up again, and looking happens off the loop."""
         known = self._known.get((name, backend))
-        if known is not None and self._supervisor.resident(known.id):
+        if known is not None and self._supervisor.facts(known.id) is not None:
             return known
         target = await asyncio.to_thread(self._targets.find, name, backend)
         self._known[name, backend] = target

@@ -103,8 +103,9 @@ class Supervisor:
         """Make a model resident, with `options` where they say something. Raises what the load raises."""
         place = self._place(target)
         future: asyncio.Future[ModelFacts] = asyncio.get_running_loop().create_future()
+        if options != LoadOptions() or not place.wanted:
+            place.wanted_options = options
         place.wanted.append(future)
-        place.wanted_options = options
         self._pump(place)
         try:
             return await future
@@ -134,10 +135,10 @@ class Supervisor:
     async def ask(self, target: Target, question: Callable[[int], ToWorker]) -> Reply:
         """Put a question to a model, loading it if need be. Raises what the answer says."""
         place = self._place(target)
-        if place.state != "ready" or place.draining:
+        while place.state != "ready" or place.draining:
+            # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, LoadOptions(), None)
-        if place.host is None:
-            raise ModelUnavailable(f"{place.id} left before it could answer.", fix="Ask again.")
+        assert place.host is not None
         self._calls += 1
         call = self._calls
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -148,6 +149,7 @@ class Supervisor:
         finally:
             place.replies.pop(call, None)
             self._used(place, place.keep_alive)
+            self._pump(place)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)
         return reply
@@ -157,9 +159,10 @@ class Supervisor:
         places = list(self._places.values())
         return [place.report() for place in places if place.state != "absent" or place.error is not None]
 
-    def resident(self, model: str) -> bool:
+    def facts(self, model: str) -> ModelFacts | None:
+        """What a resident model is; None if it is not resident."""
         place = self._places.get(model)
-        return place is not None and place.state == "ready"
+        return place.facts if place is not None and place.state == "ready" else None
 
     async def close(self) -> None:
         """End all requests as cancelled, stop all workers, leave no task and no process."""
@@ -243,7 +246,9 @@ class Supervisor:
     async def _load(self, place: Place, host: Host) -> None:
         """Bring the model of `place` in: from loading to ready, or to absent with everybody told why."""
         started = time.monotonic_ns()
-        first = place.waiting[0].request.load if place.waiting else place.wanted_options
+        # What calls ask for comes first: requests that need it otherwise reload it when the calls are answered.
+        asked = place.wanted_options if place.wanted else LoadOptions()
+        first = place.waiting[0].request.load if place.waiting and asked == LoadOptions() else asked
         place.options = self._options(first)
         place.error = None
         runtime = self._settings.runtime
@@ -286,6 +291,7 @@ class Supervisor:
         place.state = "leaving"
         if host is not None:
             await host.stop()
+        place.fail_replies(ModelUnavailable(f"{place.id} left before it could answer.", fix="Ask again."))
         if place.host is host:
             place.host, place.draining, place.facts = None, False, None
             place.expires = None

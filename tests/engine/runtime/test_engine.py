@@ -271,6 +271,20 @@ async def test_other_load_options_reload_the_model(engine: LocalEngine) -> None:
     assert (await engine.facts(model)).context == 8192
 
 
+async def test_a_call_and_a_request_that_want_the_model_otherwise_are_both_served(
+    engine: LocalEngine,
+) -> None:
+    model = "scripted:load_ms=50,text=ok"
+    stream = engine.generate(ask(model, load=LoadOptions(context=512)))
+    tokens, _, _ = await asyncio.gather(
+        engine.tokenize(model, "x", special=False),
+        engine.load(model, LoadOptions(context=256)),
+        engine.load(model, LoadOptions(context=256, slots=1)),
+    )
+    assert tokens == [ord("x")]
+    assert text([event async for event in stream]) == "ok"
+
+
 async def test_no_more_models_than_allowed_and_the_longest_unused_leaves(open_engine: Open) -> None:
     engine = open_engine(settings(max_models=2))
     for number in (1, 2, 1, 3):
