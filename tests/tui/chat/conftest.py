@@ -49,7 +49,7 @@ class Chat:
         return self.engine.streams[-1]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.005)
         await self.pilot.pause()
 
@@ -98,12 +98,14 @@ Start = Callable[..., object]
 
 
 @pytest.fixture
-def chat(tmp_path: Path):  # noqa: ANN201
+def chat(tmp_path: Path):
     """`async with chat(engine=…, size=…) as it`: an app whose chat is on screen."""
 
     @asynccontextmanager
     async def start(
-        engine: RecordedEngine | None = None, size: tuple[int, int] = (100, 40), settings: Settings | None = None
+        engine: RecordedEngine | None = None,
+        size: tuple[int, int] = (100, 40),
+        settings: Settings | None = None,
     ) -> AsyncIterator[Chat]:
         engine = engine or fake_engine()
         paths = resolve({"HEARTH_HOME": str(tmp_path / "home")})

@@ -107,11 +107,17 @@ async def test_a_stop_gives_waiting_messages_back(chat) -> None:
 
 
 async def test_a_failure_is_told_with_cause_and_remedy_and_the_next_try_works(chat) -> None:
-    error = WorkerDied("The model's process ended.", "It was killed (signal 9).", "Ask again: it is loaded anew.")
+    error = WorkerDied(
+        "The model's process ended.", "It was killed (signal 9).", "Ask again: it is loaded anew."
+    )
     async with chat(fake_engine(answer=error)) as it:
         await it.say("Hello?")
         shown = it.text_on_screen()
-        for sentence in ("The model's process ended.", "It was killed (signal 9).", "Ask again: it is loaded anew."):
+        for sentence in (
+            "The model's process ended.",
+            "It was killed (signal 9).",
+            "Ask again: it is loaded anew.",
+        ):
             assert sentence in shown
         it.engine.answer = "Here I am."
         await it.press("escape", "c")

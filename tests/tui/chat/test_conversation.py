@@ -11,7 +11,8 @@ from engine.types import Timings, Usage
 from tui.screens.chat.conversation import ROOT, Conversation, Conversations, title_of
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["ask", "again", "edit", "back", "on", "select"]), st.integers(0, 30)), max_size=40
+    st.tuples(st.sampled_from(["ask", "again", "edit", "back", "on", "select"]), st.integers(0, 30)),
+    max_size=40,
 )
 
 
@@ -95,7 +96,7 @@ def test_a_child_of_nobody_is_refused() -> None:
     ("question", "title"),
     [
         ("Hello", "Hello"),
-        ("  why\n is   the sky blue? ", "why is the sky blue?"),
+        ("  why\n is   the sky blue? \n\n and?", "why is the sky blue?"),
         ("one two three four five six seven eight", "one two three four five six seven…"),
         ("x" * 100, "x" * 48 + "…"),
     ],

@@ -29,7 +29,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.select_down", "message(1)", "Next message", ("j",)),
     Action("chat.top", "top", "Top", ("g", "home"), "Go to the first message"),
     Action("chat.follow", "follow", "Bottom", ("G", "shift+g", "end"), "Go to the end and follow"),
-    Action("chat.prompt_focus", "focus_prompt", "Write", ("i", "enter", "escape"), "Write a message", show=True),
+    Action(
+        "chat.prompt_focus", "focus_prompt", "Write", ("i", "enter", "escape"), "Write a message", show=True
+    ),
     Action(
         "chat.next_conversation",
         "conversation(1)",

@@ -172,8 +172,8 @@ class Conversations(Struct, kw_only=True):
 
 
 def title_of(question: str) -> str:
-    """The first words of a question, as a title."""
-    words = question.split()
+    """The first words of a question's first paragraph, as a title."""
+    words = question.strip().partition("\n\n")[0].split()
     title = " ".join(words[:TITLE_WORDS])
     cut = len(words) > TITLE_WORDS or len(title) > TITLE_LENGTH
     return title[:TITLE_LENGTH].rstrip(" ,.;:") + "…" if cut else title

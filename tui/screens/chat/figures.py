@@ -1,4 +1,4 @@
-"""The quiet line below a message: tokens read and written, rate, time to the first token, prefill and decode, why it ended."""
+"""The quiet line below a message: tokens read and written, rate, TTFT, prefill and decode, why it ended."""
 
 from __future__ import annotations
 

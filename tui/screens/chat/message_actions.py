@@ -86,7 +86,7 @@ class MessageActions(WorkspaceScreen):
 
         def take(place: int | None) -> None:
             if place is not None:
-                self.hearth.copy(blocks[place][1])
+                self.hearth.copy(blocks[place][1].rstrip("\n"))
 
         if len(blocks) == 1:
             take(0)

@@ -6,6 +6,7 @@ import asyncio
 import difflib
 
 from textual import events, on
+from textual._callback import invoke
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -284,6 +285,9 @@ class ChatScreen(MessageActions):
         try:
             if command.takes:
                 await getattr(self, f"_command_{command.action}")(argument)
+            elif command.action.startswith("screen."):
+                # Called, not run as an action: letters are off in the prompt, commands are not.
+                await invoke(getattr(self, f"action_{command.action.removeprefix('screen.')}"))
             else:
                 await self.app.run_action(command.action, self)
         except HearthError as error:

@@ -1,0 +1,97 @@
+"""The inspector: values reach the request, wrong ones are shown where they stand."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input, Static, TextArea
+
+from engine.errors import InvalidRequest
+from tui.screens.chat.controls import INSPECTED, NAMES, text_of, with_value
+from tui.screens.chat.conversation import Controls
+from tui.screens.chat.inspector import FieldRow
+
+
+async def test_values_reach_the_request(chat) -> None:
+    async with chat(size=(120, 50)) as it:
+        await it.press("ctrl+e")
+        inspector = it.screen.inspector
+        assert inspector.display
+        inspector.query_one("#system", TextArea).load_text("Answer in one word.")
+        values = {
+            "temperature": "0.1",
+            "top_p": "0.5",
+            "top_k": "7",
+            "min_p": "0.05",
+            "repetition_penalty": "1.1",
+            "presence_penalty": "0.2",
+            "frequency_penalty": "-0.2",
+            "seed": "42",
+            "max_tokens": "99",
+            "context": "4096",
+        }
+        assert set(values) == {field.name for field in INSPECTED}
+        for name, text in values.items():
+            inspector.query_one(f"#set-{name}", Input).value = text
+        it.screen.inspector.query_one("#thinking").focus()
+        await it.press("space")
+        await it.say("Hello")
+        request = it.engine.requests[-1]
+        assert request.system == "Answer in one word."
+        assert request.sampling == {
+            "temperature": 0.1,
+            "top_p": 0.5,
+            "top_k": 7,
+            "min_p": 0.05,
+            "repetition_penalty": 1.1,
+            "presence_penalty": 0.2,
+            "frequency_penalty": -0.2,
+            "seed": 42,
+        }
+        assert request.max_tokens == 99 and request.load.context == 4096 and request.thinking.enabled is True
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("temperature", "9"), ("top_p", "x"), ("top_k", "1.5"), ("max_tokens", "0"), ("context", "-8")],
+)
+async def test_a_wrong_value_is_told_in_place_and_not_used(chat, name: str, text: str) -> None:
+    async with chat(size=(120, 50)) as it:
+        await it.press("ctrl+e")
+        row = next(row for row in it.screen.inspector.query(FieldRow) if row.field.name == name)
+        row.query_one(Input).value = text
+        await it.until(lambda: row.has_class("-wrong"))
+        assert row.query_one(".wrong", Static).display
+        assert it.conversation.controls == Controls()
+        row.query_one(Input).value = ""
+        await it.until(lambda: not row.has_class("-wrong"))
+
+
+async def test_each_conversation_has_its_own(chat) -> None:
+    async with chat(size=(120, 50)) as it:
+        await it.press("ctrl+e")
+        it.screen.inspector.query_one("#set-temperature", Input).value = "0.1"
+        await it.say("Hello")
+        await it.press("ctrl+n")
+        await it.until(lambda: it.screen.inspector.query_one("#set-temperature", Input).value == "")
+        assert it.conversation.controls == Controls()
+        await it.press("ctrl+pageup")
+        await it.until(lambda: it.screen.inspector.query_one("#set-temperature", Input).value == "0.1")
+        assert it.conversation.controls.sampling == {"temperature": 0.1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_can_be_set_shown_and_taken_back(name: str) -> None:
+    texts = {"system": "Be kind.", "thinking": "off", "samplers": '["top_k"]', "logit_bias": '{"5": 1.5}'}
+    texts |= {"banned_tokens": "[3]", "ignore_eos": "true", "dry_sequence_breakers": '["x"]'}
+    text = texts.get(name, "8" if name == "context" else "1")
+    controls = with_value(Controls(), name, text)
+    shown = text_of(controls, name)
+    assert with_value(Controls(), name, shown) == controls != Controls()
+    assert with_value(controls, name, "") == Controls()
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        with_value(Controls(), "warmth", "1")
+    with pytest.raises(InvalidRequest):
+        with_value(Controls(), "thinking", "perhaps")
