@@ -21,7 +21,7 @@ from textual.worker import WorkerFailed
 from engine import Engine
 from engine import paths as places
 from engine.errors import HearthError
-from engine.settings.schema import Settings
+from engine.settings import Settings
 from tui import keymap, state, themes
 from tui.actions import APP_ACTIONS, ActionRegistry, bindings
 from tui.compat import copy_text, install_mouse_report_filter

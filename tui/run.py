@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.settings.schema import Settings
+from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine import Engine

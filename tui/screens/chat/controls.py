@@ -14,7 +14,7 @@ import msgspec
 
 from engine import resolve_sampling
 from engine.errors import InvalidRequest
-from engine.settings.sampling import SAMPLING_HELP
+from engine.settings import SAMPLING_HELP
 from engine.types import Sampling
 from tui.screens.chat.conversation import Controls
 
