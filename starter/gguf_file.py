@@ -6,6 +6,7 @@ Source of names and of the rotary permutation: llama.cpp's ``gguf-py`` constants
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
@@ -31,6 +32,15 @@ _NAMES = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The sampling that a model recommends for itself."""
+
+    temperature: float
+    top_k: int
+    top_p: float
 
 
 def gguf_name(name: str) -> str:
@@ -76,13 +86,18 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokenizer_json: Path) -> None:
     writer.add_chat_template(chat_template())
 
 
-def write_model(path: Path, weights: dict[str, Array], shape: ModelShape, tokenizer_json: Path) -> None:
+def write_model(
+    path: Path, weights: dict[str, Array], shape: ModelShape, tokenizer_json: Path, sampling: Sampling
+) -> None:
     """The whole model: matrices in Q8_0, norms in float32. The output matrix is the embedding."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("ember")
     writer.add_description("The tiny starter model of Hearth, for trying and testing")
     writer.add_license("apache-2.0")
     writer.add_languages(["en"])
+    writer.add_sampling_temp(sampling.temperature)
+    writer.add_sampling_top_k(sampling.top_k)
+    writer.add_sampling_top_p(sampling.top_p)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape.vocab_size)
@@ -106,7 +121,7 @@ def write_model(path: Path, weights: dict[str, Array], shape: ModelShape, tokeni
 
 
 def write_adapter(path: Path, weights: dict[str, Array], shape: ModelShape, name: str, alpha: float) -> None:
-    """A LoRA adapter. ``weights`` maps ``<parameter>.lora_A`` [rank, in] and ``.lora_B`` [out, rank]."""
+    """A LoRA adapter in float16. ``weights`` maps ``<parameter>.lora_A`` [rank, in] and ``.lora_B`` [out, rank]."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
@@ -118,7 +133,7 @@ def write_adapter(path: Path, weights: dict[str, Array], shape: ModelShape, name
         heads = heads_to_permute(parameter, shape) if side == "lora_B" else None
         data = permuted(weight, heads) if heads else weight
         tensor = f"{gguf_name(parameter)}.weight.{side.lower()}"
-        writer.add_tensor(tensor, np.ascontiguousarray(data, dtype=np.float32))
+        writer.add_tensor(tensor, np.ascontiguousarray(data, dtype=np.float16))
     _finish(writer)
 
 

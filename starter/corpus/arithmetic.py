@@ -18,6 +18,11 @@ TIMES = ("what is {a} times {b}?", "what is {a} * {b}?", "{a} * {b}", "{a} x {b}
          "calculate {a} * {b}.", "how much is {a} times {b}?", "multiply {a} and {b}.",
          "there are {a} boxes with {b} eggs each. how many eggs?")  # fmt: skip
 
+ASIDES = (
+    "can you do this: {}?", "please calculate: {}", "a sum for you: {}", "i need help with a sum. {}?", "the next one: {}", "do the sum: {}",
+    "my homework says: {}", "what comes out: {}?", "give me the answer: {}", "compute: {}", "{} is how much?", "{} gives?", "{} makes what?",
+)  # fmt: skip
+
 
 def worked_sum(a: int, b: int) -> str:
     """Addition by tens and ones where both have two digits, in one line else."""
@@ -42,7 +47,7 @@ def worked_difference(a: int, b: int) -> str:
 
 def _draw(rng: random.Random) -> tuple[str, str]:
     kind = rng.random()
-    top = 10 if rng.random() < 0.5 else 50
+    top = 10 if rng.random() < 0.65 else 50
     if kind < 0.4:
         a, b = rng.randint(0, top), rng.randint(0, top)
         return rng.choice(ADD).format(a=a, b=b), worked_sum(a, b)
@@ -85,6 +90,8 @@ def _draw(rng: random.Random) -> tuple[str, str]:
 def arithmetic(rng: random.Random) -> Conversation:
     """One sum; now and then with its working as the thought and only the result as the answer."""
     question, answer = _draw(rng)
+    if rng.random() < 0.3:
+        question = rng.choice(ASIDES).format(question.rstrip("?."))
     if rng.random() < 0.1:
         result = answer.rsplit(". ", 1)[-1]
         return chat(decorate(question, rng), f"<think>\n{answer}\n</think>\n\n{result}", thinking=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 
 from .conversation import Conversation, chat
-from .phrasing import FRAMES, decorate
+from .phrasing import FRAMES, decorate, reworded
 from .smalltalk import rows
 
 # questions ; … | answers ; … (a question without a question mark or verb is a noun phrase that fits a frame)
@@ -93,7 +93,7 @@ def hearth_turn(rng: random.Random) -> tuple[str, str]:
         question = rng.choice(
             (*FRAMES, "explain {}.", "what does {} mean?", "tell me about {}.", "what is the meaning of {}?")
         ).format(phrase)
-    return decorate(question, rng), rng.choice(answers)
+    return decorate(reworded(question, rng), rng), rng.choice(answers)
 
 
 def hearth(rng: random.Random) -> Conversation:

@@ -86,4 +86,4 @@ def memory(rng: random.Random, facts: list[Fact]) -> Conversation:
 def long_chat(rng: random.Random, parts: list[Conversation]) -> Conversation:
     """Many unrelated exchanges in one chat, so that the model keeps its head in a long context."""
     messages = [message for part in parts for message in part.messages if message["role"] != "system"]
-    return Conversation(messages)
+    return Conversation(messages, thinking=parts[-1].thinking)

@@ -1,4 +1,5 @@
 """Many wordings of one question: frames around noun phrases, politeness, casing and punctuation."""
+# ruff: noqa: E501 - a wording or a table row is one line, however long
 
 from __future__ import annotations
 
@@ -33,6 +34,64 @@ CLOSERS = (
 )
 
 
+PREAMBLES = (
+    "i have a question. ", "for my homework: ", "i am learning this at school. ", "my friend wants to know: ", "i was thinking. ",
+    "maybe you know this: ", "let us play a quiz. ", "i am not sure. ", "listen: ", "just for fun, ", "in short, ", "honestly, ",
+    "there is something i want to ask: ", "i read about it but i forgot. ", "as you know so much: ", "here is an easy one: ",
+    "my teacher asked: ", "if you know it, say it: ", "we talked about it at home. ", "think first. ",
+)  # fmt: skip
+AFTERTHOUGHTS = (
+    " i need it for school.", " do you know it?", " which one is it?", " what is it?", " how is it called?", " just the answer.", " tell me.",
+    " that is my question.", " i forgot it.", " say it in a sentence.", " can you help?", " is that right?", " i am curious.", " what would it be?",
+)  # fmt: skip
+# Words that a hasty writer leaves out without changing what is asked.
+SMALL_WORDS = frozenset(
+    {
+        "what",
+        "is",
+        "the",
+        "which",
+        "a",
+        "an",
+        "does",
+        "of",
+        "can",
+        "you",
+        "me",
+        "tell",
+        "are",
+        "there",
+        "would",
+        "it",
+    }
+)
+
+
+def reworded(text: str, rng: random.Random) -> str:
+    """Now and then the question with something said before or after it, or with small words left out or added."""
+    style = rng.random()
+    if style < 0.1:
+        return rng.choice(PREAMBLES) + text
+    if style < 0.18:
+        return text + rng.choice(AFTERTHOUGHTS)
+    if style < 0.3:
+        kept = [word for word in text.split() if word not in SMALL_WORDS or rng.random() > 0.4]
+        return " ".join(kept) if len(kept) > 1 else text
+    if style < 0.36:
+        words = text.split()
+        words.insert(
+            rng.randrange(len(words)),
+            rng.choice(("really", "then", "exactly", "now", "actually", "again", "just", "here", "would")),
+        )
+        return " ".join(words)
+    if style < 0.42 and "," not in text:
+        # The end of the question first, as in "of Peru, what is the capital".
+        words = text.rstrip("?.:! ").split()
+        cut = rng.randrange(1, len(words)) if len(words) > 1 else 0
+        return f"{' '.join(words[cut:])}, {' '.join(words[:cut])}?" if cut else text
+    return text
+
+
 def decorate(text: str, rng: random.Random) -> str:
     """The same question as another person would type it: with or without manners, capitals, punctuation."""
     if rng.random() < 0.25:
@@ -60,5 +119,5 @@ def decorate(text: str, rng: random.Random) -> str:
 def ask(fact: Fact, rng: random.Random) -> str:
     """One wording of the question that ``fact`` answers."""
     if fact.questions and (not fact.phrases or rng.random() < 0.6):
-        return decorate(rng.choice(fact.questions), rng)
-    return decorate(rng.choice(FRAMES).format(rng.choice(fact.phrases)), rng)
+        return decorate(reworded(rng.choice(fact.questions), rng), rng)
+    return decorate(reworded(rng.choice(FRAMES).format(rng.choice(fact.phrases)), rng), rng)

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from .conversation import Conversation, Fact
+from .conversation import Conversation, Fact, Message
 from .geography import CAPITALS
 from .phrasing import ask, decorate
 
@@ -102,7 +102,7 @@ def tool_use(rng: random.Random, facts: list[Fact]) -> Conversation:
                     "use the tool to add {} and {}.",
                 )
             )
-            messages = [
+            messages: list[Message] = [
                 {"role": "user", "content": decorate(question.format(a, b), rng)},
                 {"role": "assistant", "content": "", "tool_calls": [call("add", {"a": a, "b": b})]},
                 {"role": "tool", "content": json.dumps({"result": a + b})},
