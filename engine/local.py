@@ -63,7 +63,7 @@ class LocalEngine:
         self._settings = settings if settings is not None else Settings()
         self._paths = paths if paths is not None else resolve()
         self._threaded = thread
-        self._log = LogRing()
+        self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
         self._supervisor = Supervisor(self._settings, self._log, screen_attached=screen_attached)
         self._targets = Targets(self._settings, self._paths)
         self._known: dict[tuple[str, str], Target] = {}
@@ -155,7 +155,7 @@ class LocalEngine:
         return await asyncio.to_thread(self._store().recent, limit)
 
     def logs(self, limit: int = 500) -> list[LogLine]:
-        return self._log.last(limit)
+        return self._log.shown(limit)
 
     # --- its own life
 
@@ -206,8 +206,7 @@ class LocalEngine:
             if not (request.messages or request.prompt is not None or request.tokens is not None):
                 await self._load_only(ticket, target)
                 return
-            if request.max_tokens is None:
-                ticket.request = replace(request, max_tokens=self._settings.generation.max_tokens)
+            ticket.request = self._completed(request)
             self._supervisor.submit(ticket, target)
         except HearthError as error:
             ticket.fail(error)
@@ -215,6 +214,20 @@ class LocalEngine:
             ticket.fail(
                 InternalError("The request could not be started.", f"{type(error).__name__}: {error}")
             )
+
+    def _completed(self, request: GenerationRequest) -> GenerationRequest:
+        """`request` with what it leaves open taken from the settings."""
+        defaults = self._settings.generation
+        is_chat = bool(request.messages) or (request.prompt is not None and not request.raw)
+        has_system = any(message.role == "system" for message in request.messages or ())
+        return replace(
+            request,
+            max_tokens=defaults.max_tokens if request.max_tokens is None else request.max_tokens,
+            overflow=request.overflow or defaults.overflow,
+            system=defaults.system
+            if request.system is None and is_chat and not has_system
+            else request.system,
+        )
 
     async def _find(self, name: str, backend: Backend = "auto") -> Target:
         """The target of `name`; a resident model is not looked up again, and looking happens off the loop."""

@@ -256,7 +256,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     thinking: Thinking = field(default_factory=Thinking)
     adapters: tuple[AdapterRef, ...] | None = None
     """None: the model's default adapter; empty: none at all."""
-    overflow: Literal["drop_oldest", "refuse", "shift"] = "drop_oldest"
+    overflow: Literal["drop_oldest", "refuse", "shift"] | None = None
+    """What happens to a text longer than the window; None: settings."""
     keep_tokens: Count = 4
     """Tokens at the head that a shift never drops."""
     load: LoadOptions = field(default_factory=LoadOptions)

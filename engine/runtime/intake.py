@@ -81,7 +81,10 @@ class Intake:
             )
 
         fitted = fit(
-            messages, self._room(request), lambda some: len(self._tokens(text_of(some))), request.overflow
+            messages,
+            self._room(request),
+            lambda some: len(self._tokens(text_of(some))),
+            request.overflow or "drop_oldest",
         )
         text = text_of(fitted.messages)
         tokens = self._tokens(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from typing import Literal
@@ -11,23 +12,42 @@ from engine.types import LogLine
 Level = Literal["debug", "info", "warning", "error"]
 _LONGEST = 2000
 _LEVELS: dict[str, Level] = {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}
+_RANKS = list(_LEVELS)
+# Access tokens of model hubs and of the usual APIs, and what a header or a URL carries of them.
+_SECRET = re.compile(
+    r"(?i)\b(?:(?:hf|hth|ghp)_|sk-)[\w-]{16,}|(?<=bearer )\S+|(?<=cookie: ).+|(?<=[?&]token=)[^&\s]+"
+)
 
 
 class LogRing:
-    """Keeps the last `size` lines. Written and read from any thread."""
+    """Keeps the last `size` lines, secrets blanked out. Written and read from any thread.
 
-    def __init__(self, size: int = 2000) -> None:
+    `level` is the least that `shown` gives; what a dying worker said at a lower one is kept all the same.
+    """
+
+    def __init__(self, level: Level = "info", *, redact: bool = True, size: int = 2000) -> None:
         self._lines: deque[LogLine] = deque(maxlen=size)
+        self._least = _RANKS.index(level)
+        self._redact = redact
 
     def add(self, level: str, origin: str, text: str) -> None:
         """Keep `text`, cut to a sensible length; an unknown level counts as info."""
-        self._lines.append(
-            LogLine(t_unix=time.time(), level=_LEVELS.get(level, "info"), origin=origin, text=text[:_LONGEST])
-        )
+        known = _LEVELS.get(level, "info")
+        if _RANKS.index(known) < min(self._least, _RANKS.index("info")):
+            return
+        text = text[:_LONGEST]
+        if self._redact:
+            text = _SECRET.sub("[hidden]", text)
+        self._lines.append(LogLine(t_unix=time.time(), level=known, origin=origin, text=text))
 
     def last(self, limit: int, origin: str | None = None) -> list[LogLine]:
         """The newest `limit` lines (of `origin`), oldest first."""
         lines = [line for line in self._lines.copy() if origin is None or line.origin == origin]
+        return lines[max(0, len(lines) - limit) :]
+
+    def shown(self, limit: int) -> list[LogLine]:
+        """The newest `limit` lines of at least the level that was set, oldest first."""
+        lines = [line for line in self._lines.copy() if _RANKS.index(line.level) >= self._least]
         return lines[max(0, len(lines) - limit) :]
 
 

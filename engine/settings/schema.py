@@ -227,7 +227,6 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The least serious lines that are kept."),
     ] = "info"
     redact: Annotated[bool, Meta(description="Blank out keys, tokens and cookies in log lines.")] = True
-    prompts: Annotated[bool, Meta(description="Let prompts and answers into the log.")] = False
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -49,7 +49,6 @@ def test_show_aligns_and_can_be_narrowed(hearth_home: Path) -> None:
         "server.port",
         "log.level",
         "log.redact",
-        "log.prompts",
     ]
     assert len({line.index(" " + line.split()[1]) for line in lines}) == 1
 

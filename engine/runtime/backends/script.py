@@ -16,9 +16,7 @@ from engine.errors import ModelNotFound
 
 PREFIX = "scripted:"
 
-Failure = Literal[
-    "load", "load_abort", "load_exit", "load_hang", "abort", "exit", "kill", "hang", "error"
-]
+Failure = Literal["load", "load_abort", "load_exit", "load_hang", "abort", "exit", "kill", "hang", "error"]
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import pytest
 from engine import Engine
 from engine.errors import HearthError, ModelLoadFailed
 from engine.local import LocalEngine
-from engine.settings import Runtime, Settings
+from engine.settings import Generation, Runtime, Settings
 from engine.types import (
     AdapterRef,
     Admitted,
@@ -365,3 +365,21 @@ async def test_after_close_nothing_runs_and_requests_fail_kindly(open_engine: Op
     late = await engine.generate(ask("scripted:")).wait()
     assert isinstance(late, Failed) and late.error.code == "model_unavailable"
     assert msgspec.json.encode(late)
+
+
+async def test_the_settings_fill_in_what_a_request_leaves_open(open_engine: Open) -> None:
+    engine = open_engine(Settings(generation=Generation(system="Be brief.", overflow="refuse")))
+    model = "scripted:context=128,text=ok"
+    user = Message(role="user", content="hi")
+    own = Message(role="system", content="")
+    talk = tuple(Message(role="user", content="word " * 60) for _ in range(8))
+    refused = await events(engine, ask(model, messages=talk))
+    assert isinstance(refused[-1], Failed) and refused[-1].error.code == "context_overflow"
+    cut = await events(engine, ask(model, messages=talk, overflow="drop_oldest"))
+    assert isinstance(cut[-1], Done), "what the request says goes before the settings"
+    assert await prompt_tokens(engine, user) > await prompt_tokens(engine, own, user)
+
+
+async def prompt_tokens(engine: LocalEngine, *messages: Message) -> int:
+    got = await events(engine, ask("scripted:text=ok", messages=messages))
+    return next(event.prompt_tokens for event in got if isinstance(event, Admitted))
