@@ -61,7 +61,7 @@ def activity(generation: Generation | None, waiting: int, spinner: str) -> Conte
     progress = generation.progress
     words = {
         "starting": "the engine starts · your message waits for it",
-        "waiting": "asked",
+        "waiting": "sent",
         "queued": f"waiting in the queue, place {progress.detail}",
         "loading": f"loading {plain(generation.request.model, 24)} · {plain(progress.detail, 30)}",
         "prefill": f"reading {units.tokens(generation.prompt_tokens)} tokens",

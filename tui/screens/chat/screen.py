@@ -20,6 +20,7 @@ from tui.actions import bindings
 from tui.base import ChatScroll
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
+from tui.screens.chat.column import Column
 from tui.screens.chat.composer import Composer
 from tui.screens.chat.controls import text_of, with_value
 from tui.screens.chat.inspector import Inspector
@@ -69,12 +70,14 @@ class ChatScreen(MessageActions):
             with Vertical(id="talk"):
                 yield self.welcome
                 yield self.view
-                yield self.activity
-                yield self.composer
+                with Column():
+                    yield self.activity
+                    yield self.composer
             yield self.inspector
 
     def on_mount(self) -> None:
         """Listen to the app, and show the empty conversation."""
+        self.view.scrolls_along = self.hearth.settings.ui.follow
         self.hearth.model_chosen.subscribe(self, self._model_chosen)
         self.hearth.sampled.subscribe(self, self._sampled)
         self.run_worker(self._look_for_models, group="chat-models")
@@ -145,7 +148,7 @@ class ChatScreen(MessageActions):
         conversation = presenter.current
         running = presenter.running(conversation)
         status = status_of(presenter, following=view.following, pending=view.pending)
-        if self.hearth.workspace.name == "chat" and status != self.hearth.chat_status:
+        if status != self.hearth.chat_status:
             self.hearth.show_chat_status(status)
         chip = view.status if conversation.nodes and (running is not None or not view.following) else ""
         moving = self.app.animation_level != "none"

@@ -28,14 +28,10 @@ class SlashCommand:
 COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("help", "", "Keys and commands", "app.help"),
     SlashCommand("new", "", "New conversation", "screen.new"),
-    SlashCommand("clear", "", "New conversation; this one stays in the list", "screen.new"),
+    SlashCommand("clear", "", "New conversation; this one is kept", "screen.new"),
     SlashCommand("model", "[NAME]", "Choose who answers", "model", takes=True),
-    SlashCommand(
-        "system", "[TEXT]", "Set the system prompt; without a text take it back", "system", takes=True
-    ),
-    SlashCommand(
-        "set", "NAME [VALUE]", "Set a sampling value; without a value take it back", "set", takes=True
-    ),
+    SlashCommand("system", "[TEXT]", "System prompt; without a text: as before", "system", takes=True),
+    SlashCommand("set", "NAME [VALUE]", "A sampling value; without one: as before", "set", takes=True),
     SlashCommand("retry", "", "Another answer to the last question", "screen.regenerate"),
     SlashCommand("continue", "", "Write the last answer on", "screen.continue"),
     SlashCommand("edit", "", "Edit the last message", "screen.edit"),

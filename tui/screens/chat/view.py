@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from tui.screens.chat.column import side
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.presenter import ChatPresenter, Running
@@ -12,9 +13,6 @@ from tui.screens.chat.views import growing_view, view_id, view_of
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.window import MessageWindow
-
-WIDEST = 104
-"""Cells of a line of text at most; a wider screen gets margins."""
 
 
 class ConversationView(MessageWindow):
@@ -34,6 +32,8 @@ class ConversationView(MessageWindow):
         self._unfolded: set[str] = set()
         self.cursor_id: str | None = None
         """The message that keys act on; None is the last."""
+        self.scrolls_along = True
+        """Whether an answer is followed while it is written; else it grows below where the reader is."""
 
     # --- what is shown
 
@@ -71,7 +71,10 @@ class ConversationView(MessageWindow):
         answer = await self.stream(growing_view(conversation, running.generation.node))
         self._answer, self._streamed = answer, running
         self._presenter.show_in(running, answer)
-        self.follow_feed(running.feed)
+        if self.scrolls_along:
+            self.follow_feed(running.feed)
+        else:
+            self.call_after_refresh(self.pause)
 
     async def _let_go(self, conversation: Conversation, finished: list[MessageView]) -> None:
         """The answer has ended in sight and becomes the last message, or it goes on out of sight."""
@@ -171,8 +174,13 @@ class ConversationView(MessageWindow):
         """Whether an answer is being written before the reader's eyes."""
         return self._streamed is not None and self._streamed.generation is generation
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """A message that comes back into the window is marked again if it is the chosen one."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.cursor_id is not None:
+            self.call_after_refresh(self.mark)
+
     def on_resize(self, event: object) -> None:
         """Margins on a wide screen."""
-        room = self.size.width + self.styles.gutter.width
-        margin = max(1, (room - WIDEST) // 2)
+        margin = side(self.outer_size.width)
         self.styles.padding = (1, margin, 0, margin)

@@ -14,7 +14,7 @@ from tui.stream.sanitize import plain
 
 SUGGESTIONS: tuple[str, ...] = (
     "What can I do in Hearth?",
-    "What is 17 plus 25? Show the working.",
+    "What is the capital of Japan?",
     "Tell me a short story about a fox.",
 )
 WIDTH = 46
