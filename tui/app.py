@@ -46,7 +46,7 @@ class HearthApp(App[None], inherit_bindings=False):
     """The app. `engine` may be a function that makes one; it then runs in a thread, behind the first frame."""
 
     TITLE = "Hearth"
-    CSS_PATH = "hearth.tcss"
+    CSS_PATH = Path(__file__).with_name("hearth.tcss")  # absolute: found from a subclass too
     BINDINGS: ClassVar[list[Any]] = bindings(APP_ACTIONS, "app")
     COMMANDS: ClassVar[set[Any]] = {_palette_providers}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-broad")]  # noqa: RUF012
@@ -183,7 +183,10 @@ class HearthApp(App[None], inherit_bindings=False):
         """Show an error with its cause and remedy in a dialogue of its own."""
         from tui.errors import ErrorDialogue, described
 
-        self.push_screen(ErrorDialogue(described(error)))
+        info = described(error)
+        open_already = (screen.info for screen in self.screen_stack if isinstance(screen, ErrorDialogue))
+        if info not in open_already:
+            self.push_screen(ErrorDialogue(info))
 
     def copy(self, text: str) -> None:
         """Copy `text` to the clipboard, and say so."""

@@ -66,7 +66,18 @@ def parse(tables: Mapping[str, Any], actions: ActionRegistry) -> Keymap:
             f"`{loser}` cannot have {key}: `{first if loser == second else second}` has it. "
             "Give that one another key too."
         )
+    chosen |= _bystanders(actions, chosen)
     return Keymap({name: ",".join(keys) for name, keys in chosen.items()}, tuple(problems))
+
+
+def _bystanders(actions: ActionRegistry, chosen: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Actions that share a default key with a chosen one: Textual takes the key from both, so they ask for it."""
+    freed = {(action.scope, key) for action in actions if action.name in chosen for key in action.keys}
+    return {
+        action.name: action.keys
+        for action in actions
+        if action.name not in chosen and any((action.scope, key) in freed for key in action.keys)
+    }
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

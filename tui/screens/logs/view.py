@@ -81,7 +81,7 @@ class LogView(ScrollView, can_focus=True):
             self.cursor = lines.index(current)
         else:
             self.cursor = min(self.cursor, max(0, len(lines) - 1))
-        self._keep_in_sight()
+        self.call_after_refresh(self._keep_in_sight)  # the new height counts only after a layout
         self.refresh()
 
     @property

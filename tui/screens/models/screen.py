@@ -96,8 +96,12 @@ class ModelsScreen(WorkspaceScreen):
     async def _look(self) -> None:
         import asyncio
 
-        engine = await asyncio.to_thread(lambda: self.hearth.engine)
-        self._entries = await engine.models()
+        try:
+            engine = await asyncio.to_thread(lambda: self.hearth.engine)
+            self._entries = await engine.models()
+        except HearthError as error:
+            self.query_one("#empty", Static).update(Content(clean(f"{error.what}\n\nr looks again.")))
+            raise
         self.query_one("#empty", Static).update(
             "No model is here.\n\nPut a GGUF file into a folder and name it in the settings under models.folders."
         )

@@ -1,0 +1,61 @@
+"""Start and end: what the first frame imports, and signals that end the app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tui.app import HearthApp
+
+HEAVY = ("torch", "transformers", "mlx", "llama_cpp", "litestar", "duckdb", "apsw", "pydantic", "huggingface_hub",
+         "jinja2", "numpy", "typer", "psutil")
+
+FIRST_FRAME = """
+import sys, asyncio
+from engine.settings.schema import Settings
+from tui.app import HearthApp
+def engine():
+    raise AssertionError("the engine was made before the first frame")
+class Watched(HearthApp):
+    def _after_first_frame(self):
+        print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+        self.exit()
+asyncio.run(Watched(engine, Settings()).run_async(headless=True))
+"""
+
+
+def test_the_first_frame_imports_nothing_heavy(repository: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_FRAME], cwd=repository, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "HEARTH_HOME": str(tmp_path)}, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.split())
+    assert "textual" in imported
+    assert not imported & set(HEAVY)
+
+
+def test_the_catalogue_of_screens_imports_no_screen(repository: Path) -> None:
+    code = ("import sys, tui.workspaces as w; w.registry(w.WORKSPACES); "
+            "print([m for m in sys.modules if m.endswith('.screen') and m.startswith('tui.screens')])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60,
+                          check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_the_app_in_order(make_app: Callable[..., HearthApp], number: signal.Signals) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        os.kill(os.getpid(), number)
+        while not app._exit:
+            await asyncio.sleep(0)
+    assert app.return_code == 128 + number
