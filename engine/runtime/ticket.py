@@ -165,8 +165,11 @@ class Ticket:
     def _end(self, event: Terminal) -> None:
         if self.terminal is None:
             self.terminal = event
-            self.stream.push(event)
-            self._on_end(self)
+            try:
+                # First the books, then the news: who hears of the end may look at once, from another thread.
+                self._on_end(self)
+            finally:
+                self.stream.push(event)
 
     # --- deadlines
 

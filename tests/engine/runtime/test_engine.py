@@ -372,7 +372,7 @@ async def test_the_settings_fill_in_what_a_request_leaves_open(open_engine: Open
     model = "scripted:context=128,text=ok"
     user = Message(role="user", content="hi")
     own = Message(role="system", content="")
-    talk = tuple(Message(role="user", content="word " * 60) for _ in range(8))
+    talk = tuple(Message(role="user", content="word " * 9) for _ in range(12))
     refused = await events(engine, ask(model, messages=talk))
     assert isinstance(refused[-1], Failed) and refused[-1].error.code == "context_overflow"
     cut = await events(engine, ask(model, messages=talk, overflow="drop_oldest"))
