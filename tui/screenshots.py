@@ -24,6 +24,7 @@ from engine import paths
 from engine.errors import ModelLoadFailed
 from engine.settings import Settings
 from tui.app import HearthApp
+from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.recorded import RecordedEngine, entries, lines, loaded
 from tui.status import ChatStatus
 
@@ -99,11 +100,6 @@ SCENES: dict[str, tuple[str, Drive]] = {
 """Scene name: the workspace it starts in, and what is done there."""
 
 
-def chat_scenes() -> dict[str, tuple[str, Drive]]:
-    """The scenes of the chat."""
-    return {"chat": ("chat", _nothing)}
-
-
 async def shoot(scene: str, mode: str, drive: Drive, look: Look, folder: Path) -> Path:
     """Draw one scene with one look; the path of the SVG."""
     engine = RecordedEngine(entries=entries(), loaded=loaded(), lines=lines())
@@ -112,17 +108,18 @@ async def shoot(scene: str, mode: str, drive: Drive, look: Look, folder: Path) -
     async with app.run_test(size=look.size) as pilot:
         app.switch_mode(mode)
         await pilot.pause(0.6)
-        app.show_chat_status(
-            ChatStatus(
-                model="ember",
-                title="GPU kernels",
-                context_used=3100,
-                context_total=8192,
-                rate=92.4,
-                ttft_s=0.18,
-                follow=True,
+        if mode != "chat":
+            app.show_chat_status(
+                ChatStatus(
+                    model="ember",
+                    title="GPU kernels",
+                    context_used=3100,
+                    context_total=8192,
+                    rate=92.4,
+                    ttft_s=0.18,
+                    follow=True,
+                )
             )
-        )
         await drive(pilot, app)
         await pilot.pause(0.3)
         svg = app.export_screenshot(title="Hearth")
@@ -165,7 +162,7 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**chat_scenes(), **SCENES}
+    scenes = {**CHAT_SCENES, **SCENES}
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):

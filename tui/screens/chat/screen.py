@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from inspect import isawaitable
 
 from textual import events, on
-from textual._callback import invoke
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -132,6 +132,7 @@ class ChatScreen(MessageActions):
             self.action_focus_prompt()
         await self.view.sync()
         self.tell()
+        self.refresh_bindings()
 
     def _show_conversation(self) -> None:
         """Another conversation is on screen."""
@@ -290,7 +291,9 @@ class ChatScreen(MessageActions):
                 await getattr(self, f"_command_{command.action}")(argument)
             elif command.action.startswith("screen."):
                 # Called, not run as an action: letters are off in the prompt, commands are not.
-                await invoke(getattr(self, f"action_{command.action.removeprefix('screen.')}"))
+                done = getattr(self, f"action_{command.action.removeprefix('screen.')}")()
+                if isawaitable(done):
+                    await done
             else:
                 await self.app.run_action(command.action, self)
         except HearthError as error:

@@ -14,6 +14,9 @@ from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.window import MessageWindow
 
+MOST_APPENDED = 4
+"""Messages that are added one by one; more are shown anew, which costs as much as opening."""
+
 
 class ConversationView(MessageWindow):
     """`sync` brings it to what the presenter says; every change ends in a call of it."""
@@ -94,7 +97,7 @@ class ConversationView(MessageWindow):
     def _extends(self, finished: list[MessageView]) -> bool:
         """Whether what is shown is the beginning of `finished`, some texts changed in place perhaps."""
         shown = [view.id for view in self.views]
-        if self._answer is not None and len(finished) > len(shown):
+        if len(finished) > len(shown) + (MOST_APPENDED if self._answer is None else 0):
             return False
         return [view.id for view in finished[: len(shown)]] == shown
 

@@ -1,0 +1,132 @@
+"""The chat in every state worth a picture, for `tui.screenshots`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from engine.errors import WorkerDied
+from tui.app import HearthApp
+from tui.recorded import Answer, RecordedEngine
+from tui.screens.chat.screen import ChatScreen
+
+Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
+
+OVERVIEW = """<think>The reader asks for an overview. A table first, then what to remember, then some code.</think>\
+Here are **three capitals** and how to greet there.
+
+| city | country | people | greeting |
+|:-----|:--------|-------:|:---------|
+| Paris | France | 2,100,000 | bonjour |
+| Quito | Ecuador | 2,800,000 | buenos días |
+| Oslo | Norway | 720,000 | god dag |
+
+1. A capital is not always the largest city.
+2. Some countries have more than one:
+   - Bolivia: Sucre and La Paz
+   - South Africa: three of them
+
+```python
+def greet(city: str) -> str:
+    greetings = {"Paris": "bonjour", "Oslo": "god dag"}
+    return greetings.get(city, "hello")  # the rest of the world
+```
+
+> Travel is fatal to prejudice."""
+DIED = WorkerDied(
+    "The process of ember ended while it was answering.",
+    "The system killed it (signal 9), most likely for want of memory.",
+    "Press c to ask again: the model is loaded anew. A smaller window needs less memory.",
+)
+
+
+async def _say(
+    pilot: Pilot[None], app: HearthApp, text: str, answer: Answer | None = None, events: int | None = None
+) -> None:
+    """Ask `text`; with `events` only that many of the answer's come."""
+    engine = cast(RecordedEngine, app.connection.ready)
+    engine.answer, engine.hold = answer or engine.answer, events is not None
+    chat = cast(ChatScreen, app.screen)
+    chat.composer.prompt.load(text)
+    await pilot.press("enter")
+    await pilot.pause(0.2)
+    if events is not None:
+        engine.streams[-1].release(events)
+    await pilot.pause(0.4)
+
+
+async def _welcome(pilot: Pilot[None], app: HearthApp) -> None:
+    await pilot.pause()
+
+
+async def _answer(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "What is the capital of France?")
+    await _say(pilot, app, "And of some other countries? Say how to greet there.", OVERVIEW)
+
+
+async def _streaming(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 110)
+
+
+async def _stopped(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 62)
+    await pilot.press("escape")
+    await pilot.pause(0.3)
+    await pilot.press("alt+up")
+
+
+async def _error(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "What is the capital of France?")
+    await _say(pilot, app, "And of Japan?", DIED)
+
+
+async def _branches(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "What is the capital of France?")
+    await pilot.press("escape", "r")
+    await pilot.pause(0.4)
+    await pilot.press("alt+up")
+
+
+async def _inspector(pilot: Pilot[None], app: HearthApp) -> None:
+    await _answer(pilot, app)
+    await pilot.press("ctrl+e")
+    app.screen.query_one("#set-temperature", Input).value = "9"
+    app.screen.query_one("#set-top_p", Input).value = "0.95"
+    await pilot.pause(0.2)
+
+
+async def _conversations(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "What is the capital of France?")
+    await pilot.press("ctrl+n")
+    await _say(pilot, app, "Tell me a long story about a fox.", OVERVIEW, 40)
+    await pilot.press("ctrl+n")
+    cast(ChatScreen, app.screen).sidebar.display = True
+    await _say(pilot, app, "Name three colours.", "Red, green and blue.")
+
+
+async def _commands(pilot: Pilot[None], app: HearthApp) -> None:
+    await pilot.press("/")
+    await pilot.pause(0.2)
+
+
+async def _edit(pilot: Pilot[None], app: HearthApp) -> None:
+    await _say(pilot, app, "What is the capital of France?")
+    await pilot.press("escape", "alt+up", "k", "e")
+
+
+SCENES: dict[str, tuple[str, Drive]] = {
+    "chat-welcome": ("chat", _welcome),
+    "chat": ("chat", _answer),
+    "chat-streaming": ("chat", _streaming),
+    "chat-stopped": ("chat", _stopped),
+    "chat-error": ("chat", _error),
+    "chat-branches": ("chat", _branches),
+    "chat-inspector": ("chat", _inspector),
+    "chat-conversations": ("chat", _conversations),
+    "chat-commands": ("chat", _commands),
+    "chat-edit": ("chat", _edit),
+}
+"""Scene name: the workspace, and what is done there."""
