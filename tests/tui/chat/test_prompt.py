@@ -34,6 +34,17 @@ async def test_lines_and_growth_to_ten(chat) -> None:
         assert it.path[0].content.splitlines()[-1] == "29" and prompt.text == ""
 
 
+async def test_keys_of_one_read_keep_their_order(chat) -> None:
+    async with chat() as it:
+        for key, character in (("h", "h"), ("ctrl+j", "\n"), ("i", "i"), ("enter", "\r")):
+            event = events.Key(key, character)
+            event.set_sender(it.app)
+            it.app.post_message(event)  # as the driver does: all at once, nothing awaited between
+        await it.until(lambda: it.path)
+        await it.idle()
+        assert it.path[0].content == "h\ni" and it.screen.composer.prompt.text == ""
+
+
 async def test_a_blank_prompt_sends_nothing(chat) -> None:
     async with chat() as it:
         await it.press("space", "ctrl+j", "enter")

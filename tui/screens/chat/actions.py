@@ -47,10 +47,8 @@ ACTIONS: tuple[Action, ...] = (
         "Previous conversation",
     ),
     Action("chat.editor", "editor", "Editor", (), "Write the message in $EDITOR"),
-    Action("chat.prompt.send", "send", "Send", ("enter",), priority=True, show=True),
-    Action(
-        "chat.prompt.newline", "newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), priority=True
-    ),
-    Action("chat.prompt.chord", "chord", "Editor (then ctrl+e)", ("ctrl+x",), priority=True),
-    Action("chat.prompt.complete", "complete", "Complete", ("tab",), priority=True),
+    Action("chat.prompt.send", "send", "Send", ("enter",), show=True),
+    Action("chat.prompt.newline", "newline", "New line", ("ctrl+j", "shift+enter", "alt+enter")),
+    Action("chat.prompt.chord", "chord", "Editor (then ctrl+e)", ("ctrl+x",)),
+    Action("chat.prompt.complete", "complete", "Complete", ("tab",)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual import events
+from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -79,6 +80,27 @@ class Prompt(TextArea):
             event.stop()
             event.prevent_default()
             self.completion.close()
+            return
+        binding = self._own_binding(event.key)
+        if binding is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+
+    def _own_binding(self, key: str) -> Binding | None:
+        """The prompt's action for `key`, the keymap applied.
+
+        It is run from here, in its turn among the keys: as a priority binding, enter would overtake letters that
+        came in the same read and are still queued.
+        """
+        for node, held in self.screen._binding_chain:
+            if node is self:
+                for binding in held.key_to_bindings.get(key, ()):
+                    if (binding.id or "").startswith("chat.prompt.") and self.check_action(
+                        binding.action, ()
+                    ):
+                        return binding
+        return None
 
     async def _on_paste(self, event: events.Paste) -> None:
         """A paste is text for the prompt, without control codes."""
