@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import WorkerDied
-from engine.types import Loading
+from engine.types import Admitted, Loading
 from tests.tui.fake_engine import fake_engine
 from tui.screens.chat.welcome import SUGGESTIONS
 
@@ -162,6 +162,15 @@ async def test_loading_is_told(chat) -> None:
         it.stream.release(1)
         await it.until(lambda: "40%" in it.screen.activity.render().plain)
         assert "loading ember · weights" in it.screen.activity.render().plain
+
+
+async def test_messages_that_found_no_room_are_counted(chat) -> None:
+    async with chat(fake_engine(hold=True)) as it:
+        await it.ask("Hello")
+        it.stream._coming[0] = Admitted(prompt_tokens=9, dropped_messages=3, context=64)
+        it.stream.release()
+        await it.idle()
+        assert "3 older messages left out" in it.text_on_screen()
 
 
 async def test_text_of_a_model_is_text(chat) -> None:

@@ -33,6 +33,8 @@ class Node(Struct, kw_only=True):
     timings: Timings | None = None
     context: int = 0
     """The window it was written in, tokens; 0 where unknown."""
+    dropped: int = 0
+    """Older messages that found no room in the window when it was written."""
     finish: FinishReason | None = None
     error: ErrorInfo | None = None
     stopped: bool = False

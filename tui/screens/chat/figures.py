@@ -27,6 +27,8 @@ def meta_line(node: Node) -> str:
         parts.append("■ stopped · c continues")
     elif node.finish is not None and ENDS[node.finish]:
         parts.append(ENDS[node.finish])
+    if node.dropped:
+        parts.append(f"{node.dropped} older message{'' if node.dropped == 1 else 's'} left out")
     if node.edited:
         parts.append("edited by you")
     return " · ".join([*parts, *_figures(node)])

@@ -68,7 +68,6 @@ class Generation:
         self.tokens = 0
         """Tokens sampled so far."""
         self.prompt_tokens = 0
-        self.dropped_messages = 0
         self._engine = engine
         self._stream: Stream | None = None
         self._asked_ns = time.monotonic_ns()
@@ -147,7 +146,7 @@ class Generation:
                 self._at(Progress("loading", event.stage, event.fraction))
             case Admitted():
                 self.prompt_tokens = event.prompt_tokens
-                self.dropped_messages = event.dropped_messages
+                self.node.dropped = event.dropped_messages
                 self.node.context = event.context
                 self._at(Progress("prefill"))
             case Prefill():

@@ -7,7 +7,6 @@ from functools import partial
 
 from tui.screens.chat.column import side
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.generation import Generation
 from tui.screens.chat.presenter import ChatPresenter, Running
 from tui.screens.chat.views import growing_view, view_id, view_of
 from tui.stream.answer import StreamingAnswer
@@ -172,10 +171,6 @@ class ConversationView(MessageWindow):
     def code_blocks(self, node: Node) -> list[tuple[str, str]]:
         """(language, code) of every code block of a message."""
         return FrozenMessage(view_of(self._presenter.current, node)).code_blocks
-
-    def is_showing(self, generation: Generation) -> bool:
-        """Whether an answer is being written before the reader's eyes."""
-        return self._streamed is not None and self._streamed.generation is generation
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """A message that comes back into the window is marked again if it is the chosen one."""
