@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 def run(settings: Settings, *, config: str | Path | None = None) -> int:
     """Run the app until it is left; the exit status. `config` is the settings file that the user named."""
+    gc.disable()  # nothing to find while modules load; the app enables it after the first frame
     from tui.app import HearthApp
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -26,8 +29,10 @@ def run(settings: Settings, *, config: str | Path | None = None) -> int:
 
         return LocalEngine(settings, screen_attached=True)
 
-    app = HearthApp(make_engine, settings, config=Path(config) if config else None)
+    app = HearthApp(make_engine, settings, config=Path(config) if config else None, frame_first=True)
     app.run()
+    # What the app froze after its first frame must be freed, or DuckDB writes of leaks to the terminal.
+    gc.unfreeze()
     if (engine := app.connection.ready) is not None:
         import asyncio
 
