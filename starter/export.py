@@ -128,13 +128,7 @@ def export_adapter(
             "inference_mode": True,
         },
     )
-    save_file(
-        {
-            f"base_model.model.{key}.weight": weight.to(float16).contiguous()
-            for key, weight in weights.items()
-        },
-        peft / "adapter_model.safetensors",
-        metadata={"format": "pt"},
-    )
+    tensors = {f"base_model.model.{key}.weight": weight for key, weight in weights.items()}
+    _save_tensors(peft / "adapter_model.safetensors", tensors)
     arrays: dict[str, Array] = {key: weight.float().numpy() for key, weight in weights.items()}
     write_adapter(folder / f"{name}.gguf", arrays, shape, f"ember {name}", float(lora.alpha))

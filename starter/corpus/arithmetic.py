@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 from .conversation import Conversation, chat
 from .phrasing import decorate
@@ -22,6 +23,9 @@ ASIDES = (
     "can you do this: {}?", "please calculate: {}", "a sum for you: {}", "i need help with a sum. {}?", "the next one: {}", "do the sum: {}",
     "my homework says: {}", "what comes out: {}?", "give me the answer: {}", "compute: {}", "{} is how much?", "{} gives?", "{} makes what?",
 )  # fmt: skip
+
+# "7 + 8" as a hasty hand writes it: "7+8".
+_TIGHT = re.compile(r"(?<=\d) ([+*/x-]) (?=\d)")
 
 
 def worked_sum(a: int, b: int) -> str:
@@ -90,6 +94,8 @@ def _draw(rng: random.Random) -> tuple[str, str]:
 def arithmetic(rng: random.Random) -> Conversation:
     """One sum; now and then with its working as the thought and only the result as the answer."""
     question, answer = _draw(rng)
+    if rng.random() < 0.3:
+        question = _TIGHT.sub(r"\1", question)
     if rng.random() < 0.3:
         question = rng.choice(ASIDES).format(question.rstrip("?."))
     if rng.random() < 0.1:
