@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.text_safety import clean
 from tui.stream.blocks import collect_references, draw_block, gap_before
 from tui.stream.frozen import FrozenMessage, MessageView, foot, head, thought_rows
 from tui.stream.lines import Line
-from tui.stream.sanitize import clean
 from tui.stream.splitter import Block, BlockSplitter
 from tui.stream.tail import Tail
 

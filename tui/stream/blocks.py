@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from textual.content import Content, Span
 
+from engine.text_safety import clean
 from tui.stream.code import highlight_lines
 from tui.stream.inline import References, definitions, render_inline
 from tui.stream.lines import Line, fold_code, wrap_content
-from tui.stream.sanitize import clean
 from tui.stream.splitter import Block, Container, block_code
 from tui.stream.table import draw_table
 

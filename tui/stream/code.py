@@ -13,7 +13,7 @@ from pygments.util import ClassNotFound
 from textual.content import Content, Span
 from textual.highlight import HighlightTheme
 
-from tui.stream.sanitize import clean
+from engine.text_safety import clean
 
 TAB_COLUMNS = 4
 _UNSET = ""

@@ -18,9 +18,9 @@ from functools import cached_property
 
 from textual.content import Content
 
+from engine.text_safety import clean, plain
 from tui.stream.blocks import DIM, layout
 from tui.stream.lines import Line, wrap_content
-from tui.stream.sanitize import clean, plain
 from tui.stream.splitter import Block, code_blocks, split
 from tui.stream.view import LineView
 

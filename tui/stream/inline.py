@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from textual.content import Content, Span
 
-from tui.stream.sanitize import clean
+from engine.text_safety import clean
 
 CODE_STYLE = "$text-accent on $boost"
 LINK_STYLE = "$text-primary underline"

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.content import Content
 
+from engine.text_safety import clean
 from tui.stream.answer import StreamingAnswer
 from tui.stream.blocks import layout
 from tui.stream.code import highlight_lines
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.inline import CODE_STYLE, render_inline
 from tui.stream.lines import extract, fold_code, wrap_content, wrap_pieces
-from tui.stream.sanitize import clean
 from tui.stream.splitter import split
 from tui.stream.table import fit_columns
 

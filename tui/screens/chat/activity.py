@@ -7,9 +7,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from engine.text_safety import plain
 from tui import units
 from tui.screens.chat.generation import Generation
-from tui.stream.sanitize import plain
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR = 12

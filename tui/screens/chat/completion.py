@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui.stream.sanitize import plain
+from engine.text_safety import plain
 
 MOST_SHOWN = 8
 

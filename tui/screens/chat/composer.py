@@ -17,12 +17,12 @@ from textual.message import Message
 from textual.widgets import Static, TextArea
 
 from engine.errors import HearthError
+from engine.text_safety import plain
 from tui import units
 from tui.screens.chat import editor, mentions, slash
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.prompt import Prompt
 from tui.screens.chat.slash import SlashCommand
-from tui.stream.sanitize import plain
 
 if TYPE_CHECKING:
     from tui.app import HearthApp

@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Button, OptionList, TextArea
 from textual.widgets.option_list import Option
 
+from engine.text_safety import clean, plain
 from tui.dialogue import Dialogue
-from tui.stream.sanitize import clean, plain
 
 
 @dataclass(frozen=True, slots=True)

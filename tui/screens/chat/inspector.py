@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static, TextArea
 
 from engine.errors import HearthError
+from engine.text_safety import clean
 from tui.screens.chat.controls import INSPECTED, Field, text_of, with_value
 from tui.screens.chat.conversation import Controls
-from tui.stream.sanitize import clean
 
 CHOICES = ("", "on", "off")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textual.widgets import Input, TextArea
 
+from engine.text_safety import clean
 from tui.screens.chat.conversation import Node
 from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
 from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.view import ConversationView
-from tui.stream.sanitize import clean
 from tui.workspace_screen import WorkspaceScreen
 
 ON_A_MESSAGE = frozenset(

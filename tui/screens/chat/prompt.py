@@ -7,11 +7,11 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
+from engine.text_safety import clean
 from tui.actions import bindings
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.history import PromptHistory
-from tui.stream.sanitize import clean
 
 
 class Prompt(TextArea):

@@ -14,6 +14,7 @@ from textual.widgets import Input, TextArea
 
 from engine import Engine
 from engine.errors import HearthError, InvalidRequest
+from engine.text_safety import plain
 from engine.types import ModelEntry
 from tui import units
 from tui.actions import bindings
@@ -32,7 +33,6 @@ from tui.screens.chat.view import ConversationView
 from tui.screens.chat.welcome import SUGGESTIONS, Welcome
 from tui.status import Sample
 from tui.stream.frozen import FrozenMessage
-from tui.stream.sanitize import plain
 
 BROAD = 150
 """Columns from which a second conversation opens the list of them."""

@@ -9,9 +9,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from engine.text_safety import plain
 from tui.screens.chat.activity import SPINNER
 from tui.screens.chat.conversation import Conversations
-from tui.stream.sanitize import plain
 
 
 class Sidebar(OptionList):

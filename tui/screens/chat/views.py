@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.text_safety import clean, plain
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.figures import meta_line
 from tui.stream.frozen import MessageView
-from tui.stream.sanitize import clean, plain
 
 
 def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> MessageView:

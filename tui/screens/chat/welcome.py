@@ -8,9 +8,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from engine.text_safety import plain
 from engine.types import ModelEntry
 from tui import units
-from tui.stream.sanitize import plain
 
 SUGGESTIONS: tuple[str, ...] = (
     "What can I do in Hearth?",

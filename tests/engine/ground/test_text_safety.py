@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.stream.sanitize import FORBIDDEN_RANGES, clean, plain
+from engine.text_safety import FORBIDDEN_RANGES, clean, plain
 
 FORBIDDEN = sorted({point for low, high in FORBIDDEN_RANGES for point in range(low, high + 1)})
 HOSTILE = st.lists(
