@@ -9,13 +9,12 @@ so that the keymap file can be checked before any screen is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from textual.binding import Binding
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One thing to do. `name` (`scope.verb`) is stable: keymap files hold it."""
 
     name: str

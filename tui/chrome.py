@@ -7,22 +7,21 @@ the action to run; the widget finds the part under the pointer by its cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from msgspec import Struct
 from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
+from engine.text_safety import plain
 from tui import status
-from tui.stream.sanitize import plain
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A stretch of a line: its content, and the action that a click on it runs (empty: none)."""
 
     content: Content

@@ -8,8 +8,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from engine.text_safety import clean
 from tui.dialogue import Dialogue
-from tui.stream.sanitize import clean
 
 
 class Confirm(Dialogue[bool]):

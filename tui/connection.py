@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from engine import Engine
+from engine.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from engine import Engine
 
 
 class Connection:
     """An engine that is there, or one that `start` makes in a thread of its own. All of it is thread safe."""
 
     def __init__(self, source: Engine | Callable[[], Engine]) -> None:
-        self._engine: Engine | None = source if isinstance(source, Engine) else None
-        self._make: Callable[[], Engine] | None = None if isinstance(source, Engine) else source
+        self._engine: Engine | None = None if callable(source) else source
+        self._make: Callable[[], Engine] | None = source if callable(source) else None
         self._lock = threading.Lock()
+        self._open = threading.Event()
         self.error: Exception | None = None
         """Why it could not be made."""
 
@@ -23,8 +28,23 @@ class Connection:
         """The engine if it has started; never waits."""
         return self._engine
 
+    def open(self) -> None:
+        """Let the engine be made: the first frame is drawn."""
+        self._open.set()
+
+    def close(self) -> None:
+        """Let nobody wait any longer for an engine that is not made: the app ends."""
+        if self._engine is None and self.error is None:
+            self.error = ModelUnavailable("Hearth is closing.", "The engine had not started yet.")
+        self._open.set()
+
     def get(self) -> Engine:
-        """The engine, made now if need be. Raises what making it raised, each time it is asked."""
+        """The engine, made now if need be. Raises what making it raised, each time it is asked.
+
+        Threads that ask before the first frame wait for it: an import beside it would delay it.
+        """
+        if self._engine is None and threading.current_thread() is not threading.main_thread():
+            self._open.wait()
         with self._lock:
             if self.error is not None:
                 raise self.error

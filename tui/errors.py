@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from engine.errors import ErrorInfo, HearthError
+from engine.text_safety import clean
 from tui.dialogue import Dialogue
-from tui.stream.sanitize import clean
 
 
 def described(error: Exception | ErrorInfo) -> ErrorInfo:

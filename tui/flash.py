@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from tui.stream.sanitize import plain
+from engine.text_safety import plain
 
 Kind = Literal["info", "success", "warning", "error"]
 GLYPHS: dict[Kind, str] = {"info": "•", "success": "✓", "warning": "!", "error": "✗"}

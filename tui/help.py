@@ -13,8 +13,8 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.text_safety import clean
 from tui.dialogue import Dialogue
-from tui.stream.sanitize import clean
 
 if TYPE_CHECKING:
     from tui.app import HearthApp

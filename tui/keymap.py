@@ -19,8 +19,8 @@ from typing import Any
 
 from textual.keys import Keys, _character_to_key
 
+from engine.text_safety import plain
 from tui.actions import Action, ActionRegistry
-from tui.stream.sanitize import plain
 
 MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "meta", "hyper"})
 _NAMED = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)}

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 
 from engine.errors import HearthError
-from tui.stream.sanitize import plain
+from engine.text_safety import plain
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
@@ -83,8 +83,8 @@ def places(app: HearthApp) -> Iterator[Command]:
 
 def looks(app: HearthApp) -> Iterator[Command]:
     """The themes, once something is typed."""
-    for name in app.library.load_all():
-        title = app.library.titles.get(name, name)
+    for name in app.preferences.library.load_all():
+        title = app.preferences.library.titles.get(name, name)
         yield Command(f"Theme: {title}", "", partial(app.keep_theme, name), found=False)
 
 

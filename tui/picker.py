@@ -10,11 +10,11 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from engine.text_safety import plain
 from engine.types import ModelEntry
 from tui import units
 from tui.dialogue import Dialogue
 from tui.status import STATES
-from tui.stream.sanitize import plain
 
 NAME_WIDTH = 30
 

@@ -5,11 +5,14 @@ Every state has a glyph and a word, so that nothing rests on colour alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine.types import LoadedModel
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from engine.types import LoadedModel
+from engine.text_safety import plain
 from tui import units
-from tui.stream.sanitize import plain
 
 CONTEXT_WARN = 0.50
 CONTEXT_ERROR = 0.80
@@ -27,8 +30,7 @@ STATES: dict[str, tuple[str, str, str]] = {
 """Glyph, word and colour variable of each state; the empty one is "on disk, not loaded"."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatStatus:
+class ChatStatus(Struct, frozen=True):
     """What the conversation on screen has to tell; the chat posts it with `HearthApp.show_chat_status`."""
 
     model: str = ""
@@ -51,8 +53,7 @@ class ChatStatus:
     """Tokens that arrived below the screen while it did not follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One look at the engine and this machine."""
 
     connected: bool = False
@@ -68,8 +69,7 @@ class Sample:
     memory_total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(Struct, frozen=True):
     """A piece of the status bar: `variable` names the theme's colour for its glyph, `action` runs on a click."""
 
     name: str

@@ -35,7 +35,7 @@ class ThemePicker(Dialogue[str | None]):
     def compose(self) -> ComposeResult:
         """The themes: dark, light, then the terminal's own."""
         app = self.hearth
-        themes = app.library.load_all()
+        themes = app.preferences.library.load_all()
         self._names = list(themes)
         with Vertical(classes="dialogue") as box:
             box.border_title = "Theme"
@@ -43,7 +43,12 @@ class ThemePicker(Dialogue[str | None]):
             yield OptionList(
                 *(
                     Option(
-                        _line(app.library.titles.get(name, name), theme.dark, theme.ansi, name == self.before)
+                        _line(
+                            app.preferences.library.titles.get(name, name),
+                            theme.dark,
+                            theme.ansi,
+                            name == self.before,
+                        )
                     )
                     for name, theme in themes.items()
                 ),

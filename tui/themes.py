@@ -25,7 +25,7 @@ from msgspec import Struct
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from tui.stream.sanitize import plain
+from engine.text_safety import plain
 
 BUILTIN = Path(__file__).resolve().parent.parent / "themes"
 DEFAULT = "hearth-dark"

@@ -6,9 +6,10 @@ A workspace is listed here when it works. Its place gives its digit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tui.actions import APP_ACTIONS, Action, ActionRegistry
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """A full-screen place with one task."""
 
     name: str

@@ -41,8 +41,12 @@ async def test_the_first_workspace_opens_and_keys_go_to_the_others(make_app: Mak
     async with app.run_test() as pilot:
         assert app.current_mode == "models"
         for keys, mode in (
-            (["alt+2"], "logs"), (["f2"], "models"), (["ctrl+g", "2"], "logs"), (["ctrl+g", "1"], "models"),
-            (["ctrl+l"], "logs"), (["ctrl+l"], "models"),
+            (["alt+2"], "logs"),
+            (["f2"], "models"),
+            (["ctrl+g", "2"], "logs"),
+            (["ctrl+g", "1"], "models"),
+            (["ctrl+l"], "logs"),
+            (["ctrl+l"], "models"),
         ):
             await pilot.press(*keys)
             await pilot.pause()

@@ -127,9 +127,8 @@ async def test_an_engine_that_cannot_start_is_shown_and_the_app_lives(make_app: 
     app = make_app(engine=broken)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "Leave that one first." in shown(app))
-        while app.screen.is_modal:
-            await pilot.press("escape")
-            await pilot.pause()
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.screen.is_modal)
         await until(pilot, lambda: "✗ failed" in shown(app))
         await pilot.press("alt+2")
         await until(pilot, lambda: app.current_mode == "logs")

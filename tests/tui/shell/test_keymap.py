@@ -28,8 +28,11 @@ def parse(text: str) -> keymap.Keymap:
 
 def test_keys_are_taken_in_textuals_spelling() -> None:
     found = parse('[app]\npalette = ["f12", "?"]\nhelp_typed = "ctrl+h"\n[models]\nload = "L"')
-    assert found.keys == {"app.palette": "f12,question_mark", "app.help_typed": "ctrl+h",
-                          "models.load": "upper_l"} or found.keys["models.load"] == "L"
+    assert (
+        found.keys
+        == {"app.palette": "f12,question_mark", "app.help_typed": "ctrl+h", "models.load": "upper_l"}
+        or found.keys["models.load"] == "L"
+    )
     assert found.problems == ()
 
 
@@ -58,7 +61,9 @@ def test_two_actions_may_swap_their_keys() -> None:
 
 
 def test_an_action_that_shares_its_key_keeps_it_when_the_other_moves() -> None:
-    actions = ActionRegistry([Action("x.stop", "stop", "Stop", ("escape",)), Action("x.leave", "leave", "Leave", ("escape",))])
+    actions = ActionRegistry(
+        [Action("x.stop", "stop", "Stop", ("escape",)), Action("x.leave", "leave", "Leave", ("escape",))]
+    )
     assert keymap.parse({"x": {"stop": "f12"}}, actions).keys == {"x.stop": "f12", "x.leave": "escape"}
 
 

@@ -41,7 +41,9 @@ async def test_load_and_unload(make_app: MakeApp) -> None:
 
 async def test_a_load_that_fails_is_shown_with_its_remedy(make_app: MakeApp) -> None:
     engine = fake_engine(loaded=[])
-    engine.fail_load = ModelLoadFailed("It would not load.", "The disk is [red]on fire[/nope].", "Put it out.")
+    engine.fail_load = ModelLoadFailed(
+        "It would not load.", "The disk is [red]on fire[/nope].", "Put it out."
+    )
     app = make_app(engine=engine)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 7)
@@ -99,7 +101,9 @@ async def test_logs_are_shown_filtered_and_copied(make_app: MakeApp) -> None:
 
 
 async def test_logs_follow_until_the_reader_moves_up(make_app: MakeApp) -> None:
-    many = [LogLine(t_unix=float(place), level="info", origin="x", text=f"line {place}") for place in range(200)]
+    many = [
+        LogLine(t_unix=float(place), level="info", origin="x", text=f"line {place}") for place in range(200)
+    ]
     engine = fake_engine(lines=many)
     app = make_app(engine=engine)
     async with app.run_test(size=(100, 24)) as pilot:
@@ -137,8 +141,15 @@ async def test_every_size_works(make_app: MakeApp, size: tuple[int, int]) -> Non
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 7)
         assert app.screen.query_one("Rail").display is (size[0] >= 100)
-        for keys in (["ctrl+k", "escape"], ["f1", "escape"], ["ctrl+t", "escape"], ["ctrl+o", "escape"],
-                     ["ctrl+g", "escape"], ["alt+2"], ["alt+1"]):
+        for keys in (
+            ["ctrl+k", "escape"],
+            ["f1", "escape"],
+            ["ctrl+t", "escape"],
+            ["ctrl+o", "escape"],
+            ["ctrl+g", "escape"],
+            ["alt+2"],
+            ["alt+1"],
+        ):
             await pilot.press(*keys)
             await pilot.pause()
         await pilot.resize_terminal(size[0] + 30, size[1] + 3)

@@ -23,6 +23,7 @@ OURS = themes.ThemeLibrary().load_all()
 
 def luminance(colour: Color) -> float:
     """Relative luminance as WCAG 2.2 defines it."""
+
     def linear(value: int) -> float:
         share = value / 255
         return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
@@ -42,13 +43,24 @@ def test_there_are_two_dark_two_light_one_of_high_contrast_and_one_ansi() -> Non
     assert "beacon" in OURS and themes.DEFAULT in OURS
 
 
-@pytest.mark.parametrize("theme", [theme for theme in OURS.values() if not theme.ansi], ids=lambda theme: theme.name)
+@pytest.mark.parametrize(
+    "theme", [theme for theme in OURS.values() if not theme.ansi], ids=lambda theme: theme.name
+)
 def test_text_can_be_read(theme: Theme) -> None:
     least = 7.0 if theme.name == "beacon" else 4.5
     grounds = [theme.background, theme.surface, theme.panel]
-    texts = [theme.foreground, theme.primary, theme.secondary, theme.accent, theme.success, theme.warning, theme.error]
+    texts = [
+        theme.foreground,
+        theme.primary,
+        theme.secondary,
+        theme.accent,
+        theme.success,
+        theme.warning,
+        theme.error,
+    ]
     texts += [
-        value for name, value in theme.variables.items()
+        value
+        for name, value in theme.variables.items()
         if name == "muted" or name.startswith(("role-", "ctx-", "state-")) or name == "footer-key-foreground"
     ]
     for ground in grounds[:2]:
@@ -68,7 +80,10 @@ def test_every_own_variable_is_set_by_every_theme() -> None:
 
 def test_the_ansi_theme_uses_nothing_but_the_terminals_colours() -> None:
     theme = OURS["terminal"]
-    values = [*theme.variables.items(), *((name, getattr(theme, name)) for name in themes.Colors.__struct_fields__)]
+    values = [
+        *theme.variables.items(),
+        *((name, getattr(theme, name)) for name in themes.Colors.__struct_fields__),
+    ]
     for name, value in values:
         assert name.endswith("-style") or str(value).startswith("ansi_"), name
 
@@ -93,7 +108,9 @@ def user_theme(folder: Path, name: str = "mine", background: str = "#101418") ->
     return path
 
 
-async def test_a_users_theme_is_used_and_a_broken_one_is_told_once(make_app: MakeApp, home: paths.Paths) -> None:
+async def test_a_users_theme_is_used_and_a_broken_one_is_told_once(
+    make_app: MakeApp, home: paths.Paths
+) -> None:
     user_theme(home.themes)
     (home.themes / "bad.toml").write_text("title = 1")
     (home.themes / "worse.toml").write_text("[")
@@ -137,11 +154,11 @@ async def test_a_changed_file_is_read_again(make_app: MakeApp, home: paths.Paths
     path = user_theme(home.themes)
     app = make_app(settings=Settings(ui=Ui(theme="mine")))
     async with app.run_test() as pilot:
-        await until(pilot, lambda: bool(app.library._stamps))
+        await until(pilot, lambda: bool(app.preferences.library._stamps))
         user_theme(home.themes, background="#000001")
         later = path.stat().st_mtime_ns + 10**9
         os.utime(path, ns=(later, later))
-        app._reload_changed_themes()
+        app.preferences.reload_changed_themes()
         await until(pilot, lambda: app.current_theme.background == "#000001")
 
 

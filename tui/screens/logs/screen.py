@@ -6,11 +6,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
+from engine.text_safety import plain
 from engine.types import LogLine
 from tui.actions import bindings
 from tui.screens.logs.actions import ACTIONS
 from tui.screens.logs.view import LEVELS, LogView, text_of
-from tui.stream.sanitize import plain
 from tui.workspace_screen import WorkspaceScreen
 
 LIMIT = 2000

@@ -13,8 +13,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from engine.text_safety import plain
 from engine.types import LogLine
-from tui.stream.sanitize import plain
 
 LEVELS = ("debug", "info", "warning", "error")
 GLYPHS = {"debug": "·", "info": "•", "warning": "!", "error": "✗"}

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.text_safety import clean, plain
 from engine.types import LoadedModel, ModelEntry
 from tui import units
 from tui.status import STATES
-from tui.stream.sanitize import clean, plain
 
 SORTS = ("name", "size", "params", "state")
 

@@ -13,13 +13,13 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Input, Static
 
 from engine.errors import HearthError
+from engine.text_safety import clean, plain
 from engine.types import LoadedModel, ModelEntry
 from tui.actions import bindings
 from tui.screens.models import presenter
 from tui.screens.models.actions import ACTIONS
 from tui.screens.models.presenter import Row
 from tui.status import STATES, Sample
-from tui.stream.sanitize import clean, plain
 from tui.workspace_screen import WorkspaceScreen
 
 COLUMNS = ("model", "family", "params", "quant", "context", "size", "source")
@@ -43,6 +43,13 @@ class ModelTable(DataTable[Content], inherit_bindings=False):
         Binding("home,g", "scroll_top", "First", show=False, id="table.first"),
         Binding("end,G", "scroll_bottom", "Last", show=False, id="table.last"),
     ]
+
+
+class ModelCard(VerticalScroll):
+    """The card beside the table."""
+
+    HELP = "Everything known about the highlighted model."
+    BINDING_GROUP_TITLE = "Card"
 
 
 class ModelsScreen(WorkspaceScreen):
@@ -69,8 +76,7 @@ class ModelsScreen(WorkspaceScreen):
             table = ModelTable(id="table", cursor_type="row", cell_padding=1, zebra_stripes=False)
             yield table
             yield Static("Looking for models …", id="empty", markup=False)
-            with VerticalScroll(id="detail") as detail:
-                detail.HELP = "Everything known about the highlighted model."
+            with ModelCard(id="detail"):
                 yield Static("", id="name", markup=False)
                 yield Static("", id="reason", markup=False)
                 yield Static("", id="facts", markup=False)

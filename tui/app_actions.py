@@ -1,0 +1,116 @@
+"""What the app's own keys do: the methods behind `APP_ACTIONS`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from textual.app import App
+from textual.widget import Widget
+
+from tui.workspace_screen import WorkspaceScreen
+
+if TYPE_CHECKING:
+    from tui.app import HearthApp
+
+QUIT_AGAIN_S = 2.0
+"""Within this time a second ctrl+c leaves."""
+
+
+class AppActions(App[None], inherit_bindings=False):
+    """The actions, for `HearthApp` to inherit. Dialogues are imported when they are first opened."""
+
+    _quit_asked_at = float("-inf")
+
+    @property
+    def hearth(self) -> HearthApp:
+        """This app, by its own type."""
+        return cast("HearthApp", self)
+
+    def action_workspace(self, digit: int) -> None:
+        """Go to the workspace of that place."""
+        self.switch_mode(self.hearth.workspaces[digit - 1].name)
+
+    def action_show_logs(self) -> None:
+        """Go to the logs, or back from them."""
+        self.switch_mode("logs" if self.current_mode != "logs" else self.hearth.workspaces[0].name)
+
+    def action_leader(self) -> None:
+        """Wait for the digit of a workspace."""
+        from tui.leader import Leader
+
+        self.push_screen(
+            Leader(self.hearth.workspaces), lambda name: self.switch_mode(name) if name else None
+        )
+
+    def action_help(self) -> None:
+        """Show the keys that work here."""
+        from tui.help import HelpScreen, gather
+
+        self.push_screen(HelpScreen(gather(self.hearth)))
+
+    def action_jump(self) -> None:
+        """Put letters over the panes."""
+        from tui.jump import JumpOverlay, targets
+
+        found = targets(self.screen)
+
+        def go(widget: Widget | None) -> None:
+            if widget is not None:
+                self.screen.set_focus(widget)
+
+        if found:
+            self.push_screen(JumpOverlay(found), go)
+        else:
+            self.hearth.flash("Nothing here takes the focus.")
+
+    def action_pick_theme(self) -> None:
+        """Choose a theme, seeing each at once."""
+        from tui.theme_picker import ThemePicker
+
+        self.push_screen(ThemePicker(self.theme), lambda name: self.hearth.keep_theme(name) if name else None)
+
+    def action_pick_model(self) -> None:
+        """Choose the model for chat."""
+        from tui.picker import ModelPicker
+
+        self.push_screen(
+            ModelPicker(self.hearth.chat_model), lambda name: self.hearth.choose_model(name) if name else None
+        )
+
+    def action_sidebar(self) -> None:
+        """Show or hide the sidebar, or the rail where there is none."""
+        screen = self.screen
+        if isinstance(screen, WorkspaceScreen):
+            pane = screen.pane(screen.SIDEBAR)
+            if pane is not None:
+                pane.display = not pane.display
+            elif (rail := screen.pane("Rail")) is not None:
+                rail.toggle_class("-off")
+
+    def action_inspector(self) -> None:
+        """Show or hide the inspector."""
+        screen = self.screen
+        if isinstance(screen, WorkspaceScreen) and (pane := screen.pane(screen.INSPECTOR)) is not None:
+            pane.display = not pane.display
+
+    def action_footer(self) -> None:
+        """Show or hide the keys line."""
+        self.hearth.footer_shown = not self.hearth.footer_shown
+        for line in self.screen.query("KeysLine"):
+            line.set_class(not self.hearth.footer_shown, "-off")
+
+    def action_save_screenshot(self) -> None:
+        """Save a picture where Textual puts them."""
+        self.deliver_screenshot()
+
+    def action_copy_or_quit(self) -> None:
+        """Ask for a second press, which leaves. What is selected is copied before it comes to this."""
+        now = asyncio.get_running_loop().time()
+        if now - self._quit_asked_at < QUIT_AGAIN_S:
+            self.exit()
+            return
+        self._quit_asked_at = now
+        active = self.screen.active_bindings.values()
+        keys = (self.get_key_display(found.binding) for found in active if found.binding.id == "app.copy")
+        self.hearth.flash(f"Press {next(keys, 'that key')} again to quit", "warning")
