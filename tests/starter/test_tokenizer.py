@@ -108,7 +108,7 @@ def test_transformers_and_mlx_read_the_same_ids(reference: Tokenizer) -> None:
     wrappers = [auto]
     if (mlx := pytest.importorskip("mlx_lm.tokenizer_utils")) is not None:
         wrappers.append(mlx.load(hf_path()))
-    for text in random_texts(1000):
+    for text in [*map(chr, range(256)), *random_texts(10_000)]:
         expected = ids(reference, text)
         for wrapper in wrappers:
             assert list(wrapper.encode(text, add_special_tokens=False)) == expected, repr(text)
