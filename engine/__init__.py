@@ -1,18 +1,18 @@
 """The engine room: one engine keeps models warm and serves every pane, dialect, job and eval at once.
 
 Rooms above import from here, and from `engine.types`, `engine.errors`, `engine.settings` and `engine.paths`;
-everything else is the engine's own. Importing this package is cheap: `LocalEngine` is loaded when first asked for.
+everything else is the engine's own. Importing this package imports nothing: each name
+is loaded when first asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.face import Engine, Stream
-from engine.sampling import resolve as resolve_sampling
-
 if TYPE_CHECKING:
+    from engine.face import Engine, Stream
     from engine.local import LocalEngine
+    from engine.sampling import resolve as resolve_sampling
 
 __all__ = ["Engine", "LocalEngine", "Stream", "resolve_sampling"]
 
@@ -22,4 +22,12 @@ def __getattr__(name: str) -> Any:
         from engine.local import LocalEngine
 
         return LocalEngine
+    if name in ("Engine", "Stream"):
+        from engine import face
+
+        return getattr(face, name)
+    if name == "resolve_sampling":
+        from engine.sampling import resolve
+
+        return resolve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
