@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {
-    "engine": "types errors paths settings.schema settings.load runtime.host runtime.worker",
+    "engine": "types errors paths text_safety settings.schema settings.load runtime.host runtime.worker",
     "api": "app",
     "evals": "runner",
     "tui": "app",
@@ -75,7 +75,7 @@ def test_each_contract_bites(house: Path, module: str, statement: str, contract:
 
 
 def test_faces_and_ground_are_open(house: Path) -> None:
-    ground = "from engine import types, errors, settings, paths\nimport engine.types\nimport engine\n"
+    ground = "from engine import types, errors, settings, paths, text_safety\nimport engine.types\nimport engine\n"
     for module in ("tui/app", "api/app", "evals/runner"):
         (house / f"{module}.py").write_text(ground)
     (house / "engine" / "settings" / "__init__.py").write_text("from engine.settings.load import *\n")
