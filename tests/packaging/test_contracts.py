@@ -75,7 +75,9 @@ def test_each_contract_bites(house: Path, module: str, statement: str, contract:
 
 
 def test_faces_and_ground_are_open(house: Path) -> None:
-    ground = "from engine import types, errors, settings, paths, text_safety\nimport engine.types\nimport engine\n"
+    ground = (
+        "from engine import types, errors, settings, paths, text_safety\nimport engine.types\nimport engine\n"
+    )
     for module in ("tui/app", "api/app", "evals/runner"):
         (house / f"{module}.py").write_text(ground)
     (house / "engine" / "settings" / "__init__.py").write_text("from engine.settings.load import *\n")
