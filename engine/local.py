@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
+from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable
 from engine.paths import Paths, resolve
 from engine.runtime.logring import LogRing
@@ -79,7 +80,7 @@ class LocalEngine:
     # --- requests
 
     def generate(self, request: GenerationRequest) -> EventStream:
-        stream = EventStream(request.id or uuid.uuid4().hex, lambda: self._call(self._cancel_now, stream.id))
+        stream = EventStream(request.id or uuid.uuid4().hex, lambda: self._call(self._cancel_stream, stream))
         try:
             ticket = Ticket(next(self._keys), request, stream, self._ended)
             loop = self._running_loop()
@@ -104,6 +105,8 @@ class LocalEngine:
     async def load(
         self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
     ) -> None:
+        check(options or LoadOptions())
+
         async def there() -> None:
             target = await self._find(model)
             await self._supervisor.load(target, options or LoadOptions(), keep_alive)
@@ -248,6 +251,12 @@ class LocalEngine:
         ticket.loading("starting")
         await self._supervisor.load(target, request.load, request.keep_alive)
         ticket.end("loaded")
+
+    def _cancel_stream(self, stream: EventStream) -> None:
+        """Cancel the request of `stream`, not a later one that has been given the same id."""
+        ticket = self._tickets.get(stream.id)
+        if ticket is not None and ticket.stream is stream:
+            self._supervisor.cancel(ticket)
 
     def _cancel_now(self, request_id: str) -> bool:
         ticket = self._tickets.get(request_id)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from engine.checking import check
 from engine.errors import DeadlineExceeded, HearthError
 from engine.runtime.wire import Piece
 from engine.sampling import resolve
@@ -80,8 +81,9 @@ class Ticket:
         self.gaps: list[int] = []
         """Times between tokens, ns."""
         self._moments: dict[str, int] = {}
-        self._unfinished = set(range(request.n))
         # Checked and drawn here, so that a wrong value fails before any model is loaded.
+        check(request)
+        self._unfinished = set(range(request.n))
         said = resolve(request.sampling)
         self.seed = said.seed & 0xFFFFFFFF if said.seed >= 0 else random.getrandbits(32)
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine import Engine
-from engine.errors import HearthError, ModelLoadFailed
+from engine.errors import HearthError, InvalidRequest, ModelLoadFailed
 from engine.local import LocalEngine
 from engine.settings import Generation, Runtime, Settings
 from engine.types import (
@@ -175,6 +175,46 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     assert isinstance(got[-1], Failed)
     assert got[-1].error.param == field
     assert got[-1].error.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"n": 0}, "n"),
+        ({"stop": ("",)}, "stop"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"load": LoadOptions(slots=500)}, "load.slots"),
+        ({"tokens": (2**70,)}, None),
+        ({"template_args": {"now": object()}}, None),
+    ],
+)
+async def test_a_value_out_of_bounds_harms_nobody_else(
+    engine: LocalEngine, fields: dict[str, object], param: str | None
+) -> None:
+    other = engine.generate(ask("scripted:tokens=100000,delay_ms=1"))
+    await first_delta(other)
+    last = (await events(engine, ask("scripted:tokens=100000,delay_ms=1", **fields)))[-1]
+    assert isinstance(last, Failed) and (last.error.code, last.error.param) == ("invalid_request", param)
+    other.cancel()
+    assert isinstance(await other.wait(), Done)
+
+
+async def test_load_options_out_of_bounds_are_refused(engine: LocalEngine) -> None:
+    with pytest.raises(InvalidRequest, match="slots"):
+        await engine.load("scripted:", LoadOptions(slots=500))
+
+
+async def test_a_stream_that_has_ended_cancels_no_other_of_its_id(engine: LocalEngine) -> None:
+    first = engine.generate(ask("scripted:tokens=100000,delay_ms=1", id="same"))
+    await first_delta(first)
+    second = engine.generate(ask("scripted:", id="same"))
+    assert isinstance(await second.wait(), Failed)
+    second.cancel()
+    # Calls reach the engine in order: had the first been cancelled, it would be gone by now.
+    assert not await engine.cancel("other")
+    await first_delta(first)
+    assert await engine.cancel("same")
+    assert isinstance(await first.wait(), Done)
 
 
 async def test_a_request_with_nothing_to_read_loads_or_unloads(engine: LocalEngine) -> None:
