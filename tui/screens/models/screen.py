@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.coordinate import Coordinate
+from textual.message import Message
 from textual.widgets import DataTable, Input, Static
 
 from engine.errors import HearthError
@@ -25,15 +26,16 @@ from tui.workspace_screen import WorkspaceScreen
 COLUMNS = ("model", "family", "params", "quant", "context", "size", "source")
 RIGHT = frozenset({"params", "context", "size"})
 STATE_WIDTH = 10
-NAME_ROOM = 34
-"""Cells of a name that are worth a column less."""
+DISPENSABLE = {"source": 34, "family": 34, "context": 20, "quant": 20, "params": 20}
+"""Columns that give way, in this order, when names would have fewer cells than the number beside it."""
 
 
 class ModelTable(DataTable[Content], inherit_bindings=False):
     """The table of models. Enter is left to the screen, which knows what it means."""
 
-    HELP = """The models found on this machine: the starter model, your folders, the caches of Hugging Face, Ollama
-    and LM Studio. Filled circles are in memory. Enter makes the chat talk to a model; it is loaded when first used."""
+    HELP = """The models found on this machine: the starter model and the GGUF files of your folders
+    (`models.folders`). Filled circles are in memory. Enter makes the chat talk to a model, which is loaded when
+    first used."""
     BINDING_GROUP_TITLE = "Table"
     BINDINGS = [  # noqa: RUF012
         Binding("up", "cursor_up", "Up", show=False, id="table.up"),
@@ -43,6 +45,13 @@ class ModelTable(DataTable[Content], inherit_bindings=False):
         Binding("home,g", "scroll_top", "First", show=False, id="table.first"),
         Binding("end,G", "scroll_bottom", "Last", show=False, id="table.last"),
     ]
+
+    class Resized(Message):
+        """The room for the columns changed."""
+
+    def on_resize(self) -> None:
+        """Tell the screen."""
+        self.post_message(self.Resized())
 
 
 class ModelCard(VerticalScroll):
@@ -94,8 +103,10 @@ class ModelsScreen(WorkspaceScreen):
         """Columns and layout follow the width."""
         narrow = self.size.width < 100
         self.query_one("#panes").styles.layout = "vertical" if narrow else "horizontal"
-        self._drawn = ()
-        self.call_after_refresh(self._draw)
+
+    @on(ModelTable.Resized)
+    def _table_resized(self) -> None:
+        self._draw()
 
     # --- data -------------------------------------------------------------------------------------------------
 
@@ -132,7 +143,7 @@ class ModelsScreen(WorkspaceScreen):
         rows = presenter.rows(
             self._entries, self.hearth.sample.loaded, self.hearth.chat_model, words=words, sort=self._sort
         )
-        now = (rows, self.size.width)
+        now = (rows, self.query_one(ModelTable).scrollable_content_region.width)
         self.set_class(not rows, "-empty")
         if self._entries and not rows:
             self.query_one("#empty", Static).update(f"No model fits “{plain(words, 40)}”.")
@@ -152,7 +163,7 @@ class ModelsScreen(WorkspaceScreen):
         }
         widths["model"] += 2  # the mark of the chosen one
         columns = self._columns(widths)
-        widths["model"] = max(16, self._room(widths, columns))
+        widths["model"] = max(12, self._room(widths, columns))
         with self.app.batch_update():
             table.clear(columns=True)
             table.add_column(Content("state"), width=STATE_WIDTH, key="state")
@@ -169,19 +180,15 @@ class ModelsScreen(WorkspaceScreen):
     def _room(self, widths: dict[str, int], columns: tuple[str, ...]) -> int:
         """Cells that the names may take beside the other `columns`."""
         others = STATE_WIDTH + 2 + sum(widths[name] + 2 for name in columns if name != "model")
-        return self.query_one("#panes").size.width - self._card_width() - others - 4
+        return self.query_one(ModelTable).scrollable_content_region.width - others - 1
 
     def _columns(self, widths: dict[str, int]) -> tuple[str, ...]:
         """The columns that leave the names room, dropping those that matter least."""
         columns = COLUMNS
-        for dispensable in ("source", "family"):
-            if self._room(widths, columns) < min(widths["model"], NAME_ROOM):
+        for dispensable, worth in DISPENSABLE.items():
+            if self._room(widths, columns) < min(widths["model"], worth):
                 columns = tuple(name for name in columns if name != dispensable)
         return columns
-
-    def _card_width(self) -> int:
-        card = self.query_one("#detail")
-        return card.outer_size.width if card.display and not self.has_class("-narrow") else 0
 
     def _draw_card(self) -> None:
         row = self._row
