@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 THEME_WATCH_S = 1.0
 
 
-def _palette_providers() -> Any:
+def _palette() -> Any:
     from tui.palette import HearthCommands
 
     return HearthCommands
@@ -52,10 +52,9 @@ class HearthApp(AppActions, inherit_bindings=False):
     TITLE = "Hearth"
     CSS_PATH = Path(__file__).with_name("hearth.tcss")  # absolute: found from a subclass too
     BINDINGS: ClassVar[list[Any]] = bindings(APP_ACTIONS, "app")
-    COMMANDS: ClassVar[set[Any]] = {_palette_providers}
+    COMMANDS: ClassVar[set[Any]] = {_palette}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-broad")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
-    ALLOWED_UNDER_MODAL = frozenset({"quit", "copy_or_quit"})
 
     def __init__(
         self,
@@ -98,9 +97,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         install_mouse_report_filter()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            with suppress(
-                NotImplementedError, RuntimeError, ValueError
-            ):  # only the main thread may; tests are not
+            with suppress(NotImplementedError, RuntimeError, ValueError):  # only a main thread may
                 loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
     def get_default_screen(self) -> Screen[Any]:
@@ -136,13 +133,10 @@ class HearthApp(AppActions, inherit_bindings=False):
         gc.freeze()  # what start-up made lives as long as the app: no need to look at it again
         gc.enable()
         self.run_worker(Sampler(self.connection).run(self._take_sample), name="sampler", group="shell")
-        self.run_worker(self._start_engine, name="engine", group="shell", thread=True)
+        self.run_worker(self.connection.get, name="engine", group="shell", thread=True)
         self.preferences.apply_keymap()
         self.preferences.register_themes()
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
-
-    def _start_engine(self) -> None:
-        self.connection.get()
 
     def _take_sample(self, sample: Sample) -> None:
         self.sample = sample
@@ -166,7 +160,8 @@ class HearthApp(AppActions, inherit_bindings=False):
             return True
 
     @property
-    def _only_frame(self) -> bool:
+    def only_frame(self) -> bool:
+        """Whether no workspace is loaded yet."""
         return all(workspace.name != self.current_mode for workspace in self.workspaces)
 
     # --- what screens use -------------------------------------------------------------------------------------
@@ -255,20 +250,3 @@ class HearthApp(AppActions, inherit_bindings=False):
         for screen in self.screen_stack:
             if isinstance(screen, WorkspaceScreen):
                 screen.refresh_chrome()
-
-    # --- keys -------------------------------------------------------------------------------------------------
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing of the app's own works under a dialogue but leaving; panes that are not there have no key."""
-        screen = self.screen
-        if self._only_frame:
-            return action == "quit"
-        if screen.is_modal:
-            return action in self.ALLOWED_UNDER_MODAL or not hasattr(type(self), f"action_{action}")
-        if action == "inspector":
-            return isinstance(screen, WorkspaceScreen) and screen.pane(screen.INSPECTOR) is not None
-        if action == "workspace":
-            return isinstance(parameters[0], int) and 1 <= parameters[0] <= len(self.workspaces)
-        if action == "show_logs":
-            return any(workspace.name == "logs" for workspace in self.workspaces)
-        return True

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 QUIT_AGAIN_S = 2.0
 """Within this time a second ctrl+c leaves."""
 
+ALLOWED_UNDER_DIALOGUE = frozenset({"quit", "copy_or_quit"})
+
 
 class AppActions(App[None], inherit_bindings=False):
     """The actions, for `HearthApp` to inherit. Dialogues are imported when they are first opened."""
@@ -26,6 +28,21 @@ class AppActions(App[None], inherit_bindings=False):
     def hearth(self) -> HearthApp:
         """This app, by its own type."""
         return cast("HearthApp", self)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing of the app's own works under a dialogue but leaving; panes that are not there have no key."""
+        screen = self.screen
+        if self.hearth.only_frame:
+            return action == "quit"
+        if screen.is_modal:
+            return action in ALLOWED_UNDER_DIALOGUE or not hasattr(type(self), f"action_{action}")
+        if action == "inspector":
+            return isinstance(screen, WorkspaceScreen) and screen.pane(screen.INSPECTOR) is not None
+        if action == "workspace":
+            return isinstance(parameters[0], int) and 1 <= parameters[0] <= len(self.hearth.workspaces)
+        if action == "show_logs":
+            return any(workspace.name == "logs" for workspace in self.hearth.workspaces)
+        return True
 
     def action_workspace(self, digit: int) -> None:
         """Go to the workspace of that place."""

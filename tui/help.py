@@ -45,7 +45,10 @@ def gather(app: HearthApp) -> Help:
     text = " ".join((speaker.HELP or "").split()) if speaker is not None else app.workspace.purpose
     sections: dict[DOMNode, Section] = {}
     places: dict[tuple[DOMNode, str], int] = {}
-    for active in screen.active_bindings.values():
+    bindings = sorted(
+        screen.active_bindings.values(), key=lambda active: active.binding.id not in app.actions
+    )
+    for active in bindings:  # Hearth's own first, then what Textual's widgets bring
         if not _told(active):
             continue
         section = sections.setdefault(active.node, Section(_title(app, screen, active.node)))

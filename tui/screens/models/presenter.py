@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.text_safety import clean, plain
 from engine.types import LoadedModel, ModelEntry
@@ -54,7 +55,7 @@ def rows(
         for entry in entries
         if matches(entry, words)
     ]
-    keys = {
+    keys: dict[str, Callable[[Row], Any]] = {
         "name": lambda row: row.entry.id.lower(),
         "size": lambda row: -row.entry.size,
         "params": lambda row: -row.entry.parameters,
