@@ -215,8 +215,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         from tui.errors import ErrorDialogue, described
 
         info = described(error)
-        open_already = (screen.info for screen in self.screen_stack if isinstance(screen, ErrorDialogue))
-        if info not in open_already:
+        if info not in [screen.info for screen in self.screen_stack if isinstance(screen, ErrorDialogue)]:
             self.push_screen(ErrorDialogue(info))
 
     def copy(self, text: str) -> None:
@@ -230,8 +229,6 @@ class HearthApp(AppActions, inherit_bindings=False):
             self.flash("Nothing copied: there is no clipboard here.", "warning")
         else:
             self.flash(f"Copied {count}" + (" through the terminal." if way == "terminal" else "."))
-
-    # --- themes ----------------------------------------------------------------------------------------
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Hearth's own variables, for themes that are not Hearth's."""
