@@ -83,6 +83,7 @@ class Message(Struct, frozen=True, kw_only=True):
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 
 class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,16 +172,16 @@ class AdapterRef(Struct, frozen=True):
     """A LoRA adapter by name (or path, from the terminal) and its scale."""
 
     name: str
-    scale: float = 1.0
+    scale: Annotated[float, Meta(ge=-100.0, le=100.0)] = 1.0
 
 
 class Deadlines(Struct, frozen=True, kw_only=True):
     """Limits in seconds, counted from submit (`stall`: from the last token). None is no limit."""
 
-    queue: float | None = None
-    ttft: float | None = None
-    total: float | None = None
-    stall: float | None = None
+    queue: Seconds | None = None
+    ttft: Seconds | None = None
+    total: Seconds | None = None
+    stall: Seconds | None = None
 
 
 class CachePolicy(Struct, frozen=True, kw_only=True):
@@ -262,7 +263,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     """Tokens at the head that a shift never drops."""
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: Literal["auto", "llama", "mlx", "transformers", "scripted"] = "auto"
-    keep_alive: float | None = None
+    keep_alive: Annotated[float, Meta(le=1e9)] | None = None
     """Seconds the model stays after the request ends; negative for ever, 0 unloads, None: settings."""
     client: str = ""
     """Who asks: fairness and metrics are counted by it."""

@@ -69,11 +69,12 @@ class Intake:
 
         template = self._template(request.template)
         messages = self._messages(request)
+        tools = () if request.tool_choice.mode == "none" else request.tools
 
         def text_of(some: Sequence[Message]) -> str:
             return template.render(
                 some,
-                tools=request.tools,
+                tools=tools,
                 add_generation_prompt=not request.continue_last,
                 continue_last=request.continue_last,
                 thinking=request.thinking,
@@ -196,6 +197,13 @@ class Intake:
     ) -> tuple[Callable[[], Splitter] | None, Mapping[int, bytes]]:
         from engine.prompt.thinking import ThinkingSplitter, starts_inside, tags_of
 
+        if thinking.effort not in (None, "none") and "reasoning_effort" not in template.source:
+            raise Unsupported(
+                "This model has no grades of thinking.",
+                "Its prompt template does not read `reasoning_effort`.",
+                "Leave `thinking.effort` out, or choose another model.",
+                param="thinking.effort",
+            )
         tags = tags_of(template.source)
         if tags is None:
             if thinking.enabled:

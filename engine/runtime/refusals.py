@@ -15,6 +15,7 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
             f"This one has {' and '.join(inputs) or 'none'}.",
             param=inputs[-1] if inputs else "messages",
         )
+    _check_unread(request)
     neutral = Sampling()
     for name, value in request.sampling.items():
         if name not in can.sampling and value is not None and value != getattr(neutral, name):
@@ -39,6 +40,33 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
         raise _cannot("images", "images", can)
     for message in request.messages or ():
         _check_parts(message, can)
+
+
+def _check_unread(request: GenerationRequest) -> None:
+    """Fields that have no say in a request of this kind, and would be passed over."""
+    if request.messages is not None and request.raw:
+        raise InvalidRequest(
+            "Messages cannot be read raw.",
+            "They are put together by a prompt template.",
+            "Send `prompt`, or leave `raw` out.",
+            param="raw",
+        )
+    if request.tokens is not None or request.raw:
+        plain = GenerationRequest(model=request.model)
+        for name in ("system", "template", "template_args", "continue_last", "thinking"):
+            if getattr(request, name) != getattr(plain, name):
+                raise InvalidRequest(
+                    f"`{name}` has no part in a prompt that is read as it stands.",
+                    "It is for the prompt template, and none is used.",
+                    f"Leave `{name}` out, or send messages.",
+                    param=name,
+                )
+    if request.tool_choice.mode in ("required", "named") and not request.tools:
+        raise InvalidRequest(
+            "A tool is to be called, and there is none.",
+            fix="Send `tools` too, or leave `tool_choice` out.",
+            param="tool_choice",
+        )
 
 
 def _check_parts(message: Message, can: Capabilities) -> None:

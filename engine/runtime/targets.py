@@ -55,12 +55,22 @@ class Targets:
         )
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
-        """Paths and scales of the adapters of a request; None is the name's own. Raises ModelNotFound."""
+        """Paths and scales of the adapters of a request; None is the name's own.
+
+        Raises ModelNotFound, and InvalidRequest for one that is named twice.
+        """
         if asked is None:
             return target.adapters
-        if target.entry.format == "scripted":
-            return asked
-        return tuple(self.catalog.adapter(target.entry, each) for each in asked)
+        if target.entry.format != "scripted":
+            asked = tuple(self.catalog.adapter(target.entry, each) for each in asked)
+        if len({each.name for each in asked}) < len(asked):
+            raise InvalidRequest(
+                "An adapter is named twice.",
+                "A model holds each of its adapters once, with one scale.",
+                "Name it once, with the scale that you want.",
+                param="adapters",
+            )
+        return asked
 
 
 def _backend(entry: ModelEntry, asked: Backend) -> str:

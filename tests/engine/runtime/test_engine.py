@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from itertools import pairwise
 
 import msgspec
@@ -30,6 +31,7 @@ from engine.types import (
     StreamEvent,
     Thinking,
     Tool,
+    ToolChoice,
 )
 from tests.engine.runtime.conftest import Open
 
@@ -166,6 +168,17 @@ async def test_logprobs_and_token_ids_come_on_demand(engine: LocalEngine) -> Non
         ("temperature", {"sampling": {"temperature": 9.0}}),
         ("made_up", {"sampling": {"made_up": 1}}),
         ("backend", {"backend": "llama"}),
+        ("raw", {"raw": True, "messages": (Message(role="user", content="hi"),)}),
+        ("system", {"raw": True, "system": "be brief"}),
+        ("system", {"tokens": (5,), "system": "be brief"}),
+        ("template", {"raw": True, "template": "{{ messages }}"}),
+        ("thinking", {"raw": True, "thinking": Thinking(enabled=False)}),
+        ("thinking.effort", {"thinking": Thinking(effort="high")}),
+        ("tool_choice", {"tool_choice": ToolChoice(mode="required")}),
+        ("adapters", {"adapters": (AdapterRef("one"), AdapterRef("one", 0.5))}),
+        ("adapters", {"adapters": (AdapterRef("one", math.nan),)}),
+        ("keep_alive", {"keep_alive": 1e300}),
+        ("deadlines.total", {"deadlines": Deadlines(total=math.inf)}),
     ],
 )
 async def test_what_cannot_be_honoured_is_refused_by_name(
@@ -175,6 +188,17 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     assert isinstance(got[-1], Failed)
     assert got[-1].error.param == field
     assert got[-1].error.http_status == 400
+
+
+async def test_tools_that_must_not_be_called_are_not_offered(engine: LocalEngine) -> None:
+    template = "{{ tools }}{{ messages[0].content }}"
+    tools = (Tool(name="look"),)
+    plain = await events(engine, ask("scripted:", template=template))
+    none = await events(
+        engine, ask("scripted:", template=template, tools=tools, tool_choice=ToolChoice(mode="none"))
+    )
+    counts = [event.prompt_tokens for event in [*plain, *none] if isinstance(event, Admitted)]
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(
