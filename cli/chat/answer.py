@@ -14,7 +14,7 @@ from typing import TextIO
 
 from cli.terminal_text import dim, for_stream
 from engine import Stream
-from engine.errors import ErrorInfo
+from engine.errors import ErrorInfo, StorageFailed
 from engine.text_safety import plain
 from engine.types import Admitted, Delta, Done, Failed, Finished, Loading, StreamEvent, Timings, Usage
 
@@ -134,6 +134,11 @@ async def follow(
     except BrokenPipeError:
         stream.cancel()
         raise
+    except OSError as error:
+        stream.cancel()
+        raise StorageFailed(
+            "The answer cannot be written.", f"{error.strerror or error}.", "Send it somewhere else."
+        ) from None
     except asyncio.CancelledError:
         if presses > 1:
             raise KeyboardInterrupt from None

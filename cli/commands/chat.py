@@ -42,15 +42,19 @@ def run(context: typer.Context, model: str | None, prompt: str | None, values: V
     """Chat under the settings in force; the exit status. Raises HearthError."""
     from cli.chat.session import Session
     from cli.signals import leave_on_signals
+    from engine.errors import StorageFailed
 
     request_fields(values)
+    if sys.stdout is None:
+        raise StorageFailed("The answer cannot be written.", "There is no standard output.", "Open it.")
     talking = prompt is None and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if not talking:
         from cli.chat.oneshot import prompt_of
 
         prompt = prompt_of(prompt)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if stream is not None:
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
     settings = context.obj.load().settings
     session = Session(model or settings.models.default, dict(values))

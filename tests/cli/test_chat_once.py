@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.cli.conftest import Open
 from tests.cli.program import run
@@ -160,3 +162,22 @@ def test_a_terminated_command_leaves_no_worker(hearth_home: Path) -> None:
         process.wait(timeout=60)
         _, alive = psutil.wait_procs(workers, timeout=30)
         assert alive == []
+
+
+@pytest.mark.parametrize("output", [">&-", "> /dev/full"])
+def test_an_output_that_takes_nothing_is_an_error_and_no_defect(hearth_home: Path, output: str) -> None:
+    if "full" in output and not Path("/dev/full").exists():
+        output = ">&-"
+    command = shlex.join(hearth("chat", "scripted:text=fine", "hi"))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} {output}"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment(hearth_home),
+        timeout=100,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: The answer cannot be written.")
+    assert "Traceback" not in done.stderr
