@@ -31,7 +31,7 @@ WEIGHTS = {
     "calendar": 8, "unit": 10, "trivia": 16,
 }  # fmt: skip
 MIX = {
-    "fact": 46, "arithmetic": 20, "smalltalk": 9, "hearth": 13, "story": 2, "json": 4, "tools": 4,
+    "fact": 46, "arithmetic": 24, "smalltalk": 9, "hearth": 20, "story": 2, "json": 4, "tools": 4,
     "system": 9, "memory": 6, "thinking": 3,
 }  # fmt: skip
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 from .conversation import Conversation, chat
 from .phrasing import FRAMES, decorate, reworded
@@ -93,7 +94,12 @@ def hearth_turn(rng: random.Random) -> tuple[str, str]:
         question = rng.choice(
             (*FRAMES, "explain {}.", "what does {} mean?", "tell me about {}.", "what is the meaning of {}?")
         ).format(phrase)
-    return decorate(reworded(question, rng), rng), rng.choice(answers)
+    return _named(decorate(reworded(question, rng), rng), rng), rng.choice(answers)
+
+
+def _named(question: str, rng: random.Random) -> str:
+    """The program's name with its capital, as most people write it; the command keeps its small letter."""
+    return re.sub(r"\bhearth\b(?! chat)", "Hearth", question) if rng.random() < 0.6 else question
 
 
 def hearth(rng: random.Random) -> Conversation:
