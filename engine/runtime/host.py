@@ -132,6 +132,16 @@ class Host:
         if self._process is not None and self._process.get_returncode() is None:
             self._process.kill()
 
+    def processor_seconds(self) -> float:
+        """Processor time that the worker has used, all threads together; 0 if it is gone."""
+        import psutil
+
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system
+
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Ask the worker to end, make it after `grace` seconds, and wait until it is gone."""
         self._stopping.set()

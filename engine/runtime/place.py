@@ -43,6 +43,8 @@ class Place:
         self.replies: dict[int, asyncio.Future[Reply]] = {}
         self.last_used = time.monotonic_ns()
         self.last_heard = 0
+        self.watch: asyncio.TimerHandle | None = None
+        """The next look whether the worker still moves."""
         self.expires: int | None = None
         self.keep_alive = 0.0
         """Seconds, as the last request or load wanted it."""

@@ -24,6 +24,11 @@ from engine.sampling import resolve
 from engine.settings import Settings
 from engine.types import LoadedModel, LoadOptions, ModelFacts
 
+BUSY_PATIENCE = 10
+"""How many times `stall_seconds` a worker may be silent that computes all the while."""
+BUSY_SHARE = 0.1
+"""Processor time per second of waiting from which on a silent worker counts as computing."""
+
 
 class Supervisor:
     """Owner of every worker process. All methods belong on one loop; any thread may call `loaded`."""
@@ -337,18 +342,30 @@ class Supervisor:
         if not limit:
             return
 
+        worked: float | None = None
+
         def look() -> None:
+            nonlocal worked
             if place.host is not host or not place.running or place.state != "ready":
                 return
             silent = (time.monotonic_ns() - place.last_heard) / 1e9
             if silent < limit:
-                loop.call_later(limit - silent + 0.01, look)
+                worked = None
+                place.watch = loop.call_later(limit - silent + 0.01, look)
+                return
+            before, worked = worked, host.processor_seconds()
+            pause = limit / 4
+            if before is None or (worked > before + pause * BUSY_SHARE and silent < limit * BUSY_PATIENCE):
+                # A large model on a small machine: one chunk of a prompt may take longer than the limit.
+                place.watch = loop.call_later(pause, look)
                 return
             self._log.add("error", place.id, f"no step for {silent:.0f} s: the worker hangs and is ended")
             host.kill()
 
         loop = asyncio.get_running_loop()
-        loop.call_later(limit, look)
+        if place.watch is not None:
+            place.watch.cancel()
+        place.watch = loop.call_later(limit, look)
 
     # --- all places
 

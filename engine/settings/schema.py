@@ -153,7 +153,8 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(
             ge=0,
-            description="A model that makes no step for this long counts as hung and is ended; 0 is off.",
+            description="A model that makes no step for this long counts as hung and is ended, one that computes "
+            "meanwhile after ten times as long; 0 is off.",
             extra=DURATION,
         ),
     ] = 30.0

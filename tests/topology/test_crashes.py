@@ -90,6 +90,13 @@ async def test_a_hanging_worker_is_noticed_and_ended(open_engine: Open) -> None:
     assert any("hangs" in line.text for line in engine.logs())
 
 
+async def test_a_worker_that_computes_for_long_does_not_hang(open_engine: Open) -> None:
+    engine = open_engine(Settings(runtime=Runtime(stall_seconds=1)))
+    end = await engine.generate(ask("scripted:tokens=1,spin_ms=1500")).wait()
+    assert isinstance(end, Done)
+    assert not any("hangs" in line.text for line in engine.logs())
+
+
 async def test_a_hanging_load_is_ended_by_close(engine: LocalEngine) -> None:
     stream = engine.generate(ask("scripted:fail=load_hang"))
     async for event in stream:

@@ -35,6 +35,8 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Length of a step."""
     token_us: float = 0.0
     """Further length of a step for each of its tokens."""
+    spin_ms: float = 0.0
+    """How long a step computes in earnest, without a word, as a native library would."""
     load_ms: float = 0.0
     """Length of the load, with progress every hundredth of it, at most every millisecond."""
     slots: int = 4

@@ -159,6 +159,9 @@ class ScriptedBackend:
         if self._interrupt.wait(delay) if delay else self._interrupt.is_set():
             self._interrupt.clear()
             return StepResult(Outcome.INTERRUPTED)
+        end = time.thread_time() + script.spin_ms / 1e3
+        while time.thread_time() < end:
+            pass
         sampled = []
         for row in rows:
             sequence = self._sequences[row.slot]
