@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -99,6 +101,9 @@ def workstation(
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` name; the exit status."""
+    if sys.stderr is None:
+        # Closed by the caller: what goes there has no reader, and must not end up in stdout.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         app(args=list(arguments), prog_name="hearth")
     except SystemExit as end:

@@ -181,3 +181,17 @@ def test_an_output_that_takes_nothing_is_an_error_and_no_defect(hearth_home: Pat
     assert done.returncode == 1
     assert done.stderr.startswith("error: The answer cannot be written.")
     assert "Traceback" not in done.stderr
+
+
+def test_it_answers_without_a_standard_error(hearth_home: Path) -> None:
+    command = shlex.join(hearth("chat", "scripted:text=fine", "hi"))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} 2>&-"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=environment(hearth_home),
+        timeout=100,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "fine\n")
