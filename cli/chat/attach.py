@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def _existing(name: str, stripping: bool) -> Path | None:
     # "Look at @notes.txt, please": punctuation after a name is the sentence's, unless the file has it.
     candidates = [name, name.rstrip(".,;:!?)]}'")] if stripping else [name]
     for candidate in candidates:
-        path = Path(candidate).expanduser()
+        path = Path(os.path.expanduser(candidate))
         try:
             if path.exists():
                 return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import readline
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -88,7 +89,7 @@ class LineReader:
 def complete_path(prefix: str) -> list[str]:
     """The files and folders that `prefix` may become; folders end in a slash."""
     head, slash, name = prefix.rpartition("/")
-    folder = Path(head + slash or ".").expanduser()
+    folder = Path(os.path.expanduser(head + slash or "."))
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -6,6 +6,7 @@ A command changes the session or asks the chat for something; it does not print 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def _retry(chat: Chat, argument: str) -> None:
 def _save(chat: Chat, argument: str) -> None:
     if not argument:
         raise InvalidRequest("/save needs a file.", fix="/save talk.md, or talk.json for every detail.")
-    file = Path(_unquoted(argument)).expanduser()
+    file = Path(os.path.expanduser(_unquoted(argument)))
     messages = chat.session.messages
     if file.suffix == ".json":
         text = json.dumps(

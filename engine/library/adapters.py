@@ -6,6 +6,7 @@ A GGUF file `pirate.gguf` and a folder `pirate/` with one inside are both the ad
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +45,8 @@ class Adapters:
         """One adapter by name or path. Raises ModelNotFound, ModelLoadFailed if it does not fit."""
         candidates = self._candidates(entry)
         path = next((found for known, found in candidates.items() if known.lower() == name.lower()), None)
-        if path is None and name.lower().endswith(".gguf") and Path(name).expanduser().is_file():
-            path = Path(name).expanduser().absolute()
+        if path is None and name.lower().endswith(".gguf") and os.path.isfile(os.path.expanduser(name)):
+            path = Path(os.path.expanduser(name)).absolute()
         if path is None:
             raise _not_found(entry, name, list(self.of(entry)))
         header = self._header(path)
@@ -86,7 +87,7 @@ class Adapters:
 
 def _inside(folder: Path) -> dict[str, Path]:
     """The adapter files of a folder: its own, and those of its subfolders that hold exactly one."""
-    if not folder.is_dir():
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return {}
     found: dict[str, Path] = {}
     for place in sorted(folder.iterdir()):

@@ -153,8 +153,9 @@ class Catalog:
                 return entry
         if not name.lower().endswith(".gguf"):
             return None
-        path = Path(name).expanduser().absolute()
-        if not path.is_file():
+        # Of os.path, since those of Path raise for a name that is too long or a home that nobody has.
+        path = Path(os.path.expanduser(name)).absolute()
+        if not os.path.isfile(path):
             return None
         listed = next(
             (entry for entry in entries if os.path.realpath(entry.path) == os.path.realpath(path)), None
@@ -253,7 +254,7 @@ def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
     is_path = name.lower().endswith(".gguf")
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",
-        "There is no such file." if is_path else f"{len(entries)} models are known on this machine.",
+        "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",
         f"{hint}`hearth models` lists them; add folders with models.folders.",
         param="model",
     )

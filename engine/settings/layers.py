@@ -75,7 +75,7 @@ def files(
 ) -> tuple[Path, ...]:
     """The files that `load` looks at, weakest first, whether they exist or not."""
     if config is not None:
-        return (config.expanduser().absolute(),)
+        return (Path(os.path.expanduser(config)).absolute(),)
     return (paths.resolve(environ).config_file, (cwd or Path.cwd()) / LOCAL_FILE)
 
 
@@ -114,7 +114,7 @@ def _resolved(value: Any, folder: Path) -> Any:
     if isinstance(value, tuple):
         return tuple(_resolved(item, folder) for item in value)
     if isinstance(value, str):
-        return os.path.normpath(folder / Path(value).expanduser())
+        return os.path.normpath(folder / os.path.expanduser(value))
     return value
 
 

@@ -32,7 +32,9 @@ def test_quotes_hold_a_name_with_spaces(folder: Path) -> None:
     assert [file.text for file in attachments('read @"a b.txt" now')] == ["text"]
 
 
-@pytest.mark.parametrize("message", ["me@a.txt", "@missing", "a @ b", "@", "\\@a.txt"])
+@pytest.mark.parametrize(
+    "message", ["me@a.txt", "@missing", "a @ b", "@", "\\@a.txt", "@~nobody-of-this-name/a"]
+)
 def test_other_words_are_text(folder: Path, message: str) -> None:
     (folder / "a.txt").write_text("text")
     assert attachments(message) == []
