@@ -80,7 +80,12 @@ def _backend(entry: ModelEntry, asked: Backend) -> str:
     if asked in able:
         return asked
     if asked not in ("auto", *NAMES):
-        raise Unsupported(f"The backend {asked} is not part of this Hearth yet.", param="backend")
+        raise Unsupported(
+            f"The backend {asked} is not part of this Hearth yet.",
+            f"There are {', '.join(NAMES)}.",
+            "Leave `backend` out.",
+            param="backend",
+        )
     if not able:
         raise Unsupported(
             f"No backend on this machine can run {entry.id}.",

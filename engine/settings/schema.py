@@ -19,7 +19,7 @@ OWN = {"own": True}
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The HTTP server."""
+    """The HTTP server. Nothing reads this section yet."""
 
     host: Annotated[
         str, Meta(min_length=1, description="Address to listen on; beyond loopback needs a key.")
@@ -161,7 +161,7 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where models come from."""
+    """Where models come from. Nothing reads this section yet: no model is fetched."""
 
     endpoint: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s]+$")] | None,
@@ -200,7 +200,7 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The durable queue."""
+    """The durable queue. Nothing reads this section yet."""
 
     workers: Annotated[int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.")] = 1
     base_path: Annotated[
@@ -213,7 +213,7 @@ class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Web(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The web page."""
+    """The web page. Nothing reads this section yet."""
 
     models: Annotated[
         tuple[str, ...], Meta(description="Models that the web page offers; empty: all that are installed.")
