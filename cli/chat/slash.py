@@ -149,9 +149,9 @@ def _stats(chat: Chat, argument: str) -> None:
 
 
 def _edit(chat: Chat, argument: str) -> None:
-    from cli.chat.editor import edit
+    from tui.editor import command, edit
 
-    text = edit(argument)
+    text = edit(argument, command()).strip()
     if text:
         chat.note(text)
         chat.say(text)

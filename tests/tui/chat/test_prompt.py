@@ -12,9 +12,9 @@ from textual import events
 from engine.errors import InvalidRequest
 from tests.tui.fake_engine import fake_engine
 from tui.app import HearthApp
+from tui.editor import command, edit
 from tui.picker import ModelPicker
 from tui.screens.chat import mentions, slash
-from tui.screens.chat.editor import command, edit
 from tui.screens.chat.history import PromptHistory
 from tui.screens.chat.screen import ChatScreen
 from tui.theme_picker import ThemePicker

@@ -18,8 +18,8 @@ from textual.widgets import Static, TextArea
 
 from engine.errors import HearthError
 from engine.text_safety import plain
-from tui import units
-from tui.screens.chat import editor, mentions, slash
+from tui import editor, units
+from tui.screens.chat import mentions, slash
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.prompt import Prompt
 from tui.screens.chat.slash import SlashCommand

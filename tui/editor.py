@@ -1,4 +1,4 @@
-"""Writing the message in `$EDITOR`, while the app lends it the terminal."""
+"""Writing a message in `$EDITOR`, for whoever can lend it the terminal: the app, or the plain chat."""
 
 from __future__ import annotations
 
