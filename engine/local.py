@@ -72,7 +72,8 @@ class LocalEngine:
         self._keys = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
+        """Held while work is handed to the loop, so that none comes behind the last that `close` hands over."""
         self._closed = False
         self._metrics: Metrics | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,10 +84,11 @@ class LocalEngine:
         stream = EventStream(request.id or uuid.uuid4().hex, lambda: self._call(self._cancel_stream, stream))
         try:
             ticket = Ticket(next(self._keys), request, stream, self._ended)
-            loop = self._running_loop()
-            if self._tickets.setdefault(stream.id, ticket) is not ticket:
-                raise InvalidRequest(f"There is a running request {stream.id!r} already.", param="id")
-            loop.call_soon_threadsafe(self._begin, ticket)
+            with self._starting:
+                loop = self._running_loop()
+                if self._tickets.setdefault(stream.id, ticket) is not ticket:
+                    raise InvalidRequest(f"There is a running request {stream.id!r} already.", param="id")
+                loop.call_soon_threadsafe(self._begin, ticket)
         except HearthError as error:
             stream.push(Failed(error=error.info))
         return stream
