@@ -34,7 +34,8 @@ def edit(text: str, words: list[str]) -> str:
     """`text` as it was left in the editor that `words` start. Raises InvalidRequest if that failed."""
     with tempfile.TemporaryDirectory(prefix="hearth-") as folder:
         file = Path(folder) / "message.md"
-        file.write_text(text, encoding="utf-8")
+        # Editors expect a line to end; what they leave of it is taken off again below.
+        file.write_text(f"{text}\n" if text else "", encoding="utf-8")
         try:
             status = subprocess.run([*words, str(file)], check=False).returncode
         except OSError as error:
