@@ -35,7 +35,7 @@ def edit(text: str, words: list[str]) -> str:
     with tempfile.TemporaryDirectory(prefix="hearth-") as folder:
         file = Path(folder) / "message.md"
         # Editors expect a line to end; what they leave of it is taken off again below.
-        file.write_text(f"{text}\n" if text else "", encoding="utf-8")
+        file.write_text(f"{text}\n" if text and not text.endswith("\n") else text, encoding="utf-8")
         try:
             status = subprocess.run([*words, str(file)], check=False).returncode
         except OSError as error:
