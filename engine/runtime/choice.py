@@ -44,6 +44,8 @@ class Choice:
         self.prompt_tokens = len(prompt)
         self.slot: int | None = None
         self.computed = 0
+        self.told = 0
+        """How much of the prompt was reported as read; a preempted choice reads it twice."""
         self.generated = 0
         """How many tokens were sampled."""
         self.finished = False

@@ -329,7 +329,10 @@ class StepRunner:
             self._advance(plan.rows)
             now = time.monotonic_ns()
             for sampled in result.sampled:
-                choice = self._running[sampled.slot]
+                choice = self._running.get(sampled.slot)
+                if choice is None:
+                    # Its request failed while an earlier choice of it was dealt with.
+                    continue
                 active = self._requests[choice.key]
                 active.sampled(now)
                 if active.limit == 0:
@@ -369,7 +372,8 @@ class StepRunner:
             choice = self._running[row.slot]
             reading = choice.computed < choice.prompt_tokens
             choice.computed += row.count
-            if reading and choice.index == 0 and not choice.generated:
+            if reading and choice.index == 0 and not choice.generated and choice.computed > choice.told:
+                choice.told = choice.computed
                 self._out.append(
                     Notice(choice.key, Prefill(t_ns=now, done=choice.computed, total=choice.prompt_tokens))
                 )

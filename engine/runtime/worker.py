@@ -42,6 +42,7 @@ from engine.runtime.wire import (
 from engine.types import MemoryUse
 
 _PR_SET_PDEATHSIG = 1
+_NICE = 5
 _LAST_WORDS = 2.0
 """Seconds to get the reason of a failed load out."""
 
@@ -55,6 +56,15 @@ def main(arguments: list[str]) -> None:
     sock = socket.socket(fileno=int(arguments[0]))
     sock.set_inheritable(False)
     Worker(sock).run()
+
+
+def _make_way(order: Load) -> None:
+    """Beside a screen, let its redraws go first. Threads made later inherit it.
+
+    Only a worker that waits passively: spinning threads of low priority starve one another beside any other program.
+    """
+    if order.spec.screen_attached and os.environ.get("OMP_WAIT_POLICY") == "passive":
+        os.nice(_NICE)
 
 
 class Worker:
@@ -75,6 +85,7 @@ class Worker:
         self._load.wait()
         if self._order is None:
             return
+        _make_way(self._order)
         try:
             backend = self._open(self._order)
         except InterruptedError:

@@ -17,29 +17,49 @@ import pytest
 
 from engine.local import LocalEngine
 from engine.runtime.host import cause, environment
-from engine.types import Delta, Done, GenerationRequest
+from engine.settings import Runtime, Settings
+from engine.stream import EventStream
+from engine.types import Delta, Done, GenerationRequest, StreamEvent
+from tests.topology.conftest import Open
+from tui.run import SWITCH_INTERVAL_S
 
 
 def ask(model: str, **fields: object) -> GenerationRequest:
     return GenerationRequest(model=model, prompt="hello", **fields)  # type: ignore[arg-type]
 
 
-async def test_a_blocked_screen_leaves_the_gaps_of_a_stream_unchanged(engine: LocalEngine) -> None:
-    """The app's loop and thread stand still for half a second; what the engine noted meanwhile is even."""
-    stream = engine.generate(ask("scripted:tokens=150,delay_ms=10"))
-    async for event in stream:
+async def test_a_blocked_screen_leaves_the_gaps_of_a_stream_unchanged(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app's thread computes for half a second, loop and interpreter lock in hand; tokens arrive all the same."""
+    arrived: list[int] = []
+    push = EventStream.push
+
+    def stamped(stream: EventStream, event: StreamEvent) -> None:
         if isinstance(event, Delta):
-            break
-    start = time.monotonic_ns()
-    time.sleep(0.5)  # noqa: ASYNC251
-    end = time.monotonic_ns()
-    waiting = [event for event in stream.drain() if isinstance(event, Delta)]
-    meanwhile = [event.t_ns for event in waiting if start <= event.t_ns <= end]
-    assert len(meanwhile) > 10, "tokens came while the screen stood still"
-    rest = [event.t_ns async for event in stream if isinstance(event, Delta)]
-    blocked = statistics.median(two - one for one, two in pairwise(meanwhile))
+            arrived.append(time.monotonic_ns())
+        push(stream, event)
+
+    monkeypatch.setattr(EventStream, "push", stamped)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        stream = engine.generate(ask("scripted:tokens=200,delay_ms=10"))
+        async for event in stream:
+            if isinstance(event, Delta):
+                break
+        start = time.monotonic_ns()
+        while (end := time.monotonic_ns()) < start + 500_000_000:
+            sum(range(1000))
+        assert isinstance(await stream.wait(), Done)
+    finally:
+        sys.setswitchinterval(before)
+    meanwhile = [moment for moment in arrived if start <= moment <= end]
+    rest = [moment for moment in arrived if moment > end]
     free = statistics.median(two - one for one, two in pairwise(rest))
+    blocked = statistics.median(two - one for one, two in pairwise(meanwhile))
     assert blocked < 2 * free
+    assert len(meanwhile) > (end - start) / free / 2, "tokens came while the screen stood still"
 
 
 async def test_native_chatter_reaches_the_log_and_nothing_else(
@@ -153,3 +173,17 @@ def test_causes_in_words() -> None:
     assert cause(3) == "It exited with status 3."
     assert "memory ran out" in cause(-signal.SIGKILL)
     assert "native library" in cause(-signal.SIGABRT)
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="this platform has no priorities of processes")
+@pytest.mark.parametrize(
+    ("screen", "exclusive", "lower"), [(True, False, 5), (True, True, 0), (False, False, 0)]
+)
+async def test_only_a_passive_worker_beside_a_screen_makes_way(
+    open_engine: Open, screen: bool, exclusive: bool, lower: int
+) -> None:
+    engine = open_engine(Settings(runtime=Runtime(exclusive=exclusive)), screen_attached=screen)
+    await engine.load("scripted:")
+    pid = engine.loaded()[0].pid
+    assert pid is not None
+    assert os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) == lower

@@ -265,3 +265,12 @@ def test_scripted_adapters_write_capitals_in_their_own_streams_only() -> None:
     for key, capital in ((1, False), (2, True), (3, False)):
         text = item_texts(desk.items, key)[0, "content"]
         assert (text == text.upper()) is capital
+
+
+def test_a_prompt_that_had_to_make_room_is_reported_as_read_once() -> None:
+    """110 and 100 tokens do not fit into 150 cells: the batch request is put aside while it is still reading."""
+    backend = load("scripted", "scripted:tokens=12,cells=150")
+    aside = GenerationRequest(model="m", prompt="b" * 110, raw=True, max_tokens=5, priority="batch")
+    first = GenerationRequest(model="m", prompt="a" * 100, raw=True, max_tokens=5, priority="interactive")
+    for gap in range(4):
+        play(backend, [aside, first], [], gap)
