@@ -34,8 +34,11 @@ def hearth(*arguments: str) -> list[str]:
 
 
 NUDGE = 0.2
+# A shell gives what it starts on a terminal the usual signals; the tests may run in a background job that has none.
 TAKE_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
