@@ -1,4 +1,4 @@
-"""What is said when the app was ended by a signal: which one, the likely cause, where the log is."""
+"""What is said when the app was ended by a signal: which one, the likely cause, what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import signal
 import sys
 
 from cli.terminal_text import paint
-from engine import paths
 
 CAUSES = {
     signal.SIGKILL: "It was killed from outside; short memory does that too.",
@@ -31,5 +30,5 @@ def explain(number: int) -> str:
     return (
         f"{label} Hearth was ended by {name} (signal {number}).\n"
         f"  {cause}\n"
-        f"  The terminal is restored; start it again with `hearth`. Logs: {paths.resolve().logs}\n"
+        "  The terminal is restored; start it again with `hearth`.\n"
     )

@@ -16,7 +16,18 @@ from cli.terminal_text import dim, for_stream
 from engine import Stream
 from engine.errors import ErrorInfo, StorageFailed
 from engine.text_safety import plain
-from engine.types import Admitted, Delta, Done, Failed, Finished, Loading, StreamEvent, Timings, Usage
+from engine.types import (
+    Admitted,
+    Delta,
+    Done,
+    Failed,
+    Finished,
+    GenerationRequest,
+    Loading,
+    StreamEvent,
+    Timings,
+    Usage,
+)
 
 
 @dataclass
@@ -34,6 +45,14 @@ class Answer:
     dropped_messages: int = 0
     context: int = 0
     """The window that the request ran in, tokens."""
+
+
+def smaller_window(request: GenerationRequest, answer: Answer) -> str | None:
+    """What to say when the request asked for a larger window than it got."""
+    wanted = request.load.context
+    if wanted is None or not 0 < answer.context < wanted:
+        return None
+    return f"The window is {answer.context} tokens: {request.model} was made for no more, so not {wanted}."
 
 
 class AnswerWriter:

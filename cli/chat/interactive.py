@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.chat import attach, history, lines, slash
-from cli.chat.answer import figures, follow
+from cli.chat.answer import figures, follow, smaller_window
 from cli.chat.session import Session
 from cli.errors import INTERRUPTED, OK, show
 from cli.options import OPTIONS
@@ -95,6 +95,8 @@ class Chat:
         """Run `request`, write its answer and keep it in the conversation."""
         answer = self._await(follow(self._engine.generate(request), self.session.model))
         self.session.keep(answer)
+        if note := smaller_window(request, answer):
+            self.note(note)
         if answer.dropped_messages:
             self.note(f"The window is full: the oldest {answer.dropped_messages} messages were left out.")
         if answer.error is not None:

@@ -1,10 +1,11 @@
-"""One question, one answer: stdout gets the answer and nothing else."""
+"""One question, one answer: stdout gets the answer and nothing else. The files that the question names go along."""
 
 from __future__ import annotations
 
 import sys
 
-from cli.chat.answer import follow
+from cli.chat.answer import follow, smaller_window
+from cli.chat.attach import attachments, with_attachments
 from cli.chat.session import Session
 from cli.errors import FAILED, INTERRUPTED, OK, show
 from engine import Engine
@@ -12,9 +13,14 @@ from engine.errors import InvalidRequest
 
 
 def prompt_of(argument: str | None) -> str:
-    """The prompt: what is piped in, then the argument, with an empty line between. Raises InvalidRequest."""
+    """The prompt: what is piped in, then the argument with the files it mentions. Raises InvalidRequest.
+
+    An `@` in piped text is text: nobody typed it for this program.
+    """
     piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
-    text = "\n\n".join(part for part in (piped.strip(), (argument or "").strip()) if part)
+    typed = (argument or "").strip()
+    typed = with_attachments(typed, attachments(typed))
+    text = "\n\n".join(part for part in (piped.strip(), typed) if part)
     if not text:
         raise InvalidRequest(
             "The prompt is empty.", fix='Give one: hearth chat MODEL "PROMPT", or pipe one in.'
@@ -34,7 +40,10 @@ def _read_stdin() -> str:
 
 async def ask(engine: Engine, session: Session, prompt: str) -> int:
     """Write the answer to `prompt`; the exit status."""
-    answer = await follow(engine.generate(session.ask(prompt)), session.model)
+    request = session.ask(prompt)
+    answer = await follow(engine.generate(request), session.model)
+    if (note := smaller_window(request, answer)) and sys.stderr is not None:
+        print(note, file=sys.stderr)
     if answer.error is not None:
         show(answer.error)
         return FAILED

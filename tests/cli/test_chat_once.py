@@ -195,3 +195,22 @@ def test_it_answers_without_a_standard_error(hearth_home: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "fine\n")
+
+
+def test_a_file_named_in_the_prompt_goes_along_and_a_piped_at_sign_is_text(
+    hearth_home: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("buy milk\n")
+    done = run(hearth_home, "chat", ECHO, f"Sum up @{notes}", piped=f"mail me @{notes}\n")
+    assert done.stdout == f"You said: mail me @{notes}\n\nSum up @{notes}\n\nnotes.txt:\n```\nbuy milk\n```\n"
+    (tmp_path / "binary").write_bytes(b"\0\1")
+    refused = run(hearth_home, "chat", ECHO, f"Sum up @{tmp_path}/binary")
+    assert (refused.returncode, refused.stdout) == (2, "") and "not a text file" in refused.stderr
+
+
+def test_a_window_that_cannot_be_had_is_said(hearth_home: Path) -> None:
+    done = run(hearth_home, "chat", "ember", "Hi", "--ctx", "999999")
+    assert done.returncode == 0
+    assert done.stderr == "The window is 2048 tokens: ember was made for no more, so not 999999.\n"
+    assert run(hearth_home, "chat", "ember", "Hi", "--ctx", "256").stderr == ""
