@@ -102,6 +102,7 @@ class AppActions(App[None], inherit_bindings=False):
             pane = screen.pane(screen.SIDEBAR)
             if pane is not None:
                 pane.display = not pane.display
+                screen.sidebar_switched(pane)
             elif (rail := screen.pane("Rail")) is not None:
                 rail.toggle_class("-off")
 

@@ -70,6 +70,11 @@ class WorkspaceScreen(BaseScreen):
         found = self.query(selector) if selector else ()
         return next(iter(found), None)
 
+    def sidebar_switched(self, pane: Widget) -> None:
+        """The sidebar was shown or hidden: a list that can be walked takes the focus."""
+        if pane.display and pane.can_focus:
+            pane.focus()
+
     def action_copy_text(self) -> None:
         """Copy what the mouse selected, to the system's clipboard where there is one."""
         selection = self.get_selected_text()

@@ -93,6 +93,12 @@ class ChatScreen(MessageActions):
             return None
         return super().pane(selector)
 
+    def sidebar_switched(self, pane: Widget) -> None:
+        """Into the list when it is shown, back to writing when it is hidden."""
+        super().sidebar_switched(pane)
+        if not pane.display:
+            self.action_focus_prompt()
+
     # --- the engine
 
     def _engine(self) -> Engine | None:

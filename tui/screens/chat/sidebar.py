@@ -32,11 +32,20 @@ class Sidebar(OptionList):
         self.border_title = "Conversations"
         self._drawn: tuple[object, ...] = ()
         self._turn = 0
+        self._told: tuple[Conversations, Set[str]] | None = None
 
     def tell(self, conversations: Conversations, running: Set[str]) -> None:
-        """Show this; cheap when nothing changed."""
-        if not self.display:
-            return
+        """Show this, at once or when the list is shown; cheap when nothing changed."""
+        self._told = conversations, running
+        if self.display:
+            self._draw(conversations, running)
+
+    def on_show(self) -> None:
+        """Fill it: while hidden it drew nothing."""
+        if self._told is not None:
+            self._draw(*self._told)
+
+    def _draw(self, conversations: Conversations, running: Set[str]) -> None:
         self._turn += 1
         turn = self._turn // 2 % len(SPINNER) if running else 0
         width = max(8, self.content_region.width - 4)
