@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.keys import _character_to_key
 
 from engine.errors import InvalidRequest
 from tests.tui.fake_engine import fake_engine
@@ -43,6 +44,53 @@ async def test_keys_of_one_read_keep_their_order(chat) -> None:
         await it.until(lambda: it.path)
         await it.idle()
         assert it.path[0].content == "h\ni" and it.screen.composer.prompt.text == ""
+
+
+def press_at_once(it, *lines: str, end: tuple[str, str] = ("enter", "\r")) -> None:
+    """The keys of `lines`, each with `end` behind it, queued before any is handled."""
+    for line in lines:
+        for key, character in (*((_character_to_key(letter), letter) for letter in line), end):
+            event = events.Key(key, character)
+            event._set_forwarded()
+            it.screen.composer.prompt.post_message(event)
+
+
+@pytest.mark.parametrize("begun", ["/", "/se", "/set t"])
+async def test_commands_that_arrive_at_once_keep_their_arguments(chat, begun: str) -> None:
+    async with chat() as it:
+        await it.press(*("space" if letter == " " else letter for letter in begun))
+        assert it.screen.composer.completion.is_open  # for what is written so far; the rest comes in one go
+        press_at_once(
+            it,
+            "/set temperature 0.5".removeprefix(begun),
+            "/set max_tokens 7",
+            "/system Be brief.",
+            "/model qwen3-8b-instruct",
+        )
+        await it.until(lambda: it.app.chat_model == "qwen3-8b-instruct" or it.app.screen.is_modal)
+        controls = it.conversation.controls
+        assert controls.sampling == {"temperature": 0.5} and controls.max_tokens == 7
+        assert controls.system == "Be brief." and it.screen.composer.prompt.text == ""
+        assert not it.app.screen.is_modal and not it.screen.composer.completion.is_open
+
+
+@pytest.mark.parametrize("begun", ["", "/"])
+async def test_tab_completes_what_is_written_now(chat, begun: str) -> None:
+    async with chat() as it:
+        await it.press(*begun)
+        press_at_once(it, "/sy".removeprefix(begun), end=("tab", "\t"))
+        await it.until(lambda: it.screen.composer.prompt.text.endswith(" "))
+        assert it.screen.composer.prompt.text == "/system "
+        assert it.screen.focused is it.screen.composer.prompt
+
+
+async def test_enter_after_a_closed_offer_sends(chat) -> None:
+    async with chat() as it:
+        said: list[str] = []
+        it.app.flash = lambda words, kind="info": said.append(kind)
+        await it.press(*"/sy", "escape", "enter")
+        await it.until(lambda: said)
+        assert said == ["error"] and it.screen.composer.prompt.text == "/sy"
 
 
 async def test_a_blank_prompt_sends_nothing(chat) -> None:

@@ -48,8 +48,10 @@ class Composer(Vertical):
     def __init__(self, count: Callable[[str], Awaitable[int]]) -> None:
         super().__init__(id="composer")
         self.completion = CompletionList()
-        self.prompt = Prompt(self.completion)
+        self.prompt = Prompt(self.completion, self._settle)
         self._count = count
+        self._offered_for: tuple[int, str] | None = None
+        """Row and line up to the cursor that the offers, or their absence, belong to."""
         self._attached: dict[str, int | None] = {}
         """Files put in by completion, and their tokens once counted."""
 
@@ -74,9 +76,12 @@ class Composer(Vertical):
     @on(TextArea.Changed, "#prompt")
     @on(TextArea.SelectionChanged, "#prompt")
     def _typed(self) -> None:
-        row, column = self.prompt.cursor_location
-        line = self.prompt.document.get_line(row)[:column]
         self._forget_unmentioned()
+        here = self._here()
+        if here == self._offered_for:
+            return
+        self._offered_for = here
+        row, line = here
         if row == 0 and line.startswith("/"):
             self.completion.offer(list(slash.offers(line)))
             return
@@ -84,10 +89,22 @@ class Composer(Vertical):
         if mention is None:
             self.completion.close()
         else:
-            self.run_worker(partial(self._offer_files, mention), group="files", exclusive=True)
+            self.run_worker(partial(self._offer_files, mention, here), group="files", exclusive=True)
 
-    async def _offer_files(self, mention: mentions.Mention) -> None:
+    def _here(self) -> tuple[int, str]:
+        row, column = self.prompt.cursor_location
+        return row, self.prompt.document.get_line(row)[:column]
+
+    def _settle(self) -> None:
+        """Offer for the text as it is now. Files that are still looked up are not offered until they are found."""
+        if self._here() != self._offered_for:
+            self.completion.close()
+            self._typed()
+
+    async def _offer_files(self, mention: mentions.Mention, here: tuple[int, str]) -> None:
         found = await asyncio.to_thread(mentions.candidates, mention.name, Path.cwd())
+        if here != self._here():
+            return
         offers = [
             Offer(
                 f"{name}{'/' if folder else ''}",

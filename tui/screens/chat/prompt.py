@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
@@ -47,7 +49,7 @@ class Prompt(TextArea):
     class LeftUpwards(Message):
         """Up was pressed in an empty prompt with nothing to recall."""
 
-    def __init__(self, completion: CompletionList) -> None:
+    def __init__(self, completion: CompletionList, settle: Callable[[], None]) -> None:
         super().__init__(
             id="prompt",
             soft_wrap=True,
@@ -58,6 +60,8 @@ class Prompt(TextArea):
         )
         self.sent_before = PromptHistory()
         self.completion = completion
+        self._settle = settle
+        """Brings the offers to the text as it is now; a change that is still queued has not done so."""
         self.awaits_chord = False
         """Whether ctrl+x was pressed and the second key is awaited."""
 
@@ -96,9 +100,11 @@ class Prompt(TextArea):
         for node, held in self.screen._binding_chain:
             if node is self:
                 for binding in held.key_to_bindings.get(key, ()):
-                    if (binding.id or "").startswith("chat.prompt.") and self.check_action(
-                        binding.action, ()
-                    ):
+                    if not (binding.id or "").startswith("chat.prompt."):
+                        continue
+                    if binding.action in ("send", "complete"):
+                        self._settle()
+                    if self.check_action(binding.action, ()):
                         return binding
         return None
 
@@ -127,6 +133,7 @@ class Prompt(TextArea):
         self.completion.close()
         self.sent_before.add(text)
         self.load_text("")
+        self._settle()
         self.post_message(self.Sent(self, text))
 
     def action_newline(self) -> None:
