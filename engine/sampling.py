@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from engine.errors import InvalidRequest
 from engine.types import Sampling, SamplingOverrides
 
 FIELDS: frozenset[str] = frozenset(Sampling.__struct_fields__)
+_KINDS = {
+    "float": "a number", "int": "a whole number", "bool": "true or false", "str": "text", "array": "a list",
+    "object": "a table",
+}  # fmt: skip
 
 
 def resolve(*layers: SamplingOverrides) -> Sampling:
@@ -60,5 +65,16 @@ def _checked(values: dict[str, Any]) -> Sampling:
         if not field and "$.logit_bias" in problem:
             field, problem = "logit_bias", "Its keys must be token ids"
         raise InvalidRequest(
-            f"`{field}` has a value that cannot be used: {values.get(field)!r}.", f"{problem}.", param=field
+            f"`{field}` has a value that cannot be used: {values.get(field)!r}.",
+            _in_words(problem),
+            param=field,
         ) from None
+
+
+def _in_words(problem: str) -> str:
+    """What msgspec says of a value, for a person."""
+    if bound := re.fullmatch(r"Expected `\w+` ([<>])= (\S+)", problem):
+        return f"It must be at {'most' if bound[1] == '<' else 'least'} {bound[2]}."
+    if kind := re.match(r"Expected `(\w+)", problem):
+        return f"It must be {_KINDS.get(kind[1], kind[1])}."
+    return "It is none of the values that are known." if problem.startswith("Invalid enum") else f"{problem}."

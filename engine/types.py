@@ -197,7 +197,7 @@ class LoadOptions(Struct, frozen=True, kw_only=True):
     """What must be decided when a model is loaded; a request that differs from the loaded model reloads it."""
 
     context: Annotated[int, Meta(ge=8)] | None = None
-    """Context window of one sequence, tokens. None: settings, then the model's own."""
+    """Context window of one sequence, tokens. None: that of the loaded model; at a load settings, then its own."""
     slots: Annotated[int, Meta(ge=1, le=256)] | None = None
     """How many sequences run at once."""
     batch: Annotated[int, Meta(ge=1)] | None = None
