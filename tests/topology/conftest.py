@@ -1,34 +1,5 @@
-"""An engine with real worker processes, and what must not be left of them."""
+"""The same engine with real worker processes that the tests of the runtime use."""
 
-from __future__ import annotations
+from tests.engine.runtime.conftest import Open, engine, open_engine
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-
-import pytest
-
-from engine.local import LocalEngine
-from engine.paths import resolve
-from engine.settings import Settings
-
-Open = Callable[..., LocalEngine]
-
-
-@pytest.fixture
-async def open_engine(tmp_path: Path) -> AsyncIterator[Open]:
-    """Makes engines with a home of their own, and closes them."""
-    engines: list[LocalEngine] = []
-
-    def make(settings: Settings | None = None, **options: bool) -> LocalEngine:
-        paths = resolve({"HEARTH_HOME": str(tmp_path / "home")})
-        engines.append(LocalEngine(settings or Settings(), paths=paths, **options))
-        return engines[-1]
-
-    yield make
-    for engine in engines:
-        await engine.close()
-
-
-@pytest.fixture
-def engine(open_engine: Open) -> LocalEngine:
-    return open_engine()
+__all__ = ["Open", "engine", "open_engine"]
