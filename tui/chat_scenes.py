@@ -85,7 +85,7 @@ async def _error(pilot: Pilot[None], app: HearthApp) -> None:
 
 async def _branches(pilot: Pilot[None], app: HearthApp) -> None:
     await _say(pilot, app, "What is the capital of France?")
-    await pilot.press("escape", "r")
+    await pilot.press("alt+up", "r")
     await pilot.pause(0.4)
     await pilot.press("alt+up")
 
@@ -114,7 +114,7 @@ async def _commands(pilot: Pilot[None], app: HearthApp) -> None:
 
 async def _edit(pilot: Pilot[None], app: HearthApp) -> None:
     await _say(pilot, app, "What is the capital of France?")
-    await pilot.press("escape", "alt+up", "k", "e")
+    await pilot.press("alt+up", "k", "e")
 
 
 SCENES: dict[str, tuple[str, Drive]] = {

@@ -29,6 +29,8 @@ class Chat:
     app: HearthApp
     pilot: Pilot[None]
     engine: RecordedEngine
+    now: float = 0.0
+    """What the chat's clock says; a second and more pass when `idle` has waited."""
 
     @property
     def screen(self) -> ChatScreen:
@@ -57,6 +59,7 @@ class Chat:
         """Until no answer is being written and the last one is on screen."""
         await self.until(lambda: not self.screen.presenter.running_ids)
         await self.until(self.is_shown)
+        self.now += 2.0
 
     def is_shown(self) -> bool:
         """Whether what is on screen equals the path."""
@@ -114,6 +117,7 @@ def chat(tmp_path: Path):
             it = Chat(app, pilot, engine)
             await it.until(lambda: app.connection.ready is not None and isinstance(app.screen, ChatScreen))
             await it.until(lambda: it.screen.is_mounted and it.screen.welcome.size.height)
+            it.screen.presenter.clock = lambda: it.now
             yield it
 
     return start

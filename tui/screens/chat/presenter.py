@@ -6,6 +6,7 @@ not. The screen is told through the two callbacks and reads everything else from
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from tui.screens.chat.conversation import Conversation, Conversations, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.request import build
 from tui.stream.pump import Feed, Sink, StreamPump
+
+JUST_ENDED_S = 1.0
+"""So long after an answer's end a key to stop it may still be meant for it."""
 
 
 class Unseen:
@@ -53,6 +57,9 @@ class ChatPresenter:
         self._engine, self._model, self._changed = engine, model, changed
         self._running: dict[str, Running] = {}
         self._waiting: dict[str, list[str]] = {}
+        self._ended_at: dict[str, float] = {}
+        self.clock: Callable[[], float] = time.monotonic
+        """Seconds that only grow."""
 
     @property
     def current(self) -> Conversation:
@@ -75,6 +82,11 @@ class ChatPresenter:
     def waiting(self, conversation: Conversation) -> list[str]:
         """Messages that are sent when the answer in progress is done."""
         return self._waiting.get(conversation.id, [])
+
+    def just_ended(self, conversation: Conversation) -> bool:
+        """Whether an answer there ended within the last second."""
+        ended_at = self._ended_at.get(conversation.id)
+        return ended_at is not None and self.clock() - ended_at < JUST_ENDED_S
 
     # --- asking
 
@@ -172,6 +184,7 @@ class ChatPresenter:
     def _end(self, generation: Generation) -> None:
         conversation = generation.conversation
         self._running.pop(conversation.id, None)
+        self._ended_at[conversation.id] = self.clock()
         self._changed()
         waiting = self._waiting.get(conversation.id, [])
         if waiting and conversation.id not in self._running and generation.node.error is None:

@@ -15,6 +15,9 @@ from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.history import PromptHistory
 
+WRITING = "Ask anything   ·   / commands   @ files"
+ELSEWHERE = "i or esc to write"
+
 
 class Prompt(TextArea):
     """Where a message is written."""
@@ -56,7 +59,7 @@ class Prompt(TextArea):
             tab_behavior="focus",
             show_line_numbers=False,
             highlight_cursor_line=False,
-            placeholder="Ask anything   ·   / commands   @ files",
+            placeholder=WRITING,
         )
         self.sent_before = PromptHistory()
         self.completion = completion
@@ -69,6 +72,20 @@ class Prompt(TextArea):
         """Put `text` in, the cursor at its end."""
         self.load_text(clean(text))
         self.move_cursor(self.document.end)
+
+    def on_focus(self) -> None:
+        """Say what can be written."""
+        self.placeholder = WRITING
+
+    def on_blur(self) -> None:
+        """Say how to come back, unless it is the terminal that lost the focus."""
+        if self.app.app_focus:
+            self.placeholder = ELSEWHERE
+
+    def type_in(self, text: str) -> None:
+        """Write `text` in place of what is selected, as its keys would."""
+        if result := self._replace_via_keyboard(text, *self.selection):
+            self.move_cursor(result.end_location)
 
     # --- keys
 
@@ -113,8 +130,7 @@ class Prompt(TextArea):
         event.prevent_default()
         event.stop()
         text = clean(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-        if result := self._replace_via_keyboard(text, *self.selection):
-            self.move_cursor(result.end_location)
+        self.type_in(text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tab completes only where something is offered; else it moves the focus."""
@@ -138,8 +154,7 @@ class Prompt(TextArea):
 
     def action_newline(self) -> None:
         """A new line."""
-        if result := self._replace_via_keyboard("\n", *self.selection):
-            self.move_cursor(result.end_location)
+        self.type_in("\n")
 
     def action_chord(self) -> None:
         """Cut what is selected; else wait for the second key."""

@@ -216,8 +216,9 @@ class ChatScreen(MessageActions):
         self.tell()
 
     def action_leave(self) -> None:
-        """From the prompt to the messages."""
-        self.view.focus(scroll_visible=False)
+        """From the prompt to the messages; just after an answer's end the key was meant to stop it."""
+        if not self.presenter.just_ended(self.presenter.current):
+            self.view.focus(scroll_visible=False)
 
     # --- conversations
 
@@ -257,6 +258,19 @@ class ChatScreen(MessageActions):
         """Back to writing."""
         self.view.drop_cursor()
         self.composer.prompt.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """A character that is no command where the focus is belongs to the prompt."""
+        prompt = self.composer.prompt
+        if self.focused not in (None, self.view, self.welcome, self.sidebar, prompt):
+            return
+        if event.character is None or not event.is_printable or event.key in self.active_bindings:
+            return
+        event.stop()
+        event.prevent_default()
+        self.view.drop_cursor()
+        self.set_focus(prompt)  # at once, so that what is typed next comes behind it
+        prompt.type_in(event.character)
 
     def on_prompt_left_upwards(self) -> None:
         """Up in an empty prompt: to the suggestions."""
