@@ -149,6 +149,12 @@ class HearthApp(AppActions, inherit_bindings=False):
         else:
             super()._handle_exception(error)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Whoever does anything else than asking again does not want to quit."""
+        if isinstance(event, events.Key | events.MouseDown | events.Paste) and not event.is_forwarded:
+            self.withdraw_quit(event)
+        await super().on_event(event)
+
     async def run_action(self, *arguments: Any, **named: Any) -> bool:
         """Run an action; what it raises is shown."""
         try:
@@ -206,9 +212,9 @@ class HearthApp(AppActions, inherit_bindings=False):
         ):
             self._refresh_chrome()
 
-    def flash(self, text: str, kind: Kind = "info") -> None:
+    def flash(self, text: str, kind: Kind = "info", seconds: float | None = None) -> None:
         """Say something in passing, for a few seconds in the place of the keys line."""
-        flash(self.screen, text, kind)
+        flash(self.screen, text, kind, seconds)
 
     def show_error(self, error: Exception) -> None:
         """Show an error with its cause and remedy in a dialogue of its own."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from textual import events
 from textual.app import App
 from textual.widget import Widget
 
+from tui.flash import withdraw
 from tui.workspace_screen import WorkspaceScreen
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
 
-QUIT_AGAIN_S = 2.0
+QUIT_AGAIN_S = 3.0
 """Within this time a second ctrl+c leaves."""
 
 ALLOWED_UNDER_DIALOGUE = frozenset({"quit", "copy_or_quit"})
@@ -23,6 +25,7 @@ class AppActions(App[None], inherit_bindings=False):
     """The actions, for `HearthApp` to inherit. Dialogues are imported when they are first opened."""
 
     _quit_asked_at = float("-inf")
+    _quit_said = ""
 
     @property
     def hearth(self) -> HearthApp:
@@ -129,6 +132,25 @@ class AppActions(App[None], inherit_bindings=False):
             self.exit()
             return
         self._quit_asked_at = now
-        active = self.screen.active_bindings.values()
-        keys = (self.get_key_display(found.binding) for found in active if found.binding.id == "app.copy")
-        self.hearth.flash(f"Press {next(keys, 'that key')} again to quit", "warning")
+        key = next(iter(self._quit_keys()), "that key")
+        self._quit_said = f"Press {key} again to quit"
+        self.hearth.flash(self._quit_said, "warning", QUIT_AGAIN_S)
+
+    def withdraw_quit(self, event: events.Event) -> None:
+        """Forget the first press, and what was said about it, unless `event` is the second."""
+        if not self._quit_said or (isinstance(event, events.Key) and event.key in self._quit_keys()):
+            return
+        for screen in self.screen_stack:
+            withdraw(screen, self._quit_said)
+        self._quit_said, self._quit_asked_at = "", float("-inf")
+
+    def _quit_keys(self) -> list[str]:
+        """The keys that leave when pressed twice, even where a widget takes them first."""
+        return [
+            key
+            for node, held in self.screen._binding_chain
+            if node is self
+            for key, found in held.key_to_bindings.items()
+            for binding in found
+            if binding.id == "app.copy"
+        ]

@@ -28,20 +28,29 @@ class Flash(Static):
     }
     """
     _timer: Timer | None = None
+    said = ""
 
-    def say(self, text: str, kind: Kind) -> None:
-        """Show `text` for the time that its kind deserves."""
+    def say(self, text: str, kind: Kind, seconds: float | None = None) -> None:
+        """Show `text` for `seconds`, or for the time that its kind deserves."""
+        self.said = text
         line = Content.assemble((GLYPHS[kind] + " ", f"${VARIABLES[kind]}"), plain(text))
         self.update(line)
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(SECONDS[kind], self.remove)
+        self._timer = self.set_timer(SECONDS[kind] if seconds is None else seconds, self.remove)
 
 
-def flash(screen: Screen[object], text: str, kind: Kind = "info") -> None:
+def flash(screen: Screen[object], text: str, kind: Kind = "info", seconds: float | None = None) -> None:
     """Say `text` on `screen`, in place of what was said before."""
     present = next((found for found in screen.query(Flash) if found.is_attached and not found._pruning), None)
     if present is None:
         present = Flash()
         screen.mount(present)
-    present.say(text, kind)
+    present.say(text, kind, seconds)
+
+
+def withdraw(screen: Screen[object], text: str) -> None:
+    """Take `text` away if it is still what `screen` says."""
+    for present in screen.query(Flash):
+        if present.said == text:
+            present.remove()

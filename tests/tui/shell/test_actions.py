@@ -75,6 +75,18 @@ async def test_ctrl_c_leaves_only_when_pressed_twice(make_app: MakeApp) -> None:
         assert app._exit is True
 
 
+async def test_the_question_about_leaving_goes_with_the_next_key(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press("slash", "ctrl+c")  # in a field, which has a ctrl+c of its own
+        await until(pilot, lambda: "Press ctrl+c again to quit" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "again to quit" not in shown(app))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "again to quit" in shown(app))
+        assert app._exit is False
+
+
 async def test_ctrl_b_hides_the_rail_and_ctrl_e_the_card(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
