@@ -10,8 +10,9 @@ from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.keys import key_to_character
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from engine.text_safety import clean
 from tui.dialogue import Dialogue
@@ -44,12 +45,16 @@ def gather(app: HearthApp) -> Help:
     speaker = next((found for found in node.ancestors_with_self if found.HELP), None)
     text = " ".join((speaker.HELP or "").split()) if speaker is not None else app.workspace.purpose
     sections: dict[DOMNode, Section] = {}
+    hearths: set[DOMNode] = set()
     places: dict[tuple[DOMNode, str], int] = {}
     bindings = sorted(
         screen.active_bindings.values(), key=lambda active: active.binding.id not in app.actions
     )
     for active in bindings:  # Hearth's own first, then what Textual's widgets bring
-        if not _told(active):
+        own = active.binding.id in app.actions
+        if not _told(active) or (isinstance(active.node, TextArea | Input) and not own):
+            continue  # how text is edited is known
+        if _is_written(screen, active):
             continue
         section = sections.setdefault(active.node, Section(_title(app, screen, active.node)))
         key = app.get_key_display(active.binding)
@@ -60,13 +65,25 @@ def gather(app: HearthApp) -> Help:
         else:
             keys, told = section.rows[place]
             section.rows[place] = (f"{keys}  {key}", told)
-    order = sorted(sections.items(), key=lambda item: (item[0] is app, item[0] is not screen))
+        if own:
+            hearths.add(active.node)
+    order = sorted(
+        sections.items(), key=lambda item: (item[0] is app, item[0] not in hearths, item[0] is screen)
+    )
     return Help(f"Help · {app.workspace.title}", text, tuple(section for _, section in order))
 
 
 def _told(active: ActiveBinding) -> bool:
     binding: Binding = active.binding
     return active.enabled and bool(binding.description) and not binding.system
+
+
+def _is_written(screen: Screen[object], active: ActiveBinding) -> bool:
+    """Whether the key is text where the focus is, so that the binding never gets it."""
+    focused, binding = screen.focused, active.binding
+    if focused is None or focused is active.node or binding.priority:
+        return False
+    return focused.check_consume_key(binding.key, key_to_character(binding.key))
 
 
 def _title(app: HearthApp, screen: Screen[object], node: DOMNode) -> str:

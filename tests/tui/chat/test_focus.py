@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown
+from tui.help import gather
 
 
 async def test_escape_just_after_an_answer_stays_in_the_prompt(chat) -> None:
@@ -66,3 +67,17 @@ async def test_the_prompt_shows_that_it_is_left(chat) -> None:
         assert "i or esc to write" in shown(it.app) and "Ask anything" not in shown(it.app)
         await it.press("i")
         assert "Ask anything" in shown(it.app) and it.screen.composer.prompt.text == ""
+
+
+async def test_help_in_the_prompt_lists_what_works_there_and_no_letters(chat) -> None:
+    async with chat() as it:
+        await it.say("Hello")
+        sections = gather(it.app).sections
+        assert sections[0].title == "Prompt" and sections[-1].title == "Everywhere"
+        keys = {key for section in sections for joined, _ in section.rows for key in joined.split("  ")}
+        told = {what for section in sections for _, what in section.rows}
+        assert "Send" in told and "New conversation" in told
+        assert not {what for what in told if "ursor" in what or "Delete" in what}
+        assert not {key for key in keys if len(key) == 1 and key.isascii()}
+        await it.press("escape")
+        assert "k" in {key for section in gather(it.app).sections for key, _ in section.rows}
