@@ -22,7 +22,7 @@ def prompt(stream: int) -> list[int]:
     return [33 + (7 * stream + 5 * index) % 90 for index in range(PROMPT_TOKENS)]
 
 
-def main(arguments: list[str]) -> None:
+def serve(arguments: list[str]) -> None:
     """Open the model, say `ready`, then measure line by line until the input ends."""
     path, (slots, context, threads, batch_threads) = arguments[0], map(int, arguments[1:])
     api = native()
@@ -78,4 +78,4 @@ def put(batch: Any, token: int, position: int, stream: int, wanted: bool) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    serve(sys.argv[1:])
