@@ -37,6 +37,8 @@ class ErrorInfo(Struct, frozen=True, kw_only=True):
     retryable: bool = False
     http_status: int = 500
     param: str | None = None
+    retry_after_s: float | None = None
+    """Seconds after which it may go better, where that is known."""
 
     def sentence(self) -> str:
         """One line: what, why and fix, for places that have a single line."""
@@ -50,9 +52,18 @@ class HearthError(Exception):
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
-    def __init__(self, what: str, why: str = "", fix: str = "", *, param: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        fix: str = "",
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(" ".join(part for part in (what, why, fix) if part))
         self.what, self.why, self.fix, self.param = what, why, fix, param
+        self.retry_after_s = retry_after_s
 
     @property
     def info(self) -> ErrorInfo:
@@ -64,6 +75,7 @@ class HearthError(Exception):
             retryable=self.retryable,
             http_status=self.http_status,
             param=self.param,
+            retry_after_s=self.retry_after_s,
         )
 
     @classmethod
@@ -71,8 +83,10 @@ class HearthError(Exception):
         """The exception for `info`, of the class that carries its code (the root's if none does)."""
         for kind in cls._tree():
             if kind.code == info.code:
-                return kind(info.what, info.why, info.fix, param=info.param)
-        return HearthError(info.what, info.why, info.fix, param=info.param)
+                break
+        else:
+            kind = HearthError
+        return kind(info.what, info.why, info.fix, param=info.param, retry_after_s=info.retry_after_s)
 
     @classmethod
     def _tree(cls) -> list[type[Self]]:

@@ -1,0 +1,192 @@
+"""What the engine says of models, of memory and of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from engine.errors import ErrorInfo
+from engine.types.request import Class
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What a loaded model on its backend really can do; a request beyond it is refused by name."""
+
+    backend: str
+    sampling: frozenset[str] = frozenset()
+    """Names of the `Sampling` fields that are honoured."""
+    constraints: frozenset[str] = frozenset()
+    modalities: frozenset[str] = frozenset({"text"})
+    logprobs: bool = False
+    prompt_logprobs: bool = False
+    seed: bool = True
+    adapters: bool = False
+    fork: bool = False
+    """Whether sequences can share a computed prefix."""
+    trim: bool = False
+    """Whether a computed sequence can be cut back at any token."""
+    save: bool = False
+    embeddings: bool = False
+    rerank: bool = False
+    infill: bool = False
+    cancel_in_prefill: bool = False
+    max_slots: int = 1
+
+
+class Infill(Struct, frozen=True, kw_only=True):
+    """The tokens that a model marks fill-in-the-middle with; one it does not have is None."""
+
+    prefix: int
+    suffix: int
+    middle: int
+    file: int | None = None
+    """Begins another file of the same repository."""
+    repository: int | None = None
+
+
+class ModelFacts(Struct, frozen=True, kw_only=True):
+    """What a loaded model is, read from its file by its backend."""
+
+    name: str
+    architecture: str = ""
+    parameters: int = 0
+    quantisation: str = ""
+    weight_bytes: int = 0
+    context_trained: int = 0
+    context: int = 0
+    vocabulary: int = 0
+    bos: int | None = None
+    eos: tuple[int, ...] = ()
+    """Every token that ends a turn."""
+    chat_template: str | None = None
+    infill: Infill | None = None
+    tool_format: str = ""
+    """The family of tool calls that its template writes (`engine.prompt.tools`); empty: no tools."""
+    thinking: Literal["", "always", "switch", "levels"] = ""
+    """Whether it reasons before it answers, and whether that can be switched or graded by its template."""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """The model's own recommended sampling, as overrides."""
+    capabilities: Capabilities
+
+
+class DeviceNeed(Struct, frozen=True, kw_only=True):
+    """Bytes that a model needs, or has, on one device. `device` is the library's own name for it: CPU, CUDA0, …"""
+
+    device: str
+    kind: Literal["cpu", "gpu", "igpu", "accelerator", "other"] = "cpu"
+    weights: int = 0
+    kv_cache: int = 0
+    compute: int = 0
+    """Compute and output buffers."""
+    projector: int = 0
+    free: int = 0
+    """What the device has left now, without this model."""
+    capacity: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv_cache + self.compute + self.projector
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """What loading a model would take, known before it is loaded."""
+
+    model: str
+    context: int
+    slots: int
+    cells: int
+    """KV cells in all, tokens."""
+    devices: tuple[DeviceNeed, ...] = ()
+    resident: int = 0
+    """Expected resident set of the worker process, bytes."""
+    exact: bool = False
+    """Whether the compute buffers come from a dry run of the library, not from a rule of thumb."""
+    correction: float = 1.0
+    """What earlier loads of this model needed, over what was predicted for them; already in the figures."""
+    fits: bool = True
+    leaving: tuple[str, ...] = ()
+    """Models that would have to leave, or give up their KV cache, for it."""
+    advice: str = ""
+    """One sentence for people where it does not fit, or fits only just."""
+
+    @property
+    def total(self) -> int:
+        return sum(device.total for device in self.devices)
+
+
+class MemoryUse(Struct, frozen=True, kw_only=True):
+    """Bytes by the allocator's own figures, where the backend gives them."""
+
+    weights: int = 0
+    kv_cache: int = 0
+    compute: int = 0
+    resident: int = 0
+    """Resident set of the worker process."""
+    devices: tuple[DeviceNeed, ...] = ()
+    """The same by device."""
+
+
+class ModelEntry(Struct, frozen=True, kw_only=True):
+    """A model that this machine could run, known from headers alone. `broken` says why it could not."""
+
+    id: str
+    path: str
+    format: Literal["gguf", "safetensors", "mlx", "scripted"]
+    source: str
+    """Where it was found: starter, folder, huggingface, ollama, lmstudio, path."""
+    size: int = 0
+    architecture: str = ""
+    parameters: int = 0
+    quantisation: str = ""
+    context: int = 0
+    modalities: tuple[str, ...] = ("text",)
+    licence: str = ""
+    backends: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
+    broken: str | None = None
+
+
+class LoadedModel(Struct, frozen=True, kw_only=True):
+    """A resident model, or one on its way in or out."""
+
+    id: str
+    state: Literal["loading", "ready", "busy", "shrunk", "draining", "failed"]
+    """`shrunk`: the weights are in memory, the KV cache is not; the next request makes it anew."""
+    facts: ModelFacts | None = None
+    memory: MemoryUse = field(default_factory=MemoryUse)
+    pid: int | None = None
+    active: int = 0
+    queued: int = 0
+    expires_ns: int | None = None
+    """Monotonic moment of the planned unload; None: stays."""
+    pinned: bool = False
+    """Never unloaded to make room."""
+    estimate: Estimate | None = None
+    """What was predicted before it was loaded."""
+    error: ErrorInfo | None = None
+
+
+class RunningRequest(Struct, frozen=True, kw_only=True):
+    id: str
+    model: str
+    client: str
+    source: str
+    priority: Class
+    state: Literal["loading", "queued", "prefill", "decode"]
+    position: int = 0
+    eta_s: float | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    submitted_ns: int = 0
+
+
+class LogLine(Struct, frozen=True, kw_only=True):
+    """One line for the log panes. `origin` is a room of Hearth or the name of a model's worker."""
+
+    t_unix: float
+    level: Literal["debug", "info", "warning", "error"]
+    origin: str
+    text: str
