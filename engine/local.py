@@ -65,7 +65,12 @@ class LocalEngine:
         self._paths = paths if paths is not None else resolve()
         self._threaded = thread
         self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
-        self._supervisor = Supervisor(self._settings, self._log, screen_attached=screen_attached)
+        self._supervisor = Supervisor(
+            self._settings,
+            self._log,
+            screen_attached=screen_attached,
+            kv_folder=self._paths.cache / "kv",
+        )
         self._targets = Targets(self._settings, self._paths)
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}

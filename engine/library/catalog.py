@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from msgspec.structs import replace
 from engine.errors import ModelLoadFailed, ModelNotFound
 from engine.library.adapters import DEFAULT, Adapters
 from engine.library.gguf import Header, read_header
+from engine.library.gguf_parts import PART, parts_of
 from engine.library.recommended import recommended_sampling
 from engine.paths import Paths
 from engine.settings import Settings
@@ -30,8 +30,6 @@ from engine.types import AdapterRef, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
-
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -169,7 +167,7 @@ class Catalog:
                 yield path, "starter", path.stem if index else self._starter.name
         for folder in self._folders:
             for path in _gguf_files(folder):
-                part = _PART.match(path.stem)
+                part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
                     yield path, "folder", part["stem"] if part else path.stem
 
@@ -177,7 +175,7 @@ class Catalog:
         self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
     ) -> ModelEntry | None:
         """The entry of the file at `path`; None where it holds an adapter or a projector."""
-        parts = _parts(path)
+        parts = parts_of(path)
         size = sum(part.stat().st_size for part in parts if part.is_file())
         entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
         try:
@@ -230,17 +228,6 @@ def _gguf_files(folder: Path) -> list[Path]:
         if len(found) >= MAX_FILES:
             break
     return found[:MAX_FILES]
-
-
-def _parts(path: Path) -> list[Path]:
-    """The files of a model: one, or the numbered parts of a split one."""
-    part = _PART.match(path.stem)
-    if part is None:
-        return [path]
-    count = min(int(part["count"]), 999)
-    return [
-        path.with_name(f"{part['stem']}-{n:05}-of-{part['count']}{path.suffix}") for n in range(1, count + 1)
-    ]
 
 
 def _renamed(entry: ModelEntry, name: str) -> ModelEntry:

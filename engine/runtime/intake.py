@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
-from engine.errors import ContextOverflow, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.choice import Splitter
+from engine.runtime.wire import Detokenize, Render, Reply, Tokenize
 from engine.types import GenerationRequest, Message, Thinking, Tool
 
 if TYPE_CHECKING:
     from engine.prompt.template import Template
+    from engine.runtime.guide import Guide
 
 _TEMPLATES = 16
 """How many compiled templates are kept: the model's own and those that requests bring."""
@@ -35,6 +40,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """Makes a fresh splitter for each choice; None where the answer is all content."""
     visible: Mapping[int, bytes] = {}
     """Control tokens that the splitter must see, with their text."""
+    tools_mark: str = ""
+    """Tells one set of offered tools from another."""
+    guide: Guide | None = None
+    """What the answer's tokens must follow; each choice needs its own copy."""
 
 
 class Intake:
@@ -62,6 +71,25 @@ class Intake:
         """The prompt text of `messages` by the model's own template."""
         template = self._template(None)
         return template.render(messages, tools=tools, add_generation_prompt=open_turn)
+
+    def answer(self, question: Tokenize | Detokenize | Render) -> Reply:
+        """The reply to a question about text; never raises."""
+        try:
+            match question:
+                case Tokenize():
+                    special = question.special
+                    tokens = self._backend.tokenize(question.text, add_special=special, parse_special=special)
+                    return Reply(question.call, tokens=tuple(tokens))
+                case Detokenize():
+                    return Reply(question.call, text=self.text_of(question.tokens))
+                case Render():
+                    text = self.render(question.messages, question.tools, open_turn=question.open_turn)
+                    return Reply(question.call, text=text)
+        except HearthError as error:
+            return Reply(question.call, error=error.info)
+        except Exception as error:
+            traceback.print_exc()
+            return Reply(question.call, error=InternalError("The call failed.", str(error)).info)
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Imported when the first chat comes: a worker that only completes text needs no template engine.
@@ -99,6 +127,7 @@ class Intake:
             stops=template.stops,
             splitter=splitter,
             visible=visible,
+            tools_mark=_mark(tools),
         )
 
     def _from_text(self, request: GenerationRequest) -> Prepared:
@@ -221,3 +250,7 @@ class Intake:
             if len(found) == 1:
                 visible[found[0]] = tag.encode()
         return lambda: ThinkingSplitter(tags[0], tags[1], starts_inside=inside), visible
+
+
+def _mark(tools: Sequence[Tool]) -> str:
+    return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine.errors import HearthError, ModelUnavailable, WorkerDied
@@ -19,7 +20,7 @@ from engine.runtime.logring import LogRing
 from engine.runtime.place import Place
 from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Cancel, Load, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Load, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.types import LoadedModel, LoadOptions, ModelFacts
@@ -33,8 +34,9 @@ BUSY_SHARE = 0.1
 class Supervisor:
     """Owner of every worker process. All methods belong on one loop; any thread may call `loaded`."""
 
-    def __init__(self, settings: Settings, log: LogRing, *, screen_attached: bool) -> None:
+    def __init__(self, settings: Settings, log: LogRing, *, screen_attached: bool, kv_folder: Path) -> None:
         self._settings = settings
+        self._kv_folder = kv_folder
         self._log = log
         self._screen_attached = screen_attached
         self._places: dict[str, Place] = {}
@@ -263,7 +265,7 @@ class Supervisor:
             options=place.options,
             screen_attached=self._screen_attached and not runtime.exclusive,
         )
-        load = Load(place.target.backend, spec, self._limits())
+        load = Load(place.target.backend, spec, self._limits(place.options.draft_tokens or 0), self._cache())
         try:
             ready = await host.start(load, passive=not runtime.exclusive)
         except HearthError as error:
@@ -429,9 +431,18 @@ class Supervisor:
 
     # --- from settings
 
-    def _limits(self) -> Limits:
+    def _cache(self) -> CacheSpec:
+        runtime = self._settings.runtime
+        return CacheSpec(
+            enabled=runtime.prefix_cache,
+            folder=str(self._kv_folder) if runtime.prefix_cache_disk else None,
+            limit=int(runtime.prefix_cache_disk_gb * 1e9),
+        )
+
+    def _limits(self, draft: int) -> Limits:
         runtime = self._settings.runtime
         return Limits(
+            draft=draft,
             chunk=runtime.prefill_chunk,
             busy_chunk=runtime.prefill_chunk_busy,
             answer_reserve=self._settings.generation.answer_reserve,
@@ -452,6 +463,7 @@ class Supervisor:
             "kv_type": runtime.kv_type,
             "flash_attention": runtime.flash_attention,
             "use_mmap": runtime.use_mmap,
+            "draft_tokens": runtime.draft_tokens,
         }
         values |= {name: value for name, value in defaults.items() if values[name] is None}
         return LoadOptions(**values)

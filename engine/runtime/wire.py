@@ -38,12 +38,22 @@ _LENGTH = struct.Struct("<I")
 # --- engine to worker ---------------------------------------------------------------------------------------
 
 
+class CacheSpec(Struct, frozen=True, kw_only=True):
+    """The prefix cache of a worker: whether there is one, and what of it outlives the worker (`limit` in bytes)."""
+
+    enabled: bool = True
+    folder: str | None = None
+    """Where computed prefixes are saved; None: nowhere."""
+    limit: int = 0
+
+
 class Load(Struct, frozen=True, tag="load"):
     """The first frame: what to load with which backend (a name of `engine.runtime.backends`)."""
 
     backend: str
     spec: LoadSpec
     limits: Limits
+    cache: CacheSpec = CacheSpec()
 
 
 class Submit(Struct, frozen=True, kw_only=True, tag="submit"):

@@ -16,14 +16,18 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 from engine.errors import HearthError, ModelLoadFailed
 from engine.runtime.backends import opener
 from engine.runtime.backends.base import StepBackend
+from engine.runtime.cache import PrefixCache
+from engine.runtime.kvstore import KvStore
 from engine.runtime.outbox import Outbox
 from engine.runtime.runner import Runner, StepRunner
 from engine.runtime.wire import (
     PROTOCOL,
+    CacheSpec,
     Cancel,
     Detokenize,
     Hello,
@@ -98,13 +102,30 @@ class Worker:
             reason = f"{type(error).__name__}: {error}"
             self._last_words(LoadFailed(ModelLoadFailed("The model could not be loaded.", reason).info))
             return
-        runner = StepRunner(backend, self._order.limits, self._outbox.items, self._outbox.frame)
+        runner = StepRunner(
+            backend,
+            self._order.limits,
+            self._outbox.items,
+            self._outbox.frame,
+            cache=self._cache(backend, self._order.cache),
+        )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
         self._outbox.frame(Ready(backend.facts, _with_resident(backend.memory())))
         runner.run()
         backend.close()
+
+    def _cache(self, backend: StepBackend, spec: CacheSpec) -> PrefixCache:
+        store = None
+        if spec.enabled and spec.folder is not None and backend.facts.capabilities.save:
+
+            def wake() -> None:
+                if self._runner is not None:
+                    self._runner.poke()
+
+            store = KvStore(Path(spec.folder), spec.limit, lambda: backend.identity, wake)
+        return PrefixCache(backend, store, enabled=spec.enabled)
 
     def _open(self, order: Load) -> StepBackend:
         told: tuple[str, int | None] | None = None

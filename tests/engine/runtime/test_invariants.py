@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.runtime.backends import opener
 from engine.runtime.backends.base import LoadSpec, StepBackend
+from engine.runtime.cache import PrefixCache
 from engine.runtime.outbox import merged
 from engine.runtime.runner import StepRunner
 from engine.runtime.scheduler import Limits
@@ -57,12 +58,13 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StepBacken
 class Desk:
     """The engine's side of one runner, driven turn by turn."""
 
-    def __init__(self, backend: StepBackend) -> None:
+    def __init__(self, backend: StepBackend, limits: Limits = LIMITS) -> None:
         self.tickets: dict[int, Ticket] = {}
         self.items: list[Item] = []
         self._from_worker = engine_side()
         self._to_worker = worker_side()
-        self.runner = StepRunner(backend, LIMITS, self._take, lambda reply: None)
+        self.cache = PrefixCache(backend, None)
+        self.runner = StepRunner(backend, limits, self._take, lambda reply: None, cache=self.cache, helpers=0)
 
     def submit(self, request: GenerationRequest) -> Ticket:
         key = len(self.tickets) + 1
@@ -122,8 +124,9 @@ def check(ticket: Ticket, events: list[StreamEvent]) -> None:
         assert last.usage.prompt_tokens == prompt
         read = [event.done for event in events if isinstance(event, Prefill)]
         assert read == sorted(set(read)) and all(done <= prompt for done in read)
+        assert event.cached_tokens == last.usage.cached_tokens < prompt
         if isinstance(last, Done) and last.reason == "finished":
-            assert read[-1] + last.usage.cached_tokens == prompt
+            assert read[-1] == prompt and read[0] > event.cached_tokens
 
 
 def texts(events: list[StreamEvent]) -> dict[tuple[int, str], str]:
@@ -196,6 +199,7 @@ def play(
         check(ticket, events)
         assert texts(events) == item_texts(desk.items, ticket.key)
         assert item_texts(merged(desk.items), ticket.key) == item_texts(desk.items, ticket.key)
+    desk.cache.give_room(1 << 30)
     return desk
 
 
@@ -207,7 +211,9 @@ SCRIPTS = [
     "scripted:random=1,text=a b wé 🙂 c",
     "scripted:pieces=bytes,thinking=1,text=<think>plan é</think> answer 🙂 b",
     "scripted:tokens=12,cells=150",
-    "scripted:tokens=12,fork=0",
+    "scripted:tokens=12,exact=1",
+    "scripted:tokens=40,shelves=2,cells=300",
+    "scripted:tokens=12,shelves=0",
     "scripted:",
 ]
 
@@ -218,7 +224,7 @@ SCRIPTS = [
 def test_scripted(script: str, wanted: list[GenerationRequest], at: list[tuple[int, int]], gap: int) -> None:
     backend = load("scripted", script)
     play(backend, wanted, at, gap)
-    assert backend.memory().kv_cache == 0, "every slot was given back"
+    assert backend.memory().kv_cache == 0, "every slot and shelf was given back"
 
 
 @settings(quiet, max_examples=40)

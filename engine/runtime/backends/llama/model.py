@@ -19,6 +19,9 @@ DEFAULT_SLOTS: Final = 4
 DEFAULT_BATCH: Final = 512
 DEFAULT_CONTEXT: Final = 8192
 """Window of a sequence when nobody says one: the model's own, but no more than this (each slot pays)."""
+SCORED_OUTPUTS: Final = 16
+"""Rows of logits beyond one a slot: how many tokens of a prompt are scored, or guesses checked, in a step. Each is a
+vocabulary of numbers."""
 _MOST_CELLS: Final = 2**31 - 256
 # ggml_type numbers of ggml.h.
 _KV_TYPES: Final[Mapping[str, int]] = {
@@ -34,13 +37,19 @@ _KV_TYPES: Final[Mapping[str, int]] = {
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """How a context is laid out: tokens of one window, sequences at once, tokens of a step, threads."""
+    """How a context is laid out: tokens of one window, sequences at once, tokens of a step, threads.
+
+    `cells` are the tokens that the KV cache holds over all slots, `outputs` the rows of logits of one step.
+    """
 
     context: int
     slots: int
     batch: int
     threads: int
     batch_threads: int
+    cells: int
+    outputs: int
+    whole_window: bool = True
 
 
 def check_options(options: LoadOptions) -> None:
@@ -49,8 +58,7 @@ def check_options(options: LoadOptions) -> None:
         ("dtype", "A GGUF file fixes its own number types."),
         ("load_in_8bit", "A GGUF file is quantised already."),
         ("load_in_4bit", "A GGUF file is quantised already."),
-        ("draft_model", "Speculative decoding is not offered by this backend."),
-        ("draft_tokens", "Speculative decoding is not offered by this backend."),
+        ("draft_model", "Guesses are looked up in the text so far; a second model is not used for them."),
     ):
         if getattr(options, name):
             raise Unsupported(
@@ -115,39 +123,43 @@ def shape_of(spec: LoadSpec, trained: int) -> Shape:
     options = spec.options
     all_cores = cores()
     shares = spec.screen_attached or os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
-    slots = min(options.slots or DEFAULT_SLOTS, native().llama_max_parallel_sequences())
+    slots = min(options.slots or DEFAULT_SLOTS, native().llama_max_parallel_sequences() - 1)
     context = options.context or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     if trained > 0:
         context = min(context, trained)
     context = max(8, min(context, _MOST_CELLS // slots))
+    cells = min(options.cells or context * slots, context * slots)
+    batch = max(slots, min(options.batch or DEFAULT_BATCH, cells))
     return Shape(
-        context=context,
+        context=min(context, cells),
         slots=slots,
-        batch=max(slots, min(options.batch or DEFAULT_BATCH, context * slots)),
+        batch=batch,
         threads=options.threads or (max(1, all_cores - 1) if shares else all_cores),
         batch_threads=options.batch_threads or all_cores,
+        cells=cells,
+        outputs=min(batch, slots + max(SCORED_OUTPUTS, slots * (options.draft_tokens or 0))),
+        whole_window=options.whole_window is not False,
     )
 
 
-def open_context(model: int, spec: LoadSpec, shape: Shape, abort: tuple[Any, Any]) -> int:
-    """The native handle of a context of `shape`.
+def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort: tuple[Any, Any]) -> int:
+    """The native handle of a context of `shape` for `sequences` sequence ids.
 
-    One KV buffer serves all slots and holds a whole window for each, so a sequence can always grow to its
-    window. `abort` is the callback that ends a running decode, with its data.
+    One KV buffer serves all slots; unless `cells` says less it holds a whole window for each, so that a sequence can
+    always grow to its window. `abort` is the callback that ends a running decode, with its data.
     Raises InsufficientMemory or ModelLoadFailed.
     """
     api = native()
     options = spec.options
     params = api.llama_context_default_params()
-    params.n_ctx = shape.context * shape.slots
+    params.n_ctx = shape.cells
     params.n_batch = shape.batch
     params.n_ubatch = min(shape.batch, 512)
-    params.n_seq_max = shape.slots
-    # A sequence is asked for one row of logits; the default reserves one for each token of a batch.
-    params.n_outputs_max = shape.slots
+    params.n_seq_max = sequences
+    # The default reserves a row of logits for each token of a batch.
+    params.n_outputs_max = max(shape.outputs, sequences)
     params.kv_unified = True
-    # A sliding-window cache of the window's size could not be cut back or shared, so it is held whole.
-    params.swa_full = True
+    params.swa_full = shape.whole_window
     params.n_threads, params.n_threads_batch = shape.threads, shape.batch_threads
     if options.flash_attention is not None:
         params.flash_attn_type = int(options.flash_attention)
