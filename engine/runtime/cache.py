@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.errors import HearthError
 from engine.runtime.backends.base import StepBackend
-from engine.runtime.kvstore import Entry, KvStore
+from engine.runtime.kvstore import Entry, KvStore, Opened
 from engine.runtime.prefix import PrefixTree, Tokens, common
 from engine.types import CacheMiss
 
@@ -86,7 +86,7 @@ class PrefixCache:
         self._coming: set[int] = set()
         """Those of them that are still being read."""
         self._changed = time.monotonic()
-        self._kept = False
+        self._kept = self._opened = False
 
     @property
     def cells(self) -> int:
@@ -124,6 +124,9 @@ class PrefixCache:
         """Whether a file has more, and is being read; the first time it is asked for."""
         if self._store is None:
             return False
+        if not self._opened and len(wanted) - count >= WORTH_SAVING:
+            # What files there are is not known yet, a moment after the start.
+            return True
         hit = self._cold.match(root.text, wanted)
         if hit is None or hit.count - count < WORTH_READING:
             return False
@@ -238,7 +241,9 @@ class PrefixCache:
             return False
         news = self._store.news()
         for each in news:
-            if isinstance(each, Entry):
+            if isinstance(each, Opened):
+                self._opened = True
+            elif isinstance(each, Entry):
                 self._take_entry(each)
             else:
                 self._coming.discard(each.file)

@@ -54,6 +54,10 @@ class Loaded(Struct, frozen=True):
     state: memoryview | None
 
 
+class Opened(Struct, frozen=True):
+    """Everything that earlier processes left has been told."""
+
+
 class _Header(Struct, frozen=True, kw_only=True):
     identity: str
     root: str
@@ -75,18 +79,18 @@ class KvStore:
     ) -> None:
         self._folder, self._limit, self._identity, self._wake = folder, limit, identity, wake
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[Entry | Loaded] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Entry | Loaded | Opened] = queue.SimpleQueue()
         self._paths: dict[int, Path] = {}
         self._next = 0
         self._key = ""
         self._failed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="kv-store", daemon=True)
         self._thread.start()
-        self._work.put(self._open)
+        self._work.put(self._begin)
 
     # --- from the runner's thread
 
-    def news(self) -> list[Entry | Loaded]:
+    def news(self) -> list[Entry | Loaded | Opened]:
         """What was found and read since the last call."""
         found = []
         with contextlib.suppress(queue.Empty):
@@ -126,7 +130,7 @@ class KvStore:
             except Exception as error:
                 self._failed.append(f"A saved prefix could not be kept: {type(error).__name__}: {error}.")
 
-    def _tell(self, news: Entry | Loaded) -> None:
+    def _tell(self, news: Entry | Loaded | Opened) -> None:
         self._news.put(news)
         self._wake()
 
@@ -137,6 +141,12 @@ class KvStore:
     @property
     def _place(self) -> Path:
         return self._folder / self._key
+
+    def _begin(self) -> None:
+        try:
+            self._open()
+        finally:
+            self._tell(Opened())
 
     def _open(self) -> None:
         """Find what earlier processes left for this model."""

@@ -23,6 +23,8 @@ class Line:
         self.changed = False
         self.held = False
         """Whether at the last look everybody waited for something else than a slot."""
+        self.blocked: Choice | None = None
+        """Who did not fit into the KV cache at the last look."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -62,8 +64,10 @@ class Line:
         ]
         self.held = bool(asked) and len(asked) == len(queue) and all(each.held for each in asked)
         admission = waiting.admit(asked, slots, cells, self._passes)
+        self.blocked = None
         if admission.blocked is not None:
             key = admission.blocked.key
+            self.blocked = self._waiting[key][0]
             self._passes[key] = self._passes.get(key, 0) + admission.passed
         return [self._waiting[each.key][0] for each in admission.admitted]
 

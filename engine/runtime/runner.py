@@ -105,6 +105,9 @@ class StepRunner:
 
     def submit(self, work: Submit) -> None:
         self._note(work)
+        if self._helpers is not None:
+            # At once, and not when the loop has time to look: a request from a screen may break off its step.
+            self._helpers.submit(lambda: self._note(self._prepared(work)))
 
     def ask(self, question: Question) -> None:
         self._note(question)
@@ -207,7 +210,7 @@ class StepRunner:
             self._cache.save(unsaved[0])
 
     def _accept(self, work: Submit) -> None:
-        """Take a request in, unless the queue is full, and have its prompt put together."""
+        """Take a request in, unless the queue is full; its prompt is being put together meanwhile."""
         priority = work.request.priority
         try:
             line = self._slots.line
@@ -223,8 +226,6 @@ class StepRunner:
 
         if self._helpers is None:
             self._begin(self._prepared(work))
-        else:
-            self._helpers.submit(lambda: self._note(self._prepared(work)))
 
     def _prepared(self, work: Submit) -> _Ready:
         try:
@@ -239,7 +240,7 @@ class StepRunner:
     def _begin(self, ready: _Ready) -> None:
         work = ready.work
         if self._preparing.pop(work.key, None) is None:
-            # Cancelled meanwhile.
+            # Cancelled meanwhile, or refused.
             return
         if isinstance(ready.result, HearthError):
             self._refuse(work, ready.result)

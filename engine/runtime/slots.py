@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from engine.errors import HearthError
+from engine.errors import HearthError, InsufficientMemory
 from engine.runtime import scheduler
 from engine.runtime.active import Active
 from engine.runtime.backends.base import SequenceSpec, StepBackend
@@ -73,7 +73,12 @@ class Slots:
         if free and not self.crowded:
             cells = self._free_cells()
             for choice in line.next(len(free), cells, now, lambda each: self._find(each).wait):
-                self._insert(choice, free.pop(0))
+                # Who came in a moment ago may be about to compute what this one begins with.
+                if not self._find(choice).wait:
+                    self._insert(choice, free.pop(0))
+            if line.blocked is not None and not self.running:
+                # It has everything to itself, and that is not enough.
+                self.fail(self.requests[line.blocked.key], too_long(line.blocked))
         if line.changed:
             self._displace(now)
             for active, position, eta in line.positions(now):
@@ -257,3 +262,12 @@ class Slots:
         del self.requests[active.work.key]
         self.line.forecast.ended(active.served_s)
         self.out.append(last)
+
+
+def too_long(choice: Choice) -> InsufficientMemory:
+    """The error of a prompt that the KV cache cannot hold, even with nothing beside it."""
+    return InsufficientMemory(
+        f"The prompt of {choice.prompt_tokens} tokens does not fit into the model's memory.",
+        "The KV cache is smaller than one context window.",
+        "Shorten the prompt, or load the model with more context or fewer slots.",
+    )

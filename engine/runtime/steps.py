@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from engine.errors import HearthError, InsufficientMemory
+from engine.errors import HearthError
 from engine.runtime import scheduler
 from engine.runtime.backends.base import Outcome, Row, Sampled, StateLost, StepBackend, StepResult
 from engine.runtime.cache import PrefixCache
 from engine.runtime.choice import Choice
 from engine.runtime.scheduler import Limits, Room, Turn
-from engine.runtime.slots import Slots
+from engine.runtime.slots import Slots, too_long
 from engine.runtime.wire import Notice
 from engine.types import AdapterRef, Prefill
 
@@ -176,14 +176,7 @@ class Steps:
         choice = next(iter(slots.running.values()))
         active = slots.requests[choice.key]
         if choice.generated == 0:
-            slots.fail(
-                active,
-                InsufficientMemory(
-                    f"The prompt of {choice.prompt_tokens} tokens does not fit into the model's memory.",
-                    "The KV cache is smaller than one context window.",
-                    "Shorten the prompt, or load the model with more context or fewer slots.",
-                ),
-            )
+            slots.fail(active, too_long(choice))
             return
         now = time.monotonic_ns()
         slots.out += choice.finish("context_full", now)
