@@ -67,3 +67,7 @@ class Batch:
         self._wanted[last] = wanted
         self.size = self.native.n_tokens = end
         return last
+
+    def want_all(self) -> None:
+        """Ask for the row of every token in the batch."""
+        self._wanted[: self.size] = 1

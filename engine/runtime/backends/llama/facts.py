@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
 from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.llama.metadata import metadata
 from engine.runtime.backends.llama.model import Shape
+from engine.runtime.backends.llama.pooling import can_embed, can_rank
 from engine.runtime.backends.llama.samplers import HONOURED, order_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.sampling import resolve
@@ -28,17 +29,6 @@ _RECOMMENDED: Final = (
     ("mirostat_tau", float, "MIROSTAT_TAU"),
     ("mirostat_eta", float, "MIROSTAT_ETA"),
 )
-
-
-def metadata(model: int, key: str) -> str | None:
-    """The value of a metadata key as text, None where the file has no such key."""
-    api = native()
-    length = api.llama_model_meta_val_str(model, key.encode(), None, 0)
-    if length < 0:
-        return None
-    buffer = ctypes.create_string_buffer(length + 1)
-    api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
-    return buffer.value.decode("utf-8", "replace")
 
 
 def facts_of(
@@ -73,6 +63,8 @@ def facts_of(
             adapters=generates,
             fork=generates and not stateful,
             trim=generates and not stateful,
+            embeddings=can_embed(model),
+            rerank=can_rank(model),
             cancel_in_prefill=stoppable and not stateful,
             max_slots=shape.slots,
         ),

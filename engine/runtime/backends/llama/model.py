@@ -21,7 +21,7 @@ DEFAULT_CONTEXT: Final = 8192
 """Window of a sequence when nobody says one: the model's own, but no more than this (each slot pays)."""
 _MOST_CELLS: Final = 2**31 - 256
 # ggml_type numbers of ggml.h.
-_KV_TYPES: Final[Mapping[str, int]] = {
+KV_TYPES: Final[Mapping[str, int]] = {
     "f32": 0,
     "f16": 1,
     "q4_0": 2,
@@ -152,7 +152,7 @@ def open_context(model: int, spec: LoadSpec, shape: Shape, abort: tuple[Any, Any
     if options.flash_attention is not None:
         params.flash_attn_type = int(options.flash_attention)
     if options.kv_type is not None:
-        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
     params.abort_callback, params.abort_callback_data = abort
     params.no_perf = True
     with LogCapture() as log:
