@@ -7,9 +7,9 @@ merges that build them, then `<|bos|>` and `<|eos|>`. What it writes is noise, a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import gguf
 import numpy as np
@@ -18,6 +18,17 @@ from numpy.typing import NDArray
 
 _BLOCK = 32
 _SPECIAL = ("<|bos|>", "<|eos|>")
+
+
+class Mark(Struct, frozen=True):
+    """A special token: control tokens are not shown, the others are text that is always one token.
+
+    `role` is what the file says it is for, as in `tokenizer.ggml.<role>_token_id`: eot, fim_pre, …
+    """
+
+    text: str
+    control: bool = True
+    role: str = ""
 
 
 class Llama(Struct, frozen=True, kw_only=True):
@@ -74,9 +85,13 @@ def write_llama(
     seed: int = 0,
     name: str = "random-llama",
     chat_template: str | None = None,
+    marks: Sequence[Mark] = (),
     metadata: Mapping[str, str | int | float] | None = None,
 ) -> Path:
-    """Write a model of `shape` to `path` and return it; `metadata` are further keys of the file."""
+    """Write a model of `shape` to `path` and return it.
+
+    `marks` are the last but two tokens of its vocabulary, `metadata` further keys of the file.
+    """
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(name)
@@ -92,7 +107,7 @@ def write_llama(
     writer.add_file_type(
         gguf.LlamaFileType.MOSTLY_Q8_0 if shape.kind == "Q8_0" else gguf.LlamaFileType.ALL_F32
     )
-    add_tokenizer(writer, shape.vocabulary)
+    add_tokenizer(writer, shape.vocabulary, marks)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     for key, value in (metadata or {}).items():
@@ -165,28 +180,33 @@ def _q8_0(rng: np.random.Generator, rows: int, columns: int, deviation: float) -
     return blocks.reshape(rows, columns // _BLOCK * (2 + _BLOCK))
 
 
-def add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
-    """Give a model the byte-level BPE described above, `size` tokens in all (at least 258)."""
+def add_tokenizer(writer: gguf.GGUFWriter, size: int, marks: Sequence[Mark] = ()) -> None:
+    """Give a model the byte-level BPE described above, `size` tokens in all (at least 258 and the marks)."""
+    special = (*marks, *(Mark(text) for text in _SPECIAL))
+    plain = size - len(special)
     tokens = list(_byte_alphabet().values())
     merges: list[str] = []
     printable = [chr(code) for code in range(ord("!"), ord("~") + 1)]
     for length in (2, 3):
         for letters in itertools.product(printable, repeat=length):
-            if len(tokens) >= size - len(_SPECIAL):
+            if len(tokens) >= plain:
                 break
             tokens.append("".join(letters))
             merges.append(f"{''.join(letters[:-1])} {letters[-1]}")
-    if len(tokens) != size - len(_SPECIAL):
-        raise ValueError(f"A vocabulary of {size} cannot be made: at least {len(tokens) + len(_SPECIAL)}.")
-    kinds: list[Any] = [gguf.TokenType.NORMAL] * len(tokens) + [gguf.TokenType.CONTROL] * len(_SPECIAL)
+    if len(tokens) != plain:
+        raise ValueError(f"A vocabulary of {size} cannot be made: at least {len(tokens) + len(special)}.")
+    kinds = [gguf.TokenType.CONTROL if mark.control else gguf.TokenType.USER_DEFINED for mark in special]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([*tokens, *_SPECIAL])
-    writer.add_token_types(kinds)
+    writer.add_token_list([*tokens, *(mark.text for mark in special)])
+    writer.add_token_types([gguf.TokenType.NORMAL] * plain + kinds)
     # A merge that can never apply keeps the list from being empty, which the loader refuses.
     writer.add_token_merges(merges or ["Ā ā"])
     writer.add_bos_token_id(size - 2)
     writer.add_eos_token_id(size - 1)
+    for token, mark in enumerate(marks, plain):
+        if mark.role:
+            writer.add_uint32(f"tokenizer.ggml.{mark.role}_token_id", token)
     writer.add_add_bos_token(True)
 
 

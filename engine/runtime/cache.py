@@ -81,6 +81,8 @@ class PrefixCache:
         """By shelf: files that are needed no longer once it is on disk itself."""
         self._tools: dict[int, str] = {}
         """By shelf: what tools its request offered, where that is known."""
+        self._prompts: dict[int, int] = {}
+        """By shelf: how many of its tokens were the prompt of the request that left it."""
         self._asked: set[int] = set()
         """Files that were asked for and need not be again."""
         self._coming: set[int] = set()
@@ -168,8 +170,11 @@ class PrefixCache:
 
     # --- keeping
 
-    def keep(self, slot: int, root: Root, tokens: Tokens, tools: str) -> None:
-        """Keep the state of `slot`, which has computed exactly `tokens`, on a shelf; the slot may go on."""
+    def keep(self, slot: int, root: Root, tokens: Tokens, *, prompt: int, tools: str) -> None:
+        """Keep the state of `slot`, which has computed exactly `tokens`, on a shelf; the slot may go on.
+
+        The first `prompt` of them were read, the others are an answer; `tools` tells what the prompt offered.
+        """
         if not self._enabled or len(tokens) < WORTH_KEEPING:
             return
         shelf = self._shelf()
@@ -188,7 +193,7 @@ class PrefixCache:
             self._backend.share(added.shared.holder, shelf, 0, start)
         if start < len(tokens):
             self._backend.share(slot, shelf, start, len(tokens))
-        self._tools[shelf] = tools
+        self._tools[shelf], self._prompts[shelf] = tools, prompt
         self._changed = time.monotonic()
         for freed in added.freed:
             replaced = self._replaced.pop(freed, [])
@@ -212,6 +217,7 @@ class PrefixCache:
     def _lose(self, shelf: int) -> None:
         """The state on `shelf` is gone."""
         self._tools.pop(shelf, None)
+        self._prompts.pop(shelf, None)
         self._replaced.pop(shelf, None)
         self._asked.discard(self._files.pop(shelf, -1))
         self._free.append(shelf)
@@ -321,9 +327,14 @@ class PrefixCache:
             return
         root = self._tree.root_of(shelf)
         assert isinstance(root, Root)
-        exact = not self._backend.cuttable(shelf) or self._backend.saves_exactly
-        state = self._backend.save(shelf)
-        file = self._store.write(root.text, self._tree.tokens_of(shelf), state, exact=exact)
+        tokens = self._tree.tokens_of(shelf)
+        exact = not self._backend.cuttable(shelf)
+        if self._backend.saves_exactly and not exact:
+            # What comes next begins with the prompt in any case; templates may write the answer otherwise.
+            exact = True
+            tokens = tokens[: max(1, self._prompts.get(shelf, len(tokens)) - 1)]
+        state = self._backend.save(shelf, len(tokens))
+        file = self._store.write(root.text, tokens, state, exact=exact)
         self._files[shelf] = file
         self._asked.add(file)
         for replaced in self._replaced.pop(shelf, ()):

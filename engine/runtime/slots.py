@@ -247,7 +247,13 @@ class Slots:
         """Have the cache keep what `choice` has computed."""
         if choice.slot is not None and choice.computed:
             tokens = choice.array()[: choice.computed]
-            self._cache.keep(choice.slot, active.root, tokens, active.prepared.tools_mark)
+            self._cache.keep(
+                choice.slot,
+                active.root,
+                tokens,
+                prompt=choice.prompt_tokens,
+                tools=active.prepared.tools_mark,
+            )
 
     def fail(self, active: Active, error: HearthError) -> None:
         """End a request in `error`."""

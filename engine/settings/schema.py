@@ -57,7 +57,7 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     adapter_path: Annotated[
         str | None,
         Meta(
-            description="A LoRA adapter file, or a folder of them, offered beside each model's own.",
+            description="A LoRA adapter (GGUF file or PEFT folder), or a folder of them, for every model it fits.",
             extra=PATH,
         ),
     ] = None

@@ -192,8 +192,8 @@ class StepBackend(Protocol):
         """Whether the state of `holder` can be cut back to any of its tokens, or shared in part."""
         ...
 
-    def save(self, shelf: int) -> memoryview:
-        """A copy of the state on `shelf`, for `restore`. Raises Unsupported if there can be none."""
+    def save(self, shelf: int, count: int) -> memoryview:
+        """A copy of the state of the first `count` tokens on `shelf`, for `restore`; all of them if it cannot be cut."""
         ...
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:

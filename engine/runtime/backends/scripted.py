@@ -189,8 +189,10 @@ class ScriptedBackend:
     def cuttable(self, holder: int) -> bool:
         return not self._script.exact
 
-    def save(self, shelf: int) -> memoryview:
-        return memoryview(msgspec.json.encode(self._cells[shelf]))
+    def save(self, shelf: int, count: int) -> memoryview:
+        if self._script.exact and count != len(self._cells[shelf]):
+            raise InternalError("a part of a state that cannot be cut")
+        return memoryview(msgspec.json.encode(self._cells[shelf][:count]))
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
         cells = msgspec.json.decode(bytes(state), type=list[_Cell])

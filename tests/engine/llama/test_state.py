@@ -11,10 +11,16 @@ from engine.errors import InternalError
 from engine.runtime.backends.base import Row
 from engine.runtime.backends.llama.backend import LlamaBackend
 from tests.engine.llama.driving import generate, insert, opened, prefill
-from tests.weights import tiny_llama, tiny_mamba
+from tests.weights import tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba
 
-MODELS: dict[str, Callable[[Path], Path]] = {"llama": tiny_llama, "mamba": tiny_mamba}
-CUTTABLE = ("llama",)
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "llama": tiny_llama,
+    "gemma": tiny_gemma,
+    "mamba": tiny_mamba,
+    "hybrid": tiny_hybrid,
+}
+CUTTABLE = ("llama", "gemma")
+"""Gemma slides over windows of 32 tokens, less than half of TEXT."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +100,7 @@ def test_a_saved_state_is_read_back_by_another_context(model: LlamaBackend) -> N
     compute(model, 0, TEXT[:60])
     model.share(0, SHELF, 0, 60)
     model.remove(0)
-    state = bytes(model.save(SHELF))
+    state = bytes(model.save(SHELF, 60))
     model.rebuild()
     model.restore(SHELF, state, 60)
     insert(model, TEXT, slot=2)
@@ -107,7 +113,7 @@ def test_a_state_that_is_damaged_is_refused(model: LlamaBackend) -> None:
     compute(model, 0, TEXT[:40])
     model.share(0, SHELF, 0, 40)
     model.remove(0)
-    state = bytes(model.save(SHELF))
+    state = bytes(model.save(SHELF, 40))
     for wrong, count in ((state[:-9], 40), (state[: len(state) // 2], 40), (b"", 40), (state, 41)):
         with pytest.raises(InternalError):
             model.restore(SHELF + 1, wrong, count)
@@ -173,8 +179,9 @@ def test_slots_share_with_one_another_only_what_they_have_in_common(cuttable: Ll
     assert (first, go_on(cuttable, 1, len(other) - 30, 12)) == expected
 
 
-def test_a_state_that_cannot_be_cut_is_not_cut(files: dict[str, Path]) -> None:
-    model = load(files["mamba"])
+@pytest.mark.parametrize("name", ["mamba", "hybrid"])
+def test_a_state_that_cannot_be_cut_is_not_cut(name: str, files: dict[str, Path]) -> None:
+    model = load(files[name])
     compute(model, 0, TEXT)
     model.share(0, SHELF, 0, len(TEXT))
     assert not model.cuttable(SHELF) and not model.facts.capabilities.trim
@@ -223,5 +230,5 @@ def test_known_tokens_are_scored_as_they_would_have_been_drawn(cuttable: LlamaBa
         cuttable.remove(0)
         assert drawn is not None and scores[place].token == TEXT[place]
         known = {each.token: each.logprob for each in drawn.top}
-        assert scores[place].logprob == pytest.approx(known[TEXT[place]], abs=1e-4)
+        assert scores[place].logprob == pytest.approx(known[TEXT[place]], abs=3e-3), "GELU rounds"
         assert [each.token for each in scores[place].top] == [each.token for each in drawn.top[:2]]

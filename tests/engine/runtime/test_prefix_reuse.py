@@ -10,9 +10,9 @@ import pytest
 
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.scheduler import Limits
-from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message, Tool
+from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
 from tests.engine.runtime.desk import Answer, Desk, load
-from tests.weights import Llama, tiny_adapter, tiny_mamba, write_llama
+from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
 
 LIMITS = Limits(chunk=256, busy_chunk=64, answer_reserve=16)
 OPTIONS = LoadOptions(
@@ -26,7 +26,12 @@ def long_llama(folder: Path) -> Path:
     return write_llama(folder / "long.gguf", Llama(context=4096))
 
 
-MODELS: dict[str, Callable[[Path], Path]] = {"llama": long_llama, "mamba": tiny_mamba}
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "llama": long_llama,
+    "gemma": tiny_gemma,
+    "mamba": tiny_mamba,
+    "hybrid": tiny_hybrid,
+}
 OPEN: dict[str, Callable[[Path], StepBackend]] = {
     "scripted": lambda folder: load("scripted", "scripted:text=an answer of some words", OPTIONS),
     **{
@@ -34,7 +39,7 @@ OPEN: dict[str, Callable[[Path], StepBackend]] = {
         for name, write in MODELS.items()
     },
 }
-CUTTABLE = ["scripted", "llama"]
+CUTTABLE = ["scripted", "llama", "gemma"]
 
 
 @pytest.fixture(scope="module", params=OPEN)
@@ -160,19 +165,17 @@ def test_a_miss_says_why(desk: Desk) -> None:
         miss = desk.answer(request).admitted.miss
         return None if miss is None else miss.cause
 
-    tool = (Tool(name="look"),)
     assert cause(ask(SYSTEM)) == "model"
     assert cause(ask(SYSTEM[::-1])) == "new"
     assert cause(ask(SYSTEM + "?")) is None, "nothing is known that would have been of use"
     assert cause(ask(SYSTEM, cache=CachePolicy(read=False))) == "off"
     assert cause(ask(SYSTEM, cache=CachePolicy(salt="somebody else"))) == "caller"
-    del tool
 
 
-def test_adapters_keep_their_prefixes_apart_and_each_its_own(backend: StepBackend, tmp_path: Path) -> None:
-    backend.rebuild()
-    desk = Desk(backend, LIMITS)
-    path = str(tiny_adapter(tmp_path)) if backend.facts.capabilities.backend == "llama" else "capitals"
+@pytest.mark.parametrize("name", ["scripted", "llama"])
+def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
+    desk = Desk(OPEN[name](tmp_path), LIMITS)
+    path = str(tiny_adapter(tmp_path)) if name == "llama" else "capitals"
     pirate = (AdapterRef(path),)
     base = desk.answer(ask(SYSTEM))
     adapted = desk.answer(ask(SYSTEM, adapters=pirate))
@@ -212,8 +215,6 @@ def test_a_conversation_of_3000_tokens_goes_on_after_a_restart(name: str, tmp_pa
         return made, Desk(made, Limits(chunk=512), folder=tmp_path / "kv")
 
     history = (SYSTEM * 8)[:3000]
-    if name == "mamba":
-        history = history[:380]
     backend, desk = start()
     first = desk.answer(talk(history))
     going_on = talk(history, first.text, "And then?")

@@ -31,16 +31,18 @@ class Adapters:
         """From now on it is about another context of the same model, in which none is set."""
         self._context = context
 
-    def use(self, adapters: Sequence[AdapterRef]) -> None:
+    def use(self, adapters: Sequence[AdapterRef], context: int | None = None) -> None:
         """Make exactly `adapters` (GGUF paths) hold; none at all restores the base model bit for bit.
 
-        Raises ModelNotFound or InvalidRequest, and then leaves in place what held before.
+        They hold for `context`, another one over the same weights, if one is given. Raises ModelNotFound or
+        InvalidRequest, and then leaves in place what held before.
         """
         handles = [self._handle(adapter.name) for adapter in adapters]
         count = len(handles)
         native_handles = (self._api.llama_adapter_lora_p_ctypes * count)(*handles) if count else None
         scales = (ctypes.c_float * count)(*(adapter.scale for adapter in adapters)) if count else None
-        if self._api.llama_set_adapters_lora(self._context, native_handles, count, scales) != 0:
+        laid_over = self._context if context is None else context
+        if self._api.llama_set_adapters_lora(laid_over, native_handles, count, scales) != 0:
             raise InternalError("The adapters could not be set.", last_reason())
 
     def identity(self, adapters: Sequence[AdapterRef]) -> str:

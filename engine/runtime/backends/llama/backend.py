@@ -251,8 +251,8 @@ class LlamaBackend:
     def cuttable(self, holder: int) -> bool:
         return self._sequences.cuttable(holder)
 
-    def save(self, shelf: int) -> memoryview:
-        return self._sequences.save(shelf)
+    def save(self, shelf: int, count: int) -> memoryview:
+        return self._sequences.save(shelf, count)
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
         self._sequences.restore(shelf, state, count)

@@ -70,3 +70,7 @@ class Batch:
             self._wanted[end - outputs : end] = 1
         self.size = self.native.n_tokens = end
         return end - outputs
+
+    def want_all(self) -> None:
+        """Ask for the row of every token in the batch."""
+        self._wanted[: self.size] = 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
 from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.llama.metadata import metadata
 from engine.runtime.backends.llama.model import Shape
+from engine.runtime.backends.llama.pooling import can_embed, can_rank
 from engine.runtime.backends.llama.samplers import HONOURED, order_of
 from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
@@ -31,17 +32,6 @@ _RECOMMENDED: Final = (
 )
 
 
-def metadata(model: int, key: str) -> str | None:
-    """The value of a metadata key as text, None where the file has no such key."""
-    api = native()
-    length = api.llama_model_meta_val_str(model, key.encode(), None, 0)
-    if length < 0:
-        return None
-    buffer = ctypes.create_string_buffer(length + 1)
-    api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
-    return buffer.value.decode("utf-8", "replace")
-
-
 def facts_of(
     model: int,
     path: str,
@@ -61,7 +51,7 @@ def facts_of(
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
     template = api.llama_model_chat_template(model, None)
     infill = _infill(vocabulary)
-    cuttable = generates and not layout.stateful and not layout.windowed
+    cuttable = not layout.stateful and not layout.windowed
     return ModelFacts(
         name=metadata(model, "general.name") or Path(path).stem,
         architecture=metadata(model, "general.architecture") or "",
@@ -82,12 +72,14 @@ def facts_of(
             logprobs=generates,
             prompt_logprobs=generates,
             adapters=generates,
-            fork=cuttable,
-            trim=cuttable,
+            fork=generates and cuttable,
+            trim=generates and cuttable,
             save=generates,
             infill=generates and infill is not None,
             # A step that is broken off has to be undone.
             cancel_in_prefill=stoppable and cuttable,
+            embeddings=can_embed(model),
+            rerank=can_rank(model),
             max_slots=shape.slots,
         ),
     )

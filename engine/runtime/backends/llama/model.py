@@ -24,7 +24,7 @@ SCORED_OUTPUTS: Final = 16
 vocabulary of numbers."""
 _MOST_CELLS: Final = 2**31 - 256
 # ggml_type numbers of ggml.h.
-_KV_TYPES: Final[Mapping[str, int]] = {
+KV_TYPES: Final[Mapping[str, int]] = {
     "f32": 0,
     "f16": 1,
     "q4_0": 2,
@@ -164,7 +164,7 @@ def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort
     if options.flash_attention is not None:
         params.flash_attn_type = int(options.flash_attention)
     if options.kv_type is not None:
-        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
     params.abort_callback, params.abort_callback_data = abort
     params.no_perf = True
     with LogCapture() as log:

@@ -21,7 +21,7 @@ from engine.errors import InternalError
 from engine.runtime.backends.llama.library import last_reason, native
 
 _MOST_IDS: Final = 256
-"""LLAMA_MAX_SEQ of llama.cpp: in a unified memory, every id below it may be used, whatever `n_seq_max` says."""
+"""LLAMA_MAX_SEQ of llama.cpp: a unified memory knows every id below it, whatever `n_seq_max` says."""
 _MOST_SHELVES: Final = 96
 _STATEFUL_SHELVES: Final = 4
 """A running state is paid for with memory, used or not."""
@@ -42,16 +42,20 @@ class Layout(Struct, frozen=True, kw_only=True):
     @property
     def transfer(self) -> int:
         """The id by way of which attention state is saved: the library writes only ids below `n_seq_max`."""
-        return self.slots
-
-    def id_of(self, holder: int) -> int:
-        """The library's id of a slot (below `slots`) or shelf (from `slots` on)."""
-        return holder if holder < self.slots or self.stateful else holder + 1
+        return self.sequences - 1
 
     def ids_of(self, holder: int) -> tuple[int, ...]:
-        """All ids of a holder: its own, and its twin's."""
-        own = self.id_of(holder)
-        return (own, own + self.slots + self.shelves + 1) if self.twins else (own,)
+        """The library's ids of a slot (below `slots`) or shelf (from `slots` on): its own, and its twin's.
+
+        Ids in a batch must lie below `sequences`, so those of slots and their twins come first.
+        """
+        shelf = holder - self.slots
+        if self.stateful or (shelf < 0 and not self.twins):
+            return (holder,)
+        if shelf < 0:
+            return holder, self.slots + holder
+        own = self.sequences + shelf
+        return (own, own + self.shelves) if self.twins else (own,)
 
 
 def layout_of(model: int, slots: int, *, whole_window: bool) -> Layout:
@@ -61,14 +65,13 @@ def layout_of(model: int, slots: int, *, whole_window: bool) -> Layout:
         shelves = min(slots, _STATEFUL_SHELVES, max(0, _MOST_IDS - slots))
         return Layout(slots=slots, shelves=shelves, sequences=slots + shelves, stateful=True)
     slides = api.llama_model_n_swa(model) > 0
-    twins = slides and whole_window and 2 * slots + 4 <= _MOST_IDS
-    room = _MOST_IDS - 1 - slots
-    if twins:
-        room = (_MOST_IDS - 1) // 2 - slots
+    twins = slides and whole_window and 2 * slots + 3 <= _MOST_IDS
+    sequences = 2 * slots + 1 if twins else slots + 1
+    room = _MOST_IDS - sequences
     return Layout(
         slots=slots,
-        shelves=max(0, min(_MOST_SHELVES, room)),
-        sequences=min(slots + 1, _MOST_IDS),
+        shelves=max(0, min(_MOST_SHELVES, room // 2 if twins else room)),
+        sequences=sequences,
         windowed=slides and not twins,
         twins=twins,
     )
@@ -103,7 +106,7 @@ class Sequences:
             raise InternalError(f"Holder {target} cannot have tokens {start} to {stop} of holder {source}.")
         if exact and (start != 0 or stop != self._counts[source]):
             raise InternalError(f"The state of holder {source} cannot be shared in part.")
-        origin = self.layout.id_of(source)
+        origin = self.layout.ids_of(source)[0]
         first, last = (-1, -1) if exact else (start, stop)
         for target_id in self.layout.ids_of(target):
             self._api.llama_memory_seq_cp(self._memory, origin, target_id, first, last)
@@ -122,12 +125,15 @@ class Sequences:
                     raise InternalError(f"The state of holder {holder} cannot be cut back.")
         self._counts[holder] = count
 
-    def save(self, holder: int) -> memoryview:
-        """The state of `holder` as the library writes it."""
+    def save(self, holder: int, count: int) -> memoryview:
+        """The state of the first `count` tokens of `holder` as the library writes it."""
         api, layout = self._api, self.layout
-        source = layout.id_of(holder)
+        if count != self._counts[holder] and (self._exact[holder] or count > self._counts[holder]):
+            raise InternalError(f"The state of holder {holder} cannot be saved at {count} tokens.")
+        source = layout.ids_of(holder)[0]
         if not layout.stateful:
-            api.llama_memory_seq_cp(self._memory, source, layout.transfer, -1, -1)
+            last = -1 if count == self._counts[holder] else count
+            api.llama_memory_seq_cp(self._memory, source, layout.transfer, -1, last)
             source = layout.transfer
         try:
             size = api.llama_state_seq_get_size(self._context, source)
