@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.types import (
+    Embeddings,
+    EmbedRequest,
     GenerationRequest,
     LoadedModel,
     LoadOptions,
@@ -17,6 +19,8 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     RunningRequest,
     StreamEvent,
     Terminal,
@@ -88,6 +92,14 @@ class Engine(Protocol):
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
         """The prompt text that the model's template makes of `messages`."""
+        ...
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Turn texts into vectors, beside whatever else the model does."""
+        ...
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """Score documents against a query, with a model that has a ranking head."""
         ...
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,10 +25,12 @@ from engine.runtime.logring import LogRing
 from engine.runtime.supervisor import Supervisor
 from engine.runtime.targets import Backend, Targets
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Detokenize, Render, Reply, Tokenize, ToWorker
+from engine.runtime.wire import Detokenize, Embed, Render, Reply, Rerank, Tokenize, ToWorker
 from engine.settings import Settings
 from engine.stream import EventStream
 from engine.types import (
+    Embeddings,
+    EmbedRequest,
     Failed,
     GenerationRequest,
     LoadedModel,
@@ -36,6 +39,8 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     RunningRequest,
     Tool,
 )
@@ -158,6 +163,43 @@ class LocalEngine:
     ) -> str:
         reply = await self._ask(model, lambda call: Render(call, tuple(messages), tuple(tools), open_turn))
         return reply.text or ""
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        check(request)
+
+        async def there() -> Embeddings:
+            started = time.monotonic_ns()
+            target = await self._find(request.model)
+            adapters = await asyncio.to_thread(self._targets.adapters, target, request.adapters)
+            reply = await self._supervisor.ask(
+                target,
+                lambda call: Embed(call, request, adapters),
+                options=request.load,
+                keep_alive=request.keep_alive,
+            )
+            assert reply.embeddings is not None
+            total = (time.monotonic_ns() - started) / 1e9
+            return replace(reply.embeddings, model=target.id, total_s=total)
+
+        return await self._on_loop(there())
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        check(request)
+
+        async def there() -> Ranking:
+            started = time.monotonic_ns()
+            target = await self._find(request.model)
+            reply = await self._supervisor.ask(
+                target,
+                lambda call: Rerank(call, request),
+                options=request.load,
+                keep_alive=request.keep_alive,
+            )
+            assert reply.ranking is not None
+            total = (time.monotonic_ns() - started) / 1e9
+            return replace(reply.ranking, model=target.id, total_s=total)
+
+        return await self._on_loop(there())
 
     # --- records
 

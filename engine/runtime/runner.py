@@ -22,14 +22,13 @@ from engine.runtime import refusals, waiting
 from engine.runtime.active import Active
 from engine.runtime.backends.base import Row, StepBackend
 from engine.runtime.cache import PrefixCache
+from engine.runtime.errands import Errands, Reading
 from engine.runtime.intake import Intake, Prepared
 from engine.runtime.scheduler import Limits
 from engine.runtime.slots import Slots
 from engine.runtime.steps import Steps
-from engine.runtime.wire import Cancel, Detokenize, Item, Notice, Render, Reply, Submit, Tokenize
+from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, Submit
 from engine.types import Done, Failed, Finished, Timings
-
-Question = Tokenize | Detokenize | Render
 
 HELPERS = 2
 """Threads that put prompts together; with none it is done in the loop itself."""
@@ -48,6 +47,10 @@ class Runner(Protocol):
 
     def ask(self, question: Question) -> None:
         """Answered with a `Reply`."""
+        ...
+
+    def forget(self, call: int) -> None:
+        """Nobody waits for the answer to a question any more."""
         ...
 
     def poke(self) -> None:
@@ -70,6 +73,9 @@ class _Ready(Struct, frozen=True):
     result: Prepared | HearthError
 
 
+_Note = Submit | Cancel | Question | Forget | _Ready | Reading
+
+
 class StepRunner:
     """Continuous batching over a `StepBackend`: many requests, one step at a time."""
 
@@ -85,13 +91,14 @@ class StepRunner:
     ) -> None:
         self._backend = backend
         self._limits = limits
-        self._emit, self._reply = emit, reply
+        self._emit = emit
         self._intake = Intake(backend, limits.answer_reserve)
+        self._errands = Errands(backend, self._intake, reply)
         self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None
         self._cache = cache or PrefixCache(backend, None, enabled=False)
         self._slots = Slots(backend, limits, self._cache)
         self._steps = Steps(backend, limits, self._slots, self._cache, self)
-        self._inbox: deque[Submit | Cancel | Question | _Ready] = deque()
+        self._inbox: deque[_Note] = deque()
         self._changed = threading.Condition()
         self._stopping = self._poked = False
         self._breakable: frozenset[int] = frozenset()
@@ -110,7 +117,18 @@ class StepRunner:
             self._helpers.submit(lambda: self._note(self._prepared(work)))
 
     def ask(self, question: Question) -> None:
-        self._note(question)
+        if self._helpers is None:
+            self._note(question)
+        else:
+            self._helpers.submit(self._look_into, question)
+
+    def forget(self, call: int) -> None:
+        self._note(Forget(call))
+
+    def _look_into(self, question: Question) -> None:
+        reading = self._errands.prepare(question)
+        if reading is not None:
+            self._note(reading)
 
     def cancel(self, key: int) -> None:
         self._note(Cancel(key))
@@ -127,7 +145,7 @@ class StepRunner:
             self._poked = True
             self._changed.notify()
 
-    def _note(self, note: Submit | Cancel | Question | _Ready) -> None:
+    def _note(self, note: _Note) -> None:
         with self._changed:
             self._inbox.append(note)
             self._changed.notify()
@@ -155,6 +173,8 @@ class StepRunner:
         if self._slots.running:
             self._steps.step()
             self._flush()
+        if self._errands.busy and not self._slots.urgent:
+            self._errands.step()
         return True
 
     def _flush(self) -> None:
@@ -166,7 +186,7 @@ class StepRunner:
     def _take_notes(self) -> bool:
         """Deal with the inbox, waiting for it when there is nothing to compute; False at the end."""
         with self._changed:
-            if not self._slots.busy:
+            if not (self._slots.busy or self._errands.busy):
                 pause = self._pause()
                 self._changed.wait_for(lambda: self._inbox or self._stopping or self._poked, pause)
             notes = list(self._inbox)
@@ -177,6 +197,7 @@ class StepRunner:
         self._cache.news()
         if not notes and self._idle:
             self._save_one()
+            self._errands.tidy()
         for note in notes:
             if isinstance(note, Submit):
                 self._accept(note)
@@ -184,24 +205,24 @@ class StepRunner:
                 self._begin(note)
             elif isinstance(note, Cancel):
                 self._cancel(note.key)
-            elif self._helpers is None:
-                self._say(note)
+            elif isinstance(note, Reading):
+                self._errands.begin(note)
+            elif isinstance(note, Forget):
+                self._errands.forget(note.call)
             else:
-                self._helpers.submit(self._say, note)
+                self._look_into(note)
         return True
 
     @property
     def _idle(self) -> bool:
         return not (self._slots.requests or self._preparing)
 
-    def _say(self, question: Question) -> None:
-        self._reply(self._intake.answer(question))
-
     def _pause(self) -> float | None:
         """How long the loop may sleep without work; None: until somebody calls."""
-        if not self._idle or not self._cache.unsaved():
-            return None
-        return max(0.0, _SAVE_AFTER - self._cache.idle_for())
+        pauses = [self._errands.pause()]
+        if self._idle and self._cache.unsaved():
+            pauses.append(max(0.0, _SAVE_AFTER - self._cache.idle_for()))
+        return min((each for each in pauses if each is not None), default=None)
 
     def _save_one(self) -> None:
         """Put one idle sequence on disk; between two, a request can come in."""
@@ -283,7 +304,7 @@ class StepRunner:
         with self._changed:
             self._breakable, self._yields = frozenset(), False
 
-    def _calls(self, note: Submit | Cancel | Question | _Ready) -> bool:
+    def _calls(self, note: _Note) -> bool:
         """Whether a note is a reason to break off the step."""
         if isinstance(note, Cancel):
             return note.key in self._breakable

@@ -44,6 +44,14 @@ class Slots:
         """Whether there is anything to do: a step, or somebody to be let in."""
         return bool(self.running) or (bool(self.line) and not self.line.held)
 
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody at a screen waits for a first token."""
+        return any(
+            self.requests[choice.key].priority == "interactive" and not choice.decoding
+            for choice in self.running.values()
+        )
+
     def begin(self, active: Active) -> None:
         """Let the choices of a new request wait for slots."""
         self.requests[active.work.key] = active

@@ -20,7 +20,7 @@ from engine.runtime.logring import LogRing
 from engine.runtime.place import Place
 from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import CacheSpec, Cancel, Load, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Forget, Load, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.types import LoadedModel, LoadOptions, ModelFacts
@@ -139,23 +139,34 @@ class Supervisor:
         if place.host is not None:
             await self._leave(place)
 
-    async def ask(self, target: Target, question: Callable[[int], ToWorker]) -> Reply:
-        """Put a question to a model, loading it if need be. Raises what the answer says."""
+    async def ask(
+        self,
+        target: Target,
+        question: Callable[[int], ToWorker],
+        *,
+        options: LoadOptions = LoadOptions(),  # noqa: B008
+        keep_alive: float | None = None,
+    ) -> Reply:
+        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says."""
         place = self._place(target)
-        while place.state != "ready" or place.draining:
+        while place.state != "ready" or place.draining or not place.suits(options):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
-            await self.load(target, LoadOptions(), None)
-        assert place.host is not None
+            await self.load(target, options, keep_alive)
+        host = place.host
+        assert host is not None
         self._calls += 1
         call = self._calls
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         place.replies[call] = future
-        place.host.send(question(call))
+        host.send(question(call))
         try:
             reply = await future
+        except asyncio.CancelledError:
+            host.send(Forget(call))
+            raise
         finally:
             place.replies.pop(call, None)
-            self._used(place, place.keep_alive)
+            self._used(place, place.keep_alive if keep_alive is None else keep_alive)
             self._pump(place)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)

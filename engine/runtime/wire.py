@@ -19,10 +19,14 @@ from engine.runtime.backends.base import LoadSpec
 from engine.runtime.scheduler import Limits
 from engine.types import (
     AdapterRef,
+    Embeddings,
+    EmbedRequest,
     GenerationRequest,
     MemoryUse,
     Message,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     Sampling,
     StreamEvent,
     TokenLogprob,
@@ -91,11 +95,33 @@ class Render(Struct, frozen=True, tag="render"):
     open_turn: bool
 
 
+class Embed(Struct, frozen=True, tag="embed"):
+    """`adapters`: paths and scales, as for a request."""
+
+    call: int
+    request: EmbedRequest
+    adapters: tuple[AdapterRef, ...] = ()
+
+
+class Rerank(Struct, frozen=True, tag="rerank"):
+    call: int
+    request: RerankRequest
+
+
+class Forget(Struct, frozen=True, tag="forget"):
+    """Nobody waits for the answer to `call` any more."""
+
+    call: int
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Free the model and exit; also ends a load."""
 
 
-ToWorker = Load | Submit | Cancel | Tokenize | Detokenize | Render | Stop
+Question = Tokenize | Detokenize | Render | Embed | Rerank
+"""What is answered with a `Reply`."""
+
+ToWorker = Load | Submit | Cancel | Tokenize | Detokenize | Render | Embed | Rerank | Forget | Stop
 
 # --- worker to engine ---------------------------------------------------------------------------------------
 
@@ -156,6 +182,8 @@ class Reply(Struct, frozen=True, tag="reply"):
     call: int
     tokens: tuple[int, ...] | None = None
     text: str | None = None
+    embeddings: Embeddings | None = None
+    ranking: Ranking | None = None
     error: ErrorInfo | None = None
 
 

@@ -30,6 +30,8 @@ from engine.runtime.wire import (
     CacheSpec,
     Cancel,
     Detokenize,
+    Embed,
+    Forget,
     Hello,
     Load,
     LoadFailed,
@@ -37,6 +39,7 @@ from engine.runtime.wire import (
     LogLines,
     Ready,
     Render,
+    Rerank,
     Stop,
     Submit,
     Tokenize,
@@ -173,8 +176,10 @@ class Worker:
                 runner.submit(frame)
             case Cancel():
                 runner.cancel(frame.key)
-            case Tokenize() | Detokenize() | Render():
+            case Tokenize() | Detokenize() | Render() | Embed() | Rerank():
                 runner.ask(frame)
+            case Forget():
+                runner.forget(frame.call)
             case Stop():
                 runner.stop()
 

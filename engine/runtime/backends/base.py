@@ -21,8 +21,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from engine.errors import InternalError
-from engine.types import AdapterRef, LoadOptions, MemoryUse, ModelFacts, Sampling, TokenLogprob
+from engine.errors import HearthError, InternalError
+from engine.types import (
+    AdapterRef,
+    Embeddings,
+    EmbedRequest,
+    LoadOptions,
+    MemoryUse,
+    ModelFacts,
+    Ranking,
+    RerankRequest,
+    Sampling,
+    TokenLogprob,
+)
 
 if TYPE_CHECKING:
     from engine.runtime.guide import Guide
@@ -118,6 +129,45 @@ class StepResult(Struct, frozen=True):
     scored: tuple[Scored, ...] = ()
 
 
+class TextJob(Protocol):
+    """Texts that are read for their vectors or scores. `error` is set when it ended in one."""
+
+    error: HearthError | None
+
+    def answer(self, model: str) -> Embeddings | Ranking:
+        """What came of it, once it has come out of a step without an error."""
+        ...
+
+
+class TextReader(Protocol):
+    """Reads texts beside the sequences, without touching their state: jobs go in, steps compute, jobs come out."""
+
+    def embed_job(self, request: EmbedRequest, adapters: tuple[AdapterRef, ...]) -> TextJob:
+        """The job of a request; from any thread. Raises InvalidRequest, Unsupported or ContextOverflow."""
+        ...
+
+    def rank_job(self, request: RerankRequest) -> TextJob:
+        """The same for documents to be ranked."""
+        ...
+
+    def begin(self, job: TextJob) -> None: ...
+
+    def step(self) -> tuple[TextJob, ...]:
+        """Compute one batch of bounded size; the jobs that ended with it. Errors stay with their job."""
+        ...
+
+    def cancel(self, job: TextJob) -> None:
+        """Drop a job; it does not come out of a step any more."""
+        ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def release_if_idle(self, seconds: float) -> bool:
+        """Free its memory if no text was read for so long; whether it is free now."""
+        ...
+
+
 class StepBackend(Protocol):
     """A loaded model. `facts` and its capabilities are fixed from load to `close`."""
 
@@ -125,6 +175,11 @@ class StepBackend(Protocol):
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`; `parse_special` reads special tokens written out in it."""
+        ...
+
+    @property
+    def texts(self) -> TextReader:
+        """What reads texts for embeddings and ranking."""
         ...
 
     def piece(self, token: int) -> bytes:
@@ -193,7 +248,7 @@ class StepBackend(Protocol):
         ...
 
     def save(self, shelf: int, count: int) -> memoryview:
-        """A copy of the state of the first `count` tokens on `shelf`, for `restore`; all of them if it cannot be cut."""
+        """A copy of the state of the first `count` tokens on `shelf`, for `restore`; of all, if it cannot be cut."""
         ...
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:

@@ -17,11 +17,12 @@ import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
 
-from engine.errors import InternalError, InvalidRequest, ModelLoadFailed, ModelNotFound
+from engine.errors import InternalError, InvalidRequest, ModelLoadFailed, ModelNotFound, Unsupported
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -73,6 +74,28 @@ class _Sequence(Struct):
     ignore_eos: bool
     top_logprobs: int | None
     answer: tuple[int, ...]
+
+
+class NoTexts:
+    """A script has no vectors."""
+
+    busy = False
+
+    def embed_job(self, request: object, adapters: object) -> NoReturn:
+        raise Unsupported("A scripted model gives no embeddings.", "It has no weights.", param="model")
+
+    def rank_job(self, request: object) -> NoReturn:
+        raise Unsupported("A scripted model cannot rank documents.", "It has no weights.", param="model")
+
+    def begin(self, job: object) -> None: ...
+
+    def step(self) -> tuple[()]:
+        return ()
+
+    def cancel(self, job: object) -> None: ...
+
+    def release_if_idle(self, seconds: float) -> bool:
+        return True
 
 
 class ScriptedBackend:
@@ -138,6 +161,10 @@ class ScriptedBackend:
 
     def special_text(self, token: int) -> str:
         return _SPECIAL.get(token) or self.piece(token).decode("utf-8", "replace")
+
+    @property
+    def texts(self) -> NoTexts:
+        return NoTexts()
 
     # --- sequences
 

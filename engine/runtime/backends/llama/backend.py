@@ -29,11 +29,14 @@ from engine.runtime.backends.base import (
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.adapters import Adapters
 from engine.runtime.backends.llama.batch import Batch
+from engine.runtime.backends.llama.embed_texts import Texts
+from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.facts import facts_of
 from engine.runtime.backends.llama.library import LogCapture, build, last_reason, native
 from engine.runtime.backends.llama.logits import Floats, Logits, logprob_of
 from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.sequences import Sequences, layout_of
+from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
@@ -133,6 +136,7 @@ class LlamaBackend:
             and not api.llama_model_has_encoder(model)
             and not api.llama_model_is_diffusion(model)
         )
+        self._texts: TextReader | None = None
         self.facts = facts_of(
             model,
             spec.path,
@@ -168,6 +172,25 @@ class LlamaBackend:
 
     def special_text(self, token: int) -> str:
         return self._vocabulary.special_text(token)
+
+    @property
+    def texts(self) -> TextReader:
+        if self._texts is None:
+            assert self._model is not None and self._context is not None
+            name = self.facts.name
+            self._texts = TextReader(
+                Texts(self._model, self._vocabulary, name=name, limit=self._shape.context),
+                Embedder(
+                    self._model,
+                    self._context,
+                    name,
+                    self._shape,
+                    self._spec.options,
+                    self._adapters,
+                    self._flag,
+                ),
+            )
+        return self._texts
 
     # --- sequences ---
 
@@ -274,6 +297,8 @@ class LlamaBackend:
         self._open()
 
     def shrink(self) -> None:
+        if self._texts is not None:
+            self._texts.release()
         for sequence in self._slots:
             if sequence is not None:
                 sequence.chain.close()
@@ -396,10 +421,12 @@ class LlamaBackend:
     def memory(self) -> MemoryUse:
         import psutil
 
+        beside = _allocated(self._texts.log if self._texts is not None else [])
+        sizes = {kind: self._allocated[kind] + beside[kind] for kind in beside}
         return MemoryUse(
             weights=self._allocated["model"],
-            kv_cache=self._allocated["KV"] + self._allocated["RS"],
-            compute=self._allocated["compute"] + self._allocated["output"],
+            kv_cache=sizes["KV"] + sizes["RS"],
+            compute=sizes["compute"] + sizes["output"],
             resident=psutil.Process().memory_info().rss,
         )
 

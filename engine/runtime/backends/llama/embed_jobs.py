@@ -50,6 +50,10 @@ class Job:
     def forget(self, index: int) -> None:
         """The input is read again from its start."""
 
+    def answer(self, model: str) -> Embeddings | Ranking:
+        """What came of it, once everything is read."""
+        raise NotImplementedError
+
 
 class EmbedJob(Job):
     """Texts that become vectors."""
