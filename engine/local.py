@@ -270,7 +270,10 @@ class LocalEngine:
     def _completed(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with what it leaves open taken from the settings."""
         defaults = self._settings.generation
-        is_chat = bool(request.messages) or (request.prompt is not None and not request.raw)
+        fills_a_gap = request.suffix is not None or bool(request.extra_context)
+        is_chat = bool(request.messages) or (
+            request.prompt is not None and not request.raw and not fills_a_gap
+        )
         has_system = any(message.role == "system" for message in request.messages or ())
         return replace(
             request,

@@ -57,6 +57,8 @@ class Intake:
 
     def prepare(self, request: GenerationRequest) -> Prepared:
         """Raises InvalidRequest, ContextOverflow or Unsupported."""
+        if request.suffix is not None or request.extra_context:
+            return self._from_gap(request)
         if request.messages is not None or (request.prompt is not None and not request.raw):
             return self._from_messages(request)
         return self._from_text(request)
@@ -159,6 +161,42 @@ class Intake:
             text=request.prompt if request.prompt is not None else self.text_of(tokens),
             limit=self._limit(request),
             dropped_tokens=dropped,
+        )
+
+    def _from_gap(self, request: GenerationRequest) -> Prepared:
+        """Fill-in-the-middle between `prompt` and `suffix`."""
+        from engine.runtime.infill import lay_out
+
+        marks = self._facts.infill
+        if marks is None:
+            raise Unsupported(
+                "This model cannot fill in the middle of a text.",
+                "Its vocabulary has no tokens that mark the gap.",
+                "Leave `suffix` out, or choose a model made for code.",
+                param="suffix",
+            )
+        room = self._room(request)
+        laid = lay_out(
+            request.prompt or "",
+            request.suffix or "",
+            request.extra_context,
+            marks,
+            lambda text: self._backend.tokenize(text, add_special=False, parse_special=False),
+            begin=self._backend.tokenize("", add_special=True, parse_special=False),
+            room=room,
+        )
+        if laid.dropped and request.overflow == "refuse":
+            raise ContextOverflow(
+                f"The texts around the gap have {laid.dropped} tokens more than there is room for.",
+                f"The context window has {self._facts.context} tokens, and the answer needs its part.",
+                "Send less of them, or load the model with a larger context.",
+                param="suffix",
+            )
+        return Prepared(
+            tokens=laid.tokens,
+            text=request.prompt or "",
+            limit=self._limit(request),
+            dropped_tokens=laid.dropped,
         )
 
     def text_of(self, tokens: Sequence[int]) -> str:
