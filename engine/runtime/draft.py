@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 _KEY = 3
 """Tokens that have to recur for a guess."""
-_GOOD = 0.4
+_GOOD = 0.5
 """Share of right guesses from which on they pay."""
+_FIRST = 2
+"""Tokens of the first guess; each that is right to its end makes the next twice as long."""
 _WEIGHT = 0.25
 _LONGEST_PAUSE = 64
 
@@ -25,6 +27,7 @@ class Lookup:
         self._after: dict[tuple[int, ...], int] = {}
         """Where what followed these tokens begins."""
         self._share = 1.0
+        self._length = _FIRST
         self._pause = 0
         self._next_pause = 1
         for token in tokens:
@@ -43,11 +46,12 @@ class Lookup:
             self._pause -= 1
             return ()
         start = self._after.get(tuple(self._tokens[-_KEY:]))
-        return () if start is None else tuple(self._tokens[start : start + most])
+        return () if start is None else tuple(self._tokens[start : start + min(most, self._length)])
 
     def judge(self, guessed: int, right: int) -> None:
         """Of `guessed` tokens the first `right` were."""
         self._share += _WEIGHT * (right / guessed - self._share)
+        self._length = 2 * guessed if right == guessed else right + 1
         if self._share >= _GOOD:
             self._next_pause = 1
             return
