@@ -194,7 +194,7 @@ def test_media_are_parts_and_text_alone_is_a_string() -> None:
 
 
 def test_json_is_written_as_models_know_it() -> None:
-    template = Template("{{ tools | tojson }}")
+    template = Template("{{ tools | tojson }} <tool_call>")
     text = template.render([Message(role="user")], tools=[Tool(name="größe", description="a < b & 'c'")])
     assert "größe" in text and "a < b & 'c'" in text
 
