@@ -87,6 +87,7 @@ def switches(thinking: Thinking, source: str) -> dict[str, Any]:
         found["enable_thinking"] = found["thinking"] = thinking.enabled
     if thinking.enabled is False:
         found["thinking_budget"] = 0
+        found["reasoning_effort"] = "none" if _named("none", source) else "low"
     elif thinking.budget is not None:
         found["thinking_budget"] = thinking.budget
     if thinking.effort is not None:

@@ -92,9 +92,8 @@ class Form(ToolFormat):
 
     def read(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
         closes = None
-        if self.wraps is not None:
+        if self.wraps is not None and (yield from incoming.literal(f" {self.wraps[0]} ")):
             closes = self.wraps[1]
-            yield from incoming.literal(f" {self.wraps[0]} ")
         if self.bare and ledger.names:
             yield from self._bare(incoming, ledger)
         ends = [*([self.opens] if ledger.names else ()), *([closes] if closes else ())]

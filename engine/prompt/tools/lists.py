@@ -29,9 +29,10 @@ class Apriel(Form):
 
 
 class Granite(Form):
-    """IBM's Granite 3: `<|tool_call|>[{"name": …, "arguments": …}]`."""
+    """IBM's Granite 3: `<|tool_call|>[{"name": …, "arguments": …}]`. Behind reasoning it puts its answer in tags."""
 
     name = "granite"
+    wraps = ("<response>", "</response>")
     marks = ("<|tool_call|>",)
     needles = ("<|tool_call|>", "<|start_of_role|>")
     opens = "<|tool_call|>"

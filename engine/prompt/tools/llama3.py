@@ -53,10 +53,10 @@ class Llama3(ToolFormat):
 
     def calls(self, rules: Rules, offer: Offer) -> str:
         # Lazy, so that an answer that begins as a call can be nothing else.
-        space = r"[ \t\r\n]{0,8}"
+        space = r"[ \t\r\n]{0,32}"
         bare = rules.rule("bare", f'/{space}\\{{{space}"name"{space}:/', "lazy")
         named = rules.rule("call", rules.one_of([_CALL.rest(rules, tool) for tool in offer.tools]))
-        forms = [f"({bare} | {rules.mark(_TAG)} {rules.gap} {_CALL.opening(rules)}) {named}"]
+        forms = [f"({bare} {rules.gap} | {rules.mark(_TAG)} {rules.gap} {_CALL.opening(rules)}) {named}"]
         for tool in offer.tools:
             if tool.name in offer.builtin:
                 forms.append(f"{rules.mark(_TAG)} {_builtin(tool)}")

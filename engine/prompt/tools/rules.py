@@ -9,8 +9,8 @@ from engine.prompt.grammar import literal, mark
 
 _SHARED = {
     "TEXT": r"/(?s:.*)/",
-    "GAP": r"/[ \t\r\n]{1,8}/",
-    "W": r"/[ \t\r\n]{0,8}/",
+    "GAP": r"/[ \t\r\n]{1,32}/",
+    "W": r"/[ \t\r\n]{0,32}/",
 }
 """Any text; white space that something must follow; white space inside a terminal.
 
@@ -109,6 +109,10 @@ class Rules:
         """Any text in which `opening` does not occur."""
         self.shared("TEXT")
         return self.rule("SILENT", f"TEXT & ~/(?s:.*){regex(opening)}(?s:.*)/")
+
+    def spaced(self, text: str) -> str:
+        """A regex of `text` behind white space, or none."""
+        return f"/[ \\t\\r\\n]{{0,32}}{regex(text)}/"
 
     def one_of(self, fragments: Sequence[str]) -> str:
         """Any one of the fragments."""
