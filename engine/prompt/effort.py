@@ -91,11 +91,14 @@ def switches(thinking: Thinking, source: str) -> dict[str, Any]:
     elif thinking.budget is not None:
         found["thinking_budget"] = thinking.budget
     if thinking.effort is not None:
-        named = (
-            thinking.effort in _COMMON or f"'{thinking.effort}'" in source or f'"{thinking.effort}"' in source
-        )
-        found["reasoning_effort"] = thinking.effort if named else _NEAREST[thinking.effort]
+        known = thinking.effort in _COMMON or _named(thinking.effort, source)
+        found["reasoning_effort"] = thinking.effort if known else _NEAREST[thinking.effort]
     return found
+
+
+def _named(effort: Effort, source: str) -> bool:
+    """Whether a template speaks of a level by its name."""
+    return f"'{effort}'" in source or f'"{effort}"' in source
 
 
 def plan(template: Template, prompt: str, thinking: Thinking, *, continued: bool = False) -> ThinkingPlan:

@@ -93,7 +93,7 @@ class Template:
         if continue_last:
             messages = _opened(messages)
         thinking = settled(thinking, lambda: self.traits.levels)
-        if self.soft_switch and is_off(thinking):
+        if is_off(thinking) and self.soft_switch:
             messages = with_system(messages, SOFT_SWITCH)
         ways = self._offers(tools)
         for way, (described, offered) in enumerate(ways):
