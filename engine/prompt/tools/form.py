@@ -105,14 +105,17 @@ class Form(ToolFormat):
 
     def _group(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
         """The calls that one opening begins, and white space behind them."""
-        another = self._joint(self._parted()[0]).split()[:1]
-        whole = yield from ledger.attempt(incoming, self._call(incoming, ledger, f" {self.begin}"))
+        head, _, _ = self._parted()
+        # The opening is read in any case, so that what is no call is not looked at again.
+        first = self._call(incoming, ledger, f" {self.opens}", self._behind_opening(head))
+        whole = yield from ledger.attempt(incoming, first)
+        another = self._joint(head).split()[:1]
         while whole:
             yield from incoming.space()
             if not self.begin:
                 return
             if another and (yield from incoming.comes(another[0])):
-                whole = yield from ledger.attempt(incoming, self._call(incoming, ledger, self.between))
+                whole = yield from ledger.attempt(incoming, self._call(incoming, ledger, self._joint(head)))
             else:
                 yield from incoming.closing(self.end)
                 yield from incoming.space()
@@ -139,11 +142,13 @@ class Form(ToolFormat):
                 return True
         return False
 
-    def _call(self, incoming: Incoming, ledger: Ledger, before: str) -> Step[bool]:
+    def _call(self, incoming: Incoming, ledger: Ledger, *heads: str) -> Step[bool]:
+        for head in heads:
+            if not (yield from incoming.literal(head)):
+                return False
         draft = Draft()
-        if not (yield from incoming.literal(before)):
-            return False
-        for piece in self.each:
+        _, holes, tail = self._parted()
+        for piece in (*holes, tail):
             if isinstance(piece, Hole):
                 if not (yield from piece.read(incoming, ledger, draft)):
                     return False

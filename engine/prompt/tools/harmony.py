@@ -71,7 +71,7 @@ class Harmony(ToolFormat):
         return ""
 
     def silent(self, rules: Rules) -> str:
-        return self.said(rules)
+        return self.said(rules, rules.without(CHANNEL))
 
     def calls(self, rules: Rules, offer: Offer) -> str:
         channel = f"{rules.mark(CHANNEL)} ({literal('commentary')} | {literal('analysis')})"

@@ -126,6 +126,7 @@ class Object(Hole):
         self.names = {key for role, key in fields if role == "name"} | {"name"}
         self.values = {key for role, key in fields if role == "arguments"} | {"arguments", "parameters"}
         self.ids = {key for role, key in fields if role == "id"}
+        self.numbers = {key for role, key in fields if role == "number"}
 
     def opening(self, rules: Rules) -> str:
         """The object up to its name."""
@@ -159,11 +160,11 @@ class Object(Hole):
         return f"{rules.rule('NAME', name)} {arguments_lark(tool)} {rules.rule('CLOSING', closing)}"
 
     def read(self, incoming: Incoming, ledger: Ledger, draft: Draft) -> Step[bool]:
-        """A name that comes first lets the arguments be given out as they come; else they wait for the end."""
+        """Arguments are given out as they come if the object is of the family's form so far; else they wait."""
         if not (yield from incoming.literal("{ ")):
             return False
         held: str | None = None
-        first = more = True
+        streams = more = True
         while more:
             key = yield from incoming.json_string()
             if key is None or not (yield from incoming.literal(" : ")):
@@ -172,7 +173,6 @@ class Object(Hole):
                 draft.name = yield from incoming.json_string()
                 if draft.name not in ledger.names:
                     return False
-                streams = first
             elif key in self.values and held is None and not draft.whole:
                 if draft.name is not None and streams:
                     if not (yield from arguments(incoming, ledger, draft, draft.name)):
@@ -183,7 +183,8 @@ class Object(Hole):
                 draft.id = yield from incoming.json_string()
             elif (yield from incoming.json_text()) is None:
                 return draft.whole
-            first = False
+            elif key not in self.numbers:
+                streams = False
             more = yield from incoming.literal(" , ")
         if draft.name is not None and held is not None:
             yield ledger.begin(draft.name, draft.id)
