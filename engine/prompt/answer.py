@@ -67,13 +67,13 @@ def answer_form(
         thinking = ThinkingPlan(off=True, prefill=FINAL)
     marks = _marks(family, offer, thinking)
     taken = [call.id for message in request.messages or () for call in message.tool_calls]
-    # A content that satisfies the constraint may look like a call: then none is given out before it is whole.
-    certain = request.constraint is None or request.tool_choice.mode in ("required", "named")
 
     def reader(*, enforced: bool = True) -> Reader:
         if not marks and not offer.tools and not family.addressed:
             return PlainReader()
-        ledger = Ledger(offer.tools, taken=taken, streams=enforced and certain, new_id=family.new_id)
+        # Where content of a given form could look like a call none is given out before it is whole.
+        streams = enforced and offer.bare
+        ledger = Ledger(offer.tools, taken=taken, streams=streams, bare=offer.bare, new_id=family.new_id)
         return AnswerReader(family, ledger, thinking, heads)
 
     return AnswerForm(
@@ -110,6 +110,7 @@ def _offer(template: Template, request: GenerationRequest) -> Offer:
     builtin = request.template_args.get("builtin_tools")
     return Offer(
         tools=tools,
+        bare=request.constraint is None or choice.mode in ("required", "named"),
         parallel=choice.parallel and not one and template.traits.several,
         builtin=frozenset(map(str, builtin)) if isinstance(builtin, list | tuple) else frozenset(),
     )
@@ -186,7 +187,7 @@ def _thought(family: ToolFormat, thinking: ThinkingPlan, rules: Rules) -> str:
     if thinking.off or thinking.tags is None:
         return ""
     opened, closed = thinking.tags
-    rest = f"{rules.thinking(closed, thinking.budget)} {rules.gap}"
+    rest = f"{rules.thinking(closed, thinking.budget, first=thinking.inside)} {rules.gap}"
     if thinking.inside:
         return rest
     token = rules.token(opened)

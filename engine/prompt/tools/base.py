@@ -24,6 +24,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     parallel: bool = True
     """Whether there may be several calls."""
+    bare: bool = True
+    """Whether a call may stand without its tags: not where content of a given form could look like one."""
     builtin: frozenset[str] = frozenset()
     """Names of tools that the prompt offers as the model's own (see the Llama family)."""
 

@@ -94,7 +94,7 @@ class Form(ToolFormat):
         closes = None
         if self.wraps is not None and (yield from incoming.literal(f" {self.wraps[0]} ")):
             closes = self.wraps[1]
-        if self.bare and ledger.names:
+        if self.bare and ledger.bare and ledger.names:
             yield from self._bare(incoming, ledger)
         ends = [*([self.opens] if ledger.names else ()), *([closes] if closes else ())]
         while (end := (yield from incoming.until(ends, content, trim=True))) is not None:

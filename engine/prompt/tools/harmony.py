@@ -47,7 +47,9 @@ class Harmony(ToolFormat):
 
     def thought(self, rules: Rules, budget: int | None) -> str:
         analysis = f"{rules.mark(CHANNEL)} {literal('analysis')} {rules.mark(MESSAGE)}"
-        message = rules.rule("analysis", f"{analysis} {rules.thinking(END, budget)} {self._next(rules)}")
+        message = rules.rule(
+            "analysis", f"{analysis} {rules.thinking(END, budget, first=False)} {self._next(rules)}"
+        )
         return f"{message}*" if budget is None else f"{message}?"
 
     def _next(self, rules: Rules) -> str:

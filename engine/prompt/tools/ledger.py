@@ -28,7 +28,7 @@ class Ledger:
 
     `tools` may be called. `taken` are the ids of earlier calls, which are not given again. `streams` says that a
     grammar keeps the calls well-formed, so that they can be given out as they come; else each is held until it
-    is whole, and is text if it never gets there.
+    is whole, and is text if it never gets there. `bare` calls have no tags.
     """
 
     def __init__(
@@ -37,10 +37,12 @@ class Ledger:
         *,
         taken: Collection[str] = (),
         streams: bool = False,
+        bare: bool = True,
         new_id: Callable[[], str] = call_id,
     ) -> None:
         self.tools = {tool.name: tool for tool in tools}
         self.streams = streams
+        self.bare = bare
         self.begun = 0
         self.made = 0
         """How many calls are whole."""

@@ -52,11 +52,13 @@ class Llama3(ToolFormat):
         return rules.anything
 
     def calls(self, rules: Rules, offer: Offer) -> str:
-        # Lazy, so that an answer that begins as a call can be nothing else.
-        space = r"[ \t\r\n]{0,32}"
-        bare = rules.rule("bare", f'/{space}\\{{{space}"name"{space}:/', "lazy")
         named = rules.rule("call", rules.one_of([_CALL.rest(rules, tool) for tool in offer.tools]))
-        forms = [f"({bare} {rules.gap} | {rules.mark(_TAG)} {rules.gap} {_CALL.opening(rules)}) {named}"]
+        forms = [f"{rules.mark(_TAG)} {rules.gap} {_CALL.opening(rules)} {named}"]
+        if offer.bare:
+            # Lazy, so that an answer that begins as a call can be nothing else.
+            space = r"[ \t\r\n]{0,32}"
+            bare = rules.rule("bare", f'/{space}\\{{{space}"name"{space}:/', "lazy")
+            forms.append(f"{bare} {rules.gap} {named}")
         for tool in offer.tools:
             if tool.name in offer.builtin:
                 forms.append(f"{rules.mark(_TAG)} {_builtin(tool)}")
@@ -67,7 +69,7 @@ class Llama3(ToolFormat):
     def read(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
         if ledger.names:
             yield from incoming.space()
-            more = True
+            more = ledger.bare
             while more and (yield from incoming.comes("{")):
                 more = yield from ledger.attempt(incoming, _CALL.read(incoming, ledger, Draft()))
                 if more:

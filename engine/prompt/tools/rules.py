@@ -87,11 +87,12 @@ class Rules:
         token = self._token_of(opening)
         return spelled if token is None else f"({self.anything} <[{token}]> | {spelled})"
 
-    def thinking(self, close: str, budget: int | None) -> str:
+    def thinking(self, close: str, budget: int | None, *, first: bool) -> str:
         """Reasoning with the tag that ends it, of at most `budget` tokens (1 or more): then only the tag can come.
 
-        llguidance ends a grammar within the grammar one token after its limit, wherever that is; so that the tag
-        is told from what is like it, its beginnings are lexemes of their own.
+        llguidance ends a grammar within the grammar after so many tokens, wherever that is (and one later where
+        nothing comes before it, as `first` says). So that the tag is told from what is like it, its beginnings
+        are lexemes of their own.
         """
         if budget is None:
             return self.lead(close)
@@ -101,7 +102,7 @@ class Rules:
             begun = f"{regex(char)}({begun})?"
         like = f"/{regex(close[0])}({begun})?/"
         body = f"%lark {{\nstart: (OTHER | LIKE)*\nOTHER: {other}\nLIKE: {like}\n}}"
-        text = self.rule("thinking", body, f"max_tokens={budget - 1}")
+        text = self.rule("thinking", body, f"max_tokens={budget - first}")
         token = self._token_of(close)
         return f"{text} {literal(close) if token is None else f'(<[{token}]> | {literal(close)})'}"
 
