@@ -197,9 +197,9 @@ def description(tools: Sequence[Tool], family: ToolFormat) -> str:
     ).strip()
     return (
         "# Tools\n\nYou can call these tools. Each line describes one, with the JSON Schema of its arguments:\n\n"
-        f"{listed}\n\nTo call a tool, write exactly this, with the tool's name and a JSON object of its arguments, "
-        f"and nothing after it:\n\n{example}\n\nThe result comes with the next message. Call a tool only where it "
-        "helps; else answer as usual."
+        f"{listed}\n\nTo call a tool, write exactly this, with its name and a JSON object of its arguments, "
+        f"and nothing after it but further calls:\n\n{example}\n\nThe results come with the next message. Call a tool "
+        "only where it helps; else answer as usual."
     )
 
 

@@ -19,6 +19,9 @@ Step = Generator[AnswerPart | None, None, T]
 Give = Callable[[str], AnswerPart | None]
 """Takes a piece of text; what it makes of it is given out, if anything."""
 
+MOST_SPACE = 64
+"""Most characters of white space that are held back: a model may write nothing else."""
+
 
 class Incoming:
     """The text not yet read. What is read can be recorded, to be given out as it stands if it proves nothing."""
@@ -106,6 +109,16 @@ class Incoming:
         self._take(len(word))
         return True
 
+    def opened(self, text: str) -> Step[bool]:
+        """Read `text` and the white space around it if it comes next; else leave all as it is."""
+        while not (begun := self._text.lstrip()).startswith(text):
+            if self._ended or not text.startswith(begun):
+                return False
+            yield None
+        self._take(len(self._text) - len(begun) + len(text))
+        yield from self.space()
+        return True
+
     def closing(self, text: str) -> Step[None]:
         """Read `text` as far as it comes next: what closes a thing that is whole already may be missing."""
         for word in text.split():
@@ -126,7 +139,7 @@ class Incoming:
     def until(self, ends: Sequence[str], give: Give, *, trim: bool = False) -> Step[str | None]:
         """Give text out until one of `ends` comes next: that one, left unread, or None at the end of the text.
 
-        With `trim`, white space before an end is left unread as well.
+        With `trim`, white space before an end (the last `MOST_SPACE` of it) is left unread as well.
         """
         while True:
             at, end = self._first(ends)
@@ -134,7 +147,8 @@ class Incoming:
             if end is None and not self._ended:
                 size -= _overlap(self._text, ends)
             if trim and not (end is None and self._ended):
-                size = len(self._text[:size].rstrip())
+                tail = self._text[max(0, size - MOST_SPACE) : size]
+                size -= len(tail) - len(tail.rstrip())
             if size:
                 part = give(self._take(size))
                 if part is not None:

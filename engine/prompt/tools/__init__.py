@@ -16,7 +16,7 @@ from engine.prompt.tools.harmony import Harmony
 from engine.prompt.tools.hermes import Hermes
 from engine.prompt.tools.kimi import Kimi
 from engine.prompt.tools.ledger import Ledger
-from engine.prompt.tools.lists import Apriel, Firefunction, Granite, Nemotron, Phi
+from engine.prompt.tools.lists import Apriel, Firefunction, Granite, Lfm, Nemotron, Phi
 from engine.prompt.tools.llama3 import Llama3
 from engine.prompt.tools.markup import Glm, MiniMax, QwenCoder, Seed
 from engine.prompt.tools.mistral import Mistral, MistralIds, MistralList
@@ -37,6 +37,7 @@ FORMATS: tuple[ToolFormat, ...] = (
     Apriel(),
     Granite(),
     Phi(),
+    Lfm(),
     Firefunction(),
     Functionary32(),
     MiniMax(),

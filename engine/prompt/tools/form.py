@@ -92,10 +92,11 @@ class Form(ToolFormat):
 
     def read(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
         closes = None
-        if self.wraps is not None and (yield from incoming.literal(f" {self.wraps[0]} ")):
+        if self.wraps is not None and (yield from incoming.opened(self.wraps[0])):
             closes = self.wraps[1]
-        if self.bare and ledger.bare and ledger.names:
-            yield from self._bare(incoming, ledger)
+        bare = self.bare and ledger.bare and ledger.names
+        if bare and (yield from ledger.attempt(incoming, self._bare_call(incoming, ledger), held=True)):
+            yield from incoming.space()
         ends = [*([self.opens] if ledger.names else ()), *([closes] if closes else ())]
         while (end := (yield from incoming.until(ends, content, trim=True))) is not None:
             if end == closes:
@@ -121,22 +122,16 @@ class Form(ToolFormat):
                 yield from incoming.space()
                 return
 
-    def _bare(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
+    def _bare_call(self, incoming: Incoming, ledger: Ledger) -> Step[bool]:
         """A call without its tags, perhaps fenced as code."""
         yield from incoming.space()
-        fence = yield from incoming.comes("```")
-        if not fence and not (yield from incoming.comes("{")):
-            return
-        if (yield from ledger.attempt(incoming, self._bare_call(incoming, ledger), held=True)):
+        fenced = (yield from incoming.comes("```")) and (yield from incoming.literal("```"))
+        if fenced:
+            yield from incoming.literal("json")
             yield from incoming.space()
-
-    def _bare_call(self, incoming: Incoming, ledger: Ledger) -> Step[bool]:
-        fenced = yield from incoming.literal("```")
-        if fenced and not ((yield from incoming.literal("json ")) or (yield from incoming.literal("\n"))):
-            return False
         draft = Draft()
         for hole in self.each:
-            if isinstance(hole, Object) and (yield from hole.read(incoming, ledger, draft)):
+            if isinstance(hole, Object) and (yield from hole.read(incoming, ledger, draft, bare=True)):
                 if fenced:
                     yield from incoming.closing("```")
                 return True

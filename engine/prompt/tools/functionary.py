@@ -57,7 +57,7 @@ class Functionary32(ToolFormat):
         return f"{call} {others} {rules.gap}"
 
     def read(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
-        yield from incoming.literal(f" {_TO} ")
+        yield from incoming.opened(_TO)
         while not incoming.over and (yield from incoming.has(1)):
             if (yield from incoming.comes(f"{_ALL}\n")):
                 yield from incoming.literal(f"{_ALL} ")

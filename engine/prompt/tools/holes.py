@@ -90,7 +90,8 @@ class NameInId(Hole):
 
     def read(self, incoming: Incoming, ledger: Ledger, draft: Draft) -> Step[bool]:
         draft.id = yield from incoming.run(NAME, LONGEST_NAME)
-        draft.name = _NUMBER.sub("", draft.id.removeprefix("functions."))
+        name = draft.id.removeprefix("functions.")
+        draft.name = name if name in ledger.names else _NUMBER.sub("", name)
         return draft.name in ledger.names
 
     def write(self, call: ToolCall, place: int) -> str:
@@ -111,6 +112,9 @@ class Arguments(Hole):
     def write(self, call: ToolCall, place: int) -> str:
         return call.arguments.strip() or "{}"
 
+
+_COMMON_KEYS = ("id", "type")
+"""What models write into the object of a call beside name and arguments."""
 
 Role = Literal["name", "arguments", "id", "number"]
 
@@ -159,8 +163,11 @@ class Object(Hole):
         closing += f" {literal('}')}"
         return f"{rules.rule('NAME', name)} {arguments_lark(tool)} {rules.rule('CLOSING', closing)}"
 
-    def read(self, incoming: Incoming, ledger: Ledger, draft: Draft) -> Step[bool]:
-        """Arguments are given out as they come if the object is of the family's form so far; else they wait."""
+    def read(self, incoming: Incoming, ledger: Ledger, draft: Draft, *, bare: bool = False) -> Step[bool]:
+        """Arguments are given out as they come if the object is of the family's form so far; else they wait.
+
+        A `bare` object may be any answer in JSON: at its first key that no call has it is none.
+        """
         if not (yield from incoming.literal("{ ")):
             return False
         held: str | None = None
@@ -181,7 +188,7 @@ class Object(Hole):
                     return False
             elif key in self.ids:
                 draft.id = yield from incoming.json_string()
-            elif (yield from incoming.json_text()) is None:
+            elif (bare and key not in _COMMON_KEYS) or (yield from incoming.json_text()) is None:
                 return draft.whole
             elif key not in self.numbers:
                 streams = False

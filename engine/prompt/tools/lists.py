@@ -56,3 +56,16 @@ class Phi(Form):
     needles = ("<|tool_call|>", "<|/tool_call|>")
     opens = "<|tool_call|>"
     each = ("<|tool_call|>", _CALL, "<|/tool_call|>")
+
+
+class Lfm(Form):
+    """Liquid's LFM 2: `<|tool_call_start|>[{"name": …, "arguments": …}]<|tool_call_end|>`.
+
+    Left alone it writes calls in Python's manner there; held to it, it writes JSON, which says more types.
+    """
+
+    name = "lfm"
+    marks = ("<|tool_call_start|>", "<|tool_call_end|>")
+    needles = ("<|tool_call_start|>",)
+    opens = "<|tool_call_start|>"
+    begin, each, between, end = "<|tool_call_start|>[", (_CALL,), ", ", "]<|tool_call_end|>"

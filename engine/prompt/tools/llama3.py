@@ -67,13 +67,9 @@ class Llama3(ToolFormat):
         return f"{rules.gap} {rules.one_of(forms)} {rules.gap}"
 
     def read(self, incoming: Incoming, ledger: Ledger) -> Step[None]:
-        if ledger.names:
-            yield from incoming.space()
-            more = ledger.bare
-            while more and (yield from incoming.comes("{")):
-                more = yield from ledger.attempt(incoming, _CALL.read(incoming, ledger, Draft()))
-                if more:
-                    yield from incoming.literal(" ; ")
+        more = ledger.bare and bool(ledger.names)
+        while more and (more := (yield from ledger.attempt(incoming, _bare(incoming, ledger)))):
+            yield from incoming.literal(" ; ")
         ends = [_TAG] if ledger.names else []
         while (yield from incoming.until(ends, content, trim=True)) is not None:
             if (yield from ledger.attempt(incoming, _tagged(incoming, ledger))):
@@ -96,6 +92,12 @@ def _builtin(tool: Tool) -> str:
         f'{literal(f"{name}=")} /"([^"\\\\\\n]|\\\\[^\\n])*"/' for name in names
     )
     return f"{literal(f'{tool.name}.call(')} {pairs} {literal(')')}"
+
+
+def _bare(incoming: Incoming, ledger: Ledger) -> Step[bool]:
+    """A call without the tag."""
+    yield from incoming.space()
+    return (yield from _CALL.read(incoming, ledger, Draft(), bare=True))
 
 
 def _tagged(incoming: Incoming, ledger: Ledger) -> Step[bool]:

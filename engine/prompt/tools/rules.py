@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from engine.prompt.grammar import literal, mark
 
@@ -84,8 +84,9 @@ class Rules:
         A model may also spell a tag out that it has a token for, so both are seen.
         """
         spelled = self.rule("spelled", f"/(?s:.*){regex(opening)}/", "lazy")
-        token = self._token_of(opening)
-        return spelled if token is None else f"({self.anything} <[{token}]> | {spelled})"
+        if self._token_of(opening) is None:
+            return spelled
+        return f"({self.anything} {self.mark(opening)} | {spelled})"
 
     def thinking(self, close: str, budget: int | None, *, first: bool) -> str:
         """Reasoning with the tag that ends it, of at most `budget` tokens (1 or more): then only the tag can come.
@@ -103,8 +104,7 @@ class Rules:
         like = f"/{regex(close[0])}({begun})?/"
         body = f"%lark {{\nstart: (OTHER | LIKE)*\nOTHER: {other}\nLIKE: {like}\n}}"
         text = self.rule("thinking", body, f"max_tokens={budget - first}")
-        token = self._token_of(close)
-        return f"{text} {literal(close) if token is None else f'(<[{token}]> | {literal(close)})'}"
+        return f"{text} {self.one_of(dict.fromkeys([self.mark(close), literal(close)]))}"
 
     def without(self, opening: str) -> str:
         """Any text in which `opening` does not occur."""
@@ -115,9 +115,10 @@ class Rules:
         """A regex of `text` behind white space, or none."""
         return f"/[ \\t\\r\\n]{{0,32}}{regex(text)}/"
 
-    def one_of(self, fragments: Sequence[str]) -> str:
+    def one_of(self, fragments: Collection[str]) -> str:
         """Any one of the fragments."""
-        return fragments[0] if len(fragments) == 1 else f"({' | '.join(fragments)})"
+        joined = " | ".join(fragments)
+        return joined if len(fragments) == 1 else f"({joined})"
 
     def text(self, start: str) -> str:
         """The grammar whose first rule is `start`."""

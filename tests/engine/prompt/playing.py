@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
@@ -147,6 +147,3 @@ def hear(form: AnswerForm, text: str, *, enforced: bool = True) -> Heard:
             heard.content, heard.reasoning, heard.made, heard.order,
         ), f"cut into {cut}"  # fmt: skip
     return heard
-
-
-TokenOf = Callable[[str], int | None]

@@ -159,13 +159,14 @@ You can call these tools. Each line describes one, with the JSON Schema of its a
 
 {"name": "now", "description": "Tells the time.", "parameters": {"type": "object", "properties": {}}}
 
-To call a tool, write exactly this, with the tool's name and a JSON object of its arguments, and nothing after it:
+To call a tool, write exactly this, with its name and a JSON object of its arguments, and nothing after it but \
+further calls:
 
 <tool_call>
 {"name": "tool-name", "arguments": {"argument-name": "argument-value"}}
 </tool_call>
 
-The result comes with the next message. Call a tool only where it helps; else answer as usual.
+The results come with the next message. Call a tool only where it helps; else answer as usual.
 
 QUESTION<end_of_turn>
 <start_of_turn>model

@@ -353,6 +353,20 @@ def test_calls_that_make_no_sense_are_text() -> None:
         assert heard.calls == [] and heard.content == text
 
 
+def test_an_answer_in_json_is_not_held_back_for_looking_like_a_call() -> None:
+    for name in ("hermes", "llama3"):
+        reader = answer_form(template_of(family(name)), PROMPT, asked(), lambda text: None).reader()
+        assert reader.feed('{"items": [1, 2') == [Passage("content", '{"items": [1, 2')]
+        assert reader.feed(", 3]}") == [Passage("content", ", 3]}")]
+
+
+def test_white_space_without_end_is_given_out() -> None:
+    form = answer_form(template_of(family("hermes")), PROMPT, asked(), lambda text: None)
+    heard = hear(form, "x" + " " * 1000 + "<tool_call>" + '{"name": "now", "arguments": {}}</tool_call>')
+    assert len(heard.content) > 900 and heard.made == [("now", "{}")]
+    assert hear(form, " " * 1000).content == " " * 1000
+
+
 def test_several_calls_and_the_text_around_them() -> None:
     text = (
         'First the time.\n\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>\n'
