@@ -1,4 +1,4 @@
-"""From messages to prompt text and back: the model's template, the context window, reasoning set apart.
+"""From messages to prompt text and back: the model's template, the context window, reasoning and tool calls.
 
 Pure text work: nothing here knows a backend, a token id or a file.
 """

@@ -9,41 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
 from engine.prompt.mappings import tool_mapping
 from engine.prompt.tools.base import ToolFormat
-from engine.prompt.traits import Beside
+from engine.prompt.traits import Traits
 from engine.types import Message, TextPart, Tool, ToolCall
 
 EMPTY_TURN = Message(role="assistant", content="")
 
 
-class Taste(Protocol):
-    """The traits that matter here (see `engine.prompt.traits.Traits`)."""
-
-    @property
-    def system(self) -> bool: ...
-    @property
-    def system_stays(self) -> bool: ...
-    @property
-    def several(self) -> bool: ...
-    @property
-    def beside(self) -> Beside: ...
-    @property
-    def reasoning_beside(self) -> bool: ...
-    @property
-    def results(self) -> bool: ...
-    @property
-    def alternates(self) -> bool: ...
-
-
 def adapted(
     messages: Sequence[Message],
     described: Sequence[Tool],
-    taste: Taste,
+    traits: Traits,
     family: ToolFormat,
     *,
     shows_calls: bool,
@@ -55,19 +35,19 @@ def adapted(
         if not shows_calls:
             made = [_written(message, family) for message in made]
         else:
-            if not taste.several:
+            if not traits.several:
                 made = _one_call_each(made)
-            made = _set_apart(made, taste)
-        if not taste.results:
+            made = _set_apart(made, traits)
+        if not traits.results:
             made = _told(made)
     if described:
         made = with_system(made, description(described, family))
-    if not taste.system:
+    if not traits.system:
         made = folded(made)
-    elif not taste.system_stays and made[-1].role == "tool":
+    elif not traits.system_stays and made[-1].role == "tool":
         # Mistral's place for it is the user's last message; some of its templates forget it when results follow.
         made = folded(made, last=True)
-    if taste.alternates:
+    if traits.alternates:
         made = _in_turns(made)
     return made
 
@@ -145,16 +125,16 @@ def _one_call_each(messages: Sequence[Message]) -> list[Message]:
     return made
 
 
-def _set_apart(messages: Sequence[Message], taste: Taste) -> list[Message]:
+def _set_apart(messages: Sequence[Message], traits: Traits) -> list[Message]:
     """Text beside calls where the template shows it: beside them, before them, or among the reasoning."""
     made: list[Message] = []
     for message in messages:
         if not message.tool_calls or not message.text:
             made.append(message)
-        elif taste.beside == "apart":
+        elif traits.beside == "apart":
             made.append(msgspec.structs.replace(message, tool_calls=()))
             made.append(Message(role="assistant", tool_calls=message.tool_calls, name=message.name))
-        elif message.reasoning and not taste.reasoning_beside:
+        elif message.reasoning and not traits.reasoning_beside:
             reasoning = f"{message.reasoning}\n\n{message.text}"
             made.append(msgspec.structs.replace(message, reasoning=reasoning, content=""))
         else:

@@ -14,7 +14,7 @@ from engine.prompt.tools.functionary import Functionary31, Functionary32
 from engine.prompt.tools.generic import Generic
 from engine.prompt.tools.harmony import Harmony
 from engine.prompt.tools.hermes import Hermes
-from engine.prompt.tools.kimi import Kimi
+from engine.prompt.tools.kimi import Kimi, KimiCounted
 from engine.prompt.tools.ledger import Ledger
 from engine.prompt.tools.lists import Apriel, Firefunction, Granite, Lfm, Nemotron, Phi
 from engine.prompt.tools.llama3 import Llama3
@@ -27,6 +27,7 @@ FORMATS: tuple[ToolFormat, ...] = (
     Harmony(),
     CommandR7B(),
     CommandRPlus(),
+    KimiCounted(),
     Kimi(),
     DeepSeekR1(),
     DeepSeekV31(),

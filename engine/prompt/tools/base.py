@@ -29,10 +29,6 @@ class Offer(Struct, frozen=True, kw_only=True):
     builtin: frozenset[str] = frozenset()
     """Names of tools that the prompt offers as the model's own (see the Llama family)."""
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(tool.name for tool in self.tools)
-
 
 class ToolFormat(ABC):
     """How one family writes its answers where tools are offered.
@@ -103,6 +99,6 @@ class ToolFormat(ABC):
         return arguments
 
 
-def content(text: str) -> Passage:
+def shown(text: str) -> Passage:
     """A passage that is shown."""
     return Passage("content", text)

@@ -27,6 +27,8 @@ from engine.prompt.tools.schemas import (
 from engine.types import Tool, ToolCall
 
 _KEY = re.compile(r"[^<>\"]+")
+_LONGEST_PYTHON = 4096
+"""Most characters that are tried as Python: its parser is not made for what strangers write."""
 
 
 class Elements(Hole):
@@ -161,6 +163,8 @@ def _meant(text: str, types: set[str]) -> Any:
     try:
         value = json.loads(text, strict=False)
     except (ValueError, RecursionError):
+        if len(text) > _LONGEST_PYTHON:
+            return text
         try:
             value = ast.literal_eval(text.strip())
             json.dumps(value, allow_nan=False)

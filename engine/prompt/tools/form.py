@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.prompt.incoming import Incoming, Step
-from engine.prompt.tools.base import MOST_CALLS, Offer, ToolFormat, content
+from engine.prompt.tools.base import MOST_CALLS, Offer, ToolFormat, shown
 from engine.prompt.tools.elements import Elements, bare_values
 from engine.prompt.tools.holes import Draft, Hole, Object
 from engine.prompt.tools.ledger import Ledger
@@ -98,7 +98,7 @@ class Form(ToolFormat):
         if bare and (yield from ledger.attempt(incoming, self._bare_call(incoming, ledger), held=True)):
             yield from incoming.space()
         ends = [*([self.opens] if ledger.names else ()), *([closes] if closes else ())]
-        while (end := (yield from incoming.until(ends, content, trim=True))) is not None:
+        while (end := (yield from incoming.until(ends, shown, trim=True))) is not None:
             if end == closes:
                 yield from incoming.literal(f" {closes} ")
             else:

@@ -1,8 +1,10 @@
 """MeetKai's Functionary: 3.1 writes `<function=look>{"city": "Rome"}</function>`, 3.2 addresses everything it says.
 
-all                                the prompt ends with >>>: what follows names who is spoken to
-I shall look.>>>look
-{"city": "Rome"}
+    >>>all
+    I shall look.>>>look
+    {"city": "Rome"}
+
+The prompt ends with the first `>>>`, so an answer begins with the name of who is spoken to.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 
 from engine.prompt.grammar import literal
 from engine.prompt.incoming import Incoming, Step
-from engine.prompt.tools.base import MOST_CALLS, Offer, ToolFormat, content
+from engine.prompt.tools.base import MOST_CALLS, Offer, ToolFormat, shown
 from engine.prompt.tools.form import Form
 from engine.prompt.tools.holes import LONGEST_NAME, NAME, Arguments, Draft, Name, arguments
 from engine.prompt.tools.ledger import Ledger
@@ -61,11 +63,11 @@ class Functionary32(ToolFormat):
         while not incoming.over and (yield from incoming.has(1)):
             if (yield from incoming.comes(f"{_ALL}\n")):
                 yield from incoming.literal(f"{_ALL} ")
-                end = yield from incoming.until([_TO], content, trim=True)
+                end = yield from incoming.until([_TO], shown, trim=True)
             else:
                 if (yield from ledger.attempt(incoming, _call(incoming, ledger))):
                     yield from incoming.space()
-                end = yield from incoming.until([_TO], content, trim=True)
+                end = yield from incoming.until([_TO], shown, trim=True)
             if end is not None:
                 yield from incoming.literal(f" {_TO} ")
 

@@ -18,7 +18,7 @@ from typing import Literal
 from engine.prompt.grammar import literal
 from engine.prompt.incoming import Give, Incoming, Step
 from engine.prompt.parts import Passage
-from engine.prompt.tools.base import Offer, ToolFormat, content
+from engine.prompt.tools.base import Offer, ToolFormat, shown
 from engine.prompt.tools.holes import Draft, arguments
 from engine.prompt.tools.ledger import Ledger
 from engine.prompt.tools.rules import Rules
@@ -94,7 +94,7 @@ class Harmony(ToolFormat):
             head = yield from incoming.short_until(MESSAGE, _LONGEST_HEAD)
             if head is None:
                 if not (incoming.ended and _HEAD.match(incoming.rest)):
-                    yield from incoming.until([], content)
+                    yield from incoming.until([], shown)
                 return
             yield from incoming.literal(MESSAGE)
             channel, to = _CHANNEL.search(head), _TO.search(head)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from engine.prompt.grammar import literal
 from engine.prompt.incoming import Incoming, Step
-from engine.prompt.tools.base import Offer, ToolFormat, content
+from engine.prompt.tools.base import Offer, ToolFormat, shown
 from engine.prompt.tools.holes import Draft, Object
 from engine.prompt.tools.ledger import Ledger
 from engine.prompt.tools.rules import Rules
@@ -71,7 +71,7 @@ class Llama3(ToolFormat):
         while more and (more := (yield from ledger.attempt(incoming, _bare(incoming, ledger)))):
             yield from incoming.literal(" ; ")
         ends = [_TAG] if ledger.names else []
-        while (yield from incoming.until(ends, content, trim=True)) is not None:
+        while (yield from incoming.until(ends, shown, trim=True)) is not None:
             if (yield from ledger.attempt(incoming, _tagged(incoming, ledger))):
                 yield from incoming.space()
 

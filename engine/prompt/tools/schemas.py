@@ -44,9 +44,14 @@ def arguments_lark(tool: Tool) -> str:
     schema = arguments_of(tool)
     try:
         return json_schema(schema)
-    except InvalidRequest:
+    except InvalidRequest as error:
         if tool.strict:
-            raise
+            raise type(error)(
+                f"The parameters of the tool {tool.name!r} cannot be enforced.",
+                f"{error.what} {error.why}".strip(),
+                "Leave `strict` out, or write the schema in simpler words.",
+                param="tools",
+            ) from None
     properties, definitions = properties_of(schema), definitions_of(schema)
     loose = {
         **_NOTHING,

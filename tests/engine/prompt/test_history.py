@@ -222,6 +222,14 @@ def test_results_name_the_ids_that_kimi_gives_its_calls(shared_data: Path) -> No
         assert text.count(id) == 2, f"{id} is in the call and in its result"
 
 
+def test_ids_of_later_kimis_are_counted_through_the_conversation() -> None:
+    own = ToolCall(id="functions.now:7", name="now", arguments="{}")
+    talk = [ASK, Message(role="assistant", tool_calls=(LOOK, TIME)), result(LOOK), result(TIME)]
+    made = paired([*talk, Message(role="assistant", tool_calls=(own, TIME))], family("kimi"))
+    ids = [call.id for message in made for call in message.tool_calls]
+    assert ids == ["functions.get_weather:0", "functions.now:1", "functions.now:7", "functions.now:3"]
+
+
 def test_the_system_prompt_stays_while_tools_work(shared_data: Path) -> None:
     nemo = real(shared_data, "mistralai-Mistral-Nemo-Instruct-2407")
     first = nemo.render([SYSTEM, ASK], tools=TOOLS)

@@ -57,7 +57,7 @@ FAMILIES = {
     "meta-llama-Llama-3.3-70B-Instruct": "llama3",
     "microsoft-Phi-3.5-mini-instruct": "generic",
     "mistralai-Mistral-Nemo-Instruct-2407": "mistral-list",
-    "moonshotai-Kimi-K2": "kimi",
+    "moonshotai-Kimi-K2": "kimi-counted",
     "openai-gpt-oss-120b": "harmony",
     "unsloth-mistral-Devstral-Small-2507": "mistral",
 }
