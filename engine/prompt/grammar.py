@@ -28,7 +28,7 @@ def mark(text: str, token: int | None) -> str:
     return literal(text) if token is None else f"<[{token}]>"
 
 
-def json_schema(schema: Json) -> str:
+def json_schema(schema: Json, *, strict: bool = True) -> str:
     """A JSON value of `schema`, as a Lark fragment. Raises Unsupported for what a grammar cannot express."""
     text = json.dumps(schema, ensure_ascii=False)
     for keyword in ("not", "if", "dependentSchemas", "unevaluatedProperties"):

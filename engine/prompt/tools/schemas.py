@@ -43,7 +43,7 @@ def arguments_lark(tool: Tool) -> str:
     """
     schema = arguments_of(tool)
     try:
-        return json_schema(schema)
+        return json_schema(schema, strict=tool.strict)
     except InvalidRequest as error:
         if tool.strict:
             raise type(error)(
@@ -61,7 +61,7 @@ def arguments_lark(tool: Tool) -> str:
     }
     for tried in (loose, {"type": "object"}):
         try:
-            return json_schema(tried)
+            return json_schema(tried, strict=False)
         except InvalidRequest as error:
             refused = error
     raise refused
@@ -70,7 +70,7 @@ def arguments_lark(tool: Tool) -> str:
 def property_lark(schema: Any, definitions: Mapping[str, Any]) -> str:
     """A Lark fragment for the value of one property; any value where a grammar cannot express it."""
     found = _expressible(schema, definitions)
-    return json_schema({**found, **definitions} if found and isinstance(found, Mapping) else {})
+    return json_schema({**found, **definitions} if found and isinstance(found, Mapping) else {}, strict=False)
 
 
 def properties_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -96,7 +96,7 @@ def _expressible(schema: Any, definitions: Mapping[str, Any]) -> Any:
         return schema
     for tried in (dict(schema), {"type": schema["type"]} if "type" in schema else {}):
         try:
-            json_schema({**tried, **definitions})
+            json_schema({**tried, **definitions}, strict=False)
         except InvalidRequest:
             continue
         return tried

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.prompt import FORMATS, Template, ToolFormat, tags_of
 from engine.prompt.tools.form import Form
 from engine.types import Constraint, GenerationRequest, Message, Thinking, Tool, ToolCall, ToolChoice
-from tests.engine.prompt.playing import Vocabulary
+from tests.engine.prompt.playing import PIECES, Vocabulary
 
 CHATML = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
@@ -58,9 +58,9 @@ def template_of(family: ToolFormat, extra: str = "") -> Template:
 
 @cache
 def vocabulary_of(template: Template, *, special: bool = True) -> Vocabulary:
-    """A vocabulary that has a token for each tag of the template's models, or for none."""
+    """A vocabulary with a token for each tag of the template's models: a special one, or one of text like others."""
     tags = {*template.family.marks, *(template.family.wraps or ()), *(tags_of(template.source) or ())}
-    return Vocabulary(tags if special else ())
+    return Vocabulary(tags) if special else Vocabulary(pieces=(*PIECES, *sorted(tags)))
 
 
 def family(name: str) -> ToolFormat:
