@@ -37,6 +37,8 @@ class AnswerForm(Struct, frozen=True, kw_only=True):
 
     grammar: str | None
     """As llguidance takes it; None where nothing needs to be enforced."""
+    counts: bool
+    """Whether the grammar counts tokens: then the library can take none back (`rollback`), as guessing ahead would."""
     reader: MakeReader
     """Makes a fresh reader for each choice."""
     marks: tuple[str, ...]
@@ -77,6 +79,7 @@ def answer_form(
         return AnswerReader(family, ledger, thinking, heads)
 
     return AnswerForm(
+        counts=_limited(family, thinking),
         grammar=_grammar(family, offer, thinking, request, Rules(token_of, marks), headed=bool(heads)),
         reader=reader,
         marks=marks,
@@ -159,9 +162,7 @@ def _grammar(
     headed: bool,
 ) -> str | None:
     forbidden = bool(request.tools) and not offer.tools
-    limited = (
-        thinking.budget is not None and not thinking.off and (thinking.tags is not None or family.channels)
-    )
+    limited = _limited(family, thinking)
     if not (offer.tools or forbidden or request.constraint or limited):
         return None
     if request.constraint is not None and not (offer.tools or limited or thinking.tags or _framed(family)):
@@ -173,6 +174,11 @@ def _grammar(
     else:
         body = f"{_thought(family, thinking, rules)} ({_body(family, offer, request, rules, content)})"
     return assemble(rules.text(body), [part] if part is not None else [])
+
+
+def _limited(family: ToolFormat, thinking: ThinkingPlan) -> bool:
+    """Whether there may be reasoning, and only so much."""
+    return thinking.budget is not None and not thinking.off and (thinking.tags is not None or family.channels)
 
 
 def _framed(family: ToolFormat) -> bool:

@@ -73,11 +73,10 @@ def settled(thinking: Thinking, levels: Callable[[], bool]) -> Thinking:
         return msgspec.structs.replace(thinking, enabled=False, effort=None, budget=None)
     if thinking.effort is None:
         return thinking
-    enabled = thinking.enabled is not False
     if levels():
-        return msgspec.structs.replace(thinking, enabled=enabled)
+        return msgspec.structs.replace(thinking, enabled=True)
     budgets = [tokens for tokens in (thinking.budget, BUDGETS[thinking.effort]) if tokens is not None]
-    return msgspec.structs.replace(thinking, enabled=enabled, effort=None, budget=min(budgets, default=None))
+    return msgspec.structs.replace(thinking, enabled=True, effort=None, budget=min(budgets, default=None))
 
 
 def switches(thinking: Thinking, source: str) -> dict[str, Any]:

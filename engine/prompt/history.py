@@ -55,7 +55,7 @@ def adapted(
 def paired(messages: Sequence[Message], family: ToolFormat) -> list[Message]:
     """Every result with the id and name of its call, in the form of ids that the family's templates take.
 
-    A result that names no call, or none that was made, belongs to the first that has none yet.
+    A result without an id belongs to the call of its name, or to the first that has no result yet.
     """
     made: list[Message] = []
     waiting: list[tuple[str, str, str]] = []

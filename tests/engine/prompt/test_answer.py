@@ -57,7 +57,7 @@ def test_a_plain_chat_costs_no_grammar(one: ToolFormat) -> None:
     template = template_of(one, THINK)
     for thinking in (None, Thinking(visible=False)):
         form = form_of(template, asked(tools=(), thinking=thinking), vocabulary_of(template))
-        assert form.grammar is None and form.prefill == ""
+        assert form.grammar is None and form.prefill == "" and not form.counts
 
 
 def test_marks_are_only_what_the_reader_looks_for() -> None:
@@ -114,7 +114,7 @@ def test_after_its_budget_only_the_closing_tag_can_come(special: bool, budget: i
             assert len(play.next) > 150
             assert play.takes("x")
         assert set(play.next) <= {"<", "</", "</think", "</think>"} and "x" not in play.next
-        assert not play.takes("y") and not play.may_end
+        assert not play.takes("y") and not play.may_end and form.counts
         assert play.takes("</think>") and play.takes("\n\nSo be it.") and play.may_end
 
 
