@@ -9,6 +9,7 @@ The library never leaves its error state: a guide that has raised is of no more 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 SLOWEST: Final = 1.0
 """Seconds of processor time in which a grammar must be compiled and its first mask computed."""
+# "at 1(8): failed to compile JSON schema: Unsatisfiable schema": a place in text that no person wrote.
+_PLACE: Final = re.compile(r"(?:at )?\d+\(\d+\): (?:failed to compile JSON schema: )?")
 
 
 class TokenTable(Struct, frozen=True, kw_only=True):
@@ -50,7 +53,7 @@ class Guide:
     def __init__(self, matcher: LLMatcher, table: TokenTable) -> None:
         self._matcher = matcher
         self._size = len(table.pieces)
-        self._ends = table.ends
+        self.ends = table.ends
         self._over = 0
         """How many of the last tokens ended the turn; the library is not told of those."""
         self._only_empty = False
@@ -58,7 +61,7 @@ class Guide:
 
     def allows(self, token: int) -> bool:
         """Whether `token` may come next."""
-        if token in self._ends:
+        if token in self.ends:
             return self.may_end
         if self.ended or not 0 <= token < self._size:
             return False
@@ -75,7 +78,7 @@ class Guide:
         """
         if self.ended:
             allowed = np.zeros(self._size, np.bool_)
-            allowed[list(self._ends)] = True
+            allowed[list(self.ends)] = True
             return allowed
         packed = np.frombuffer(_run(self._matcher.compute_bitmask), np.uint8)
         self._check()
@@ -87,7 +90,7 @@ class Guide:
             raise InternalError(
                 f"Token {token} does not follow the constraint.", "It should have been asked for."
             )
-        if token in self._ends:
+        if token in self.ends:
             self._over += 1
             return
         _run(self._matcher.consume_token, token)
@@ -159,7 +162,10 @@ class GuideMaker:
         if matcher.is_error():
             raise _refused(matcher.get_error())
         guide = Guide(matcher, table)
-        allowed = np.flatnonzero(guide.mask())
+        try:
+            allowed = np.flatnonzero(guide.mask())
+        except InvalidRequest as error:
+            raise _refused(error.why) from None
         if time.thread_time() - began > SLOWEST:
             raise InvalidRequest(
                 "The constraint is too complex.",
@@ -244,5 +250,5 @@ def _broken(message: str) -> InvalidRequest:
 
 def _first_line(message: str) -> str:
     """The reason that the library gives, without the state that it may append."""
-    line = message.strip().partition("\n")[0].strip().rstrip(".")
-    return f"{line[:300]}." if line else ""
+    line = _PLACE.sub("", message.strip().partition("\n")[0]).strip().rstrip(".")
+    return f"{line[:1].upper()}{line[1:300]}." if line else ""

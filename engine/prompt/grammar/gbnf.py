@@ -30,16 +30,19 @@ _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 _BLANK: Final = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
 _COUNTS: Final = re.compile(r"\{\s*(\d{1,9})\s*(,\s*(\d{1,9})?\s*)?\}")
+_NEVER: Final = "{0,0}"
+"""Lark has no repetition that cannot come."""
 _TOKEN: Final = re.compile(r"<(?:\[(\d{1,9})\]|[^<>\s\[\]]+)>")
 _HEXADECIMAL: Final = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})")
 _ESCAPES: Final = {"t": 9, "r": 13, "n": 10, "\\": 0x5C, '"': 0x22, "[": 0x5B, "]": 0x5D, "-": 0x2D}
 
 
 class _Item(Struct, frozen=True):
-    """One piece of a sequence: its Lark text, and the rule that it names if it is just that."""
+    """One piece of a sequence; with the Lark names of the rule that it is, and of the one that it cannot do without."""
 
     text: str
     rule: str | None = None
+    needs: str | None = None
 
 
 _Alternatives = list[list[_Item]]
@@ -62,12 +65,10 @@ def to_lark(text: str) -> str:
     for name, line in reader.references.items():
         if name not in rules:
             raise invalid(f"The rule `{name}` is not defined.", f"Line {line} refers to it.", "Define it.")
-    ordered = sorted(rules.items(), key=lambda rule: rule[0] != "root")
-    lines = [f"{_named(name)}: {_body(name, alternatives)}" for name, alternatives in ordered]
-    groups = [
-        f"{_group(index)}: {_written(alternatives)}" for index, alternatives in enumerate(reader.groups)
-    ]
-    return "\n".join(lines + groups)
+    whole = {_named(name): rules[name] for name in sorted(rules, key=lambda name: name != "root")}
+    whole |= {_group(index): alternatives for index, alternatives in enumerate(reader.groups)}
+    _check_ends(whole, {_named(name): name for name in rules})
+    return "\n".join(f"{name}: {_body(name, alternatives)}" for name, alternatives in whole.items())
 
 
 def _named(rule: str) -> str:
@@ -80,20 +81,35 @@ def _group(index: int) -> str:
     return f"g{index}"
 
 
+def _check_ends(whole: dict[str, _Alternatives], names: dict[str, str]) -> None:
+    """Refuses a rule that no text fits, as each of its alternatives leads back to it."""
+    ending: set[str] = set()
+    grows = True
+    while grows:
+        found = {
+            name
+            for name, alternatives in whole.items()
+            if any(
+                all(item.needs is None or item.needs in ending for item in items) for items in alternatives
+            )
+        }
+        grows, ending = found != ending, found
+    for name in whole:
+        if name not in ending and name in names:
+            raise invalid(
+                f"The rule `{names[name]}` never ends.",
+                "Each of its alternatives leads back to it.",
+                "Add one that does not.",
+            )
+
+
 def _body(name: str, alternatives: _Alternatives) -> str:
     """The right side of a rule, recursion at its end made a repetition: `a: x a | y` is `x* y`.
 
     The parser keeps every open level of such a recursion, so long outputs would exceed its limits.
     """
-    loops = [items[:-1] for items in alternatives if items and items[-1].rule == name]
+    loops = [items[:-1] for items in alternatives if items and items[-1].rule == name and items[:-1]]
     rest = [items for items in alternatives if not items or items[-1].rule != name]
-    if not rest:
-        raise invalid(
-            f"The rule `{name}` never ends.",
-            "Each of its alternatives refers to it again.",
-            "Add one without.",
-        )
-    loops = [items for items in loops if items]
     return f"({_written(loops)})* ({_written(rest)})" if loops else _written(rest)
 
 
@@ -149,7 +165,8 @@ class _Reader:
             self._skip(blank)
             quantifier = self._quantifier()
             if quantifier is not None:
-                item = _Item(f"({item.text}){quantifier}")
+                needs = None if quantifier.startswith(("*", "?", "{0")) else item.needs
+                item = _Item(f"({item.text}){quantifier}" if quantifier != _NEVER else '""', needs=needs)
                 self._skip(blank)
             found.append(item)
         return found
@@ -164,7 +181,8 @@ class _Reader:
                 self._at += 1
                 return _Item(f"/{characters.ANY}/")
             case "(":
-                return _Item(self._group())
+                group = self._group()
+                return _Item(group, needs=group)
             case "<" | "!":
                 return _Item(self._token())
             case "*" | "+" | "?" | "{":
@@ -174,7 +192,7 @@ class _Reader:
         name = self._name()
         if name not in self.references:
             self.references[name] = self._line()
-        return _Item(_named(name), name)
+        return _Item(_named(name), _named(name), _named(name))
 
     def _group(self) -> str:
         self._at += 1
