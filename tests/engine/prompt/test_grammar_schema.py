@@ -184,6 +184,9 @@ TAGGED = [
 ]
 
 
+NAMED = dict(zip("01", TAGGED, strict=True))
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -191,7 +194,7 @@ TAGGED = [
         {"oneOf": [{"enum": [1, 2]}, {"enum": [3, "1"]}, {"const": True}]},
         {"oneOf": TAGGED},
         {"oneOf": TAGGED, "discriminator": {"propertyName": "kind"}},
-        {"oneOf": [{"$ref": "#/$defs/a"}, {"allOf": [{"$ref": "#/$defs/b"}]}], "$defs": {"a": TAGGED[0], "b": TAGGED[1]}},
+        {"oneOf": [{"$ref": "#/$defs/0"}, {"allOf": [{"$ref": "#/$defs/1"}]}], "$defs": NAMED},
         {"oneOf": [{"anyOf": TAGGED}, {"type": "array"}]},
         {"oneOf": [{"type": "object", "required": ["a"]}, {"type": "object", "properties": {"a": False}}]},
         {"oneOf": [{"type": "object", "required": ["a"]}, {"type": "object", "additionalProperties": False}]},
