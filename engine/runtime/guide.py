@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 SLOWEST: Final = 1.0
 """Seconds of processor time in which a grammar must be compiled and its first mask computed."""
+# What the library calls a mask that is empty though the grammar goes on.
+_NO_TOKEN: Final = "NoExtensionBias"
 # "at 1(8): failed to compile JSON schema: Unsatisfiable schema": a place in text that no person wrote.
 _PLACE: Final = re.compile(r"(?:at )?\d+\(\d+\): (?:failed to compile JSON schema: )?")
 
@@ -173,10 +175,6 @@ class GuideMaker:
                 "Simplify it.",
                 param="constraint",
             )
-        if not len(allowed) and not guide.may_end:
-            raise InvalidRequest(
-                "The constraint allows no output.", "No token can begin it.", "Change it.", param="constraint"
-            )
         guide._only_empty = guide.may_end and set(allowed) <= set(table.ends)
         return guide
 
@@ -217,10 +215,22 @@ class _Tokens:
 
 @cache
 def _limits() -> LLParserLimits:
-    """Limits under which a grammar compiles within `SLOWEST` and a mask is quick; measured on hostile grammars."""
+    """What one grammar may cost: the library's usual figures, but for the states, of a kilobyte or two each.
+
+    Measured on grammars made to be hostile, within the caps of `engine.prompt.grammar`: 0.5 s to compile, 30 ms
+    for a mask or a token.
+    """
     from llguidance import LLParserLimits
 
-    return LLParserLimits(verbose_errors=False)
+    return LLParserLimits(
+        max_items_in_row=2_000,
+        initial_lexer_fuel=1_000_000,
+        step_lexer_fuel=200_000,
+        step_max_items=50_000,
+        max_lexer_states=50_000,
+        max_grammar_size=500_000,
+        verbose_errors=False,
+    )
 
 
 def _run(work: Callable[..., T], *given: Any, **named: Any) -> T:
@@ -235,20 +245,22 @@ def _run(work: Callable[..., T], *given: Any, **named: Any) -> T:
 
 def _refused(message: str) -> InvalidRequest:
     return InvalidRequest(
-        "The constraint cannot be used.", _first_line(message), "Change or simplify it.", param="constraint"
+        "The constraint cannot be used.", _reason(message), "Change or simplify it.", param="constraint"
     )
 
 
 def _broken(message: str) -> InvalidRequest:
     return InvalidRequest(
         "The output can no longer be held to its constraint.",
-        _first_line(message),
+        _reason(message),
         "Simplify the constraint, or ask for a shorter output.",
         param="constraint",
     )
 
 
-def _first_line(message: str) -> str:
+def _reason(message: str) -> str:
     """The reason that the library gives, without the state that it may append."""
+    if message.startswith(_NO_TOKEN):
+        return "No token of this model goes on as it asks."
     line = _PLACE.sub("", message.strip().partition("\n")[0]).strip().rstrip(".")
     return f"{line[:1].upper()}{line[1:300]}." if line else ""

@@ -35,17 +35,17 @@ class Workbench:
 
 
 def shaped(samplers: Iterable[int], candidates: Candidates, *, is_sorted: bool) -> Candidates:
-    """The candidates that native `samplers`, none of which draws, leave of `candidates`; these are spent.
-
-    Valid as long as `candidates`, and until a sampler is used again, which may have lent its own memory.
-    """
+    """The candidates that native `samplers`, none of which draws, leave of `candidates`; these are spent."""
     api = native()
     array = _array(candidates, is_sorted)
     for sampler in samplers:
         api.llama_sampler_apply(sampler, ctypes.byref(array))
     address = ctypes.cast(array.data, ctypes.c_void_p).value
-    buffer: Any = (ctypes.c_char * (array.size * CANDIDATE.itemsize)).from_address(address)
-    return np.frombuffer(buffer, CANDIDATE)
+    if address == candidates.ctypes.data:
+        return candidates[: array.size]
+    # A sampler may hand on an array of its own, which it fills anew the next time.
+    lent: Any = (ctypes.c_char * (array.size * CANDIDATE.itemsize)).from_address(address)
+    return np.frombuffer(lent, CANDIDATE).copy()
 
 
 def drawn(sampler: int, candidates: Candidates, *, is_sorted: bool = False) -> int:
