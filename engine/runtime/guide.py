@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -46,7 +46,7 @@ class TokenTable(Struct, frozen=True, kw_only=True):
     ends: tuple[int, ...]
     """Tokens that end a turn; allowed exactly where the grammar may end."""
     tokenize: Callable[[bytes], Sequence[int]]
-    """Tokens of UTF-8 text as the model would be given it, nothing added, special tokens read as text."""
+    """Tokens of UTF-8 text that goes on from other text: nothing is added, and special tokens are read as text."""
 
 
 class Guide:
@@ -208,9 +208,33 @@ class _Tokens:
         self.eos_token_id = ends[0]
         self.special_token_ids = sorted({*table.special, *ends})
         self._tokenize = table.tokenize
+        self._longest = max(map(len, pieces), default=0)
 
     def __call__(self, text: bytes) -> list[int]:
-        return list(self._tokenize(text))
+        """Tokens of `text`, of those bytes and no others: the library takes that for granted."""
+        tokens = list(self._tokenize(text))
+        if b"".join(self.tokens[token] for token in tokens) == text:
+            return tokens
+        return self._spelled(text)
+
+    def _spelled(self, text: bytes) -> list[int]:
+        """The longest piece first, for text that the tokenizer gives back changed."""
+        found = []
+        while text:
+            sizes = range(min(self._longest, len(text)), 0, -1)
+            token = next(
+                (self._by_piece[text[:size]] for size in sizes if text[:size] in self._by_piece), None
+            )
+            if token is None:
+                break
+            found.append(token)
+            text = text[len(self.tokens[token]) :]
+        return found
+
+    @cached_property
+    def _by_piece(self) -> dict[bytes, int]:
+        special = set(self.special_token_ids)
+        return {piece: token for token, piece in enumerate(self.tokens) if piece and token not in special}
 
 
 @cache

@@ -367,6 +367,48 @@ def test_where_all_that_may_follow_is_banned_the_request_ends_with_an_error(
         assert raised.value.param == "constraint"
 
 
+# --- a trained model, whose tokenizer puts a blank before every text
+
+
+@pytest.fixture(scope="module")
+def stories(shared_data: Path) -> Iterator[Decoder]:
+    with Decoder.opened(shared_data / "models" / "stories260K-F16.gguf") as model:
+        yield model
+
+
+def test_a_story_teller_is_held_to_a_constraint(stories: Decoder) -> None:
+    prompt = stories.vocabulary.tokenize("Once upon a time", add_special=True, parse_special=False)
+    sentence = constrained("regex", r"[A-Z][a-z]+( [a-z]+){2,6}\.")
+    for seed in range(5):
+        text = stories.text(stories.generate(prompt, 60, stories.guide(sentence), seed=seed))
+        assert re.fullmatch(r"[A-Z][a-z]+( [a-z]+){2,6}\.", text)
+        guide = stories.guide(KINDS["schema"][0])
+        text = stories.text(stories.generate(prompt, 400, guide, seed=seed, **HOT))
+        assert guide.ended
+        assert fits(json.loads(text), SCHEMA)
+
+
+def test_forced_text_is_tokens_as_they_go_on_and_not_as_they_begin(stories: Decoder) -> None:
+    guide = stories.guide('start: "once upon a time, " /[a-z]/')
+    text = b""
+    while tokens := guide.forced():
+        for token in tokens:
+            assert guide.mask()[token]
+            assert guide.allows(token)
+            guide.accept(token)
+            text += stories.vocabulary.piece(token)
+    assert b"once upon a time,".startswith(text)
+    assert len(text) > 10
+
+
+def test_what_the_mask_allows_is_allowed_by_itself(stories: Decoder) -> None:
+    guide = stories.guide(KINDS["schema"][0])
+    for _ in range(40):
+        found = np.flatnonzero(guide.mask())
+        assert all(guide.allows(int(token)) for token in found)
+        guide.accept(int(found[len(found) // 2]))
+
+
 # --- the vocabulary
 
 

@@ -192,6 +192,18 @@ def test_the_mask_is_what_is_allowed_wherever_text_is_not_forced(data: st.DataOb
         guide.accept(data.draw(st.sampled_from(sorted(asked))))
 
 
+def test_a_tokenizer_that_gives_text_back_changed_is_not_believed() -> None:
+    table = TokenTable(
+        pieces=TABLE.pieces,
+        special=TABLE.special,
+        ends=TABLE.ends,
+        tokenize=lambda text: tokenize(b" " + text),
+    )
+    guide = GuideMaker(table).make('start: "hello" /[0-9]/')
+    assert guide.forced() == (word(b"hello"),)
+    assert allowed(guide) == {word(b"hello")}
+
+
 # --- moving about
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 from engine.runtime.backends.llama.candidates import Workbench
 from engine.runtime.backends.llama.library import native
 from engine.runtime.guide import TokenTable
+
+_LEAD: Final = b"\x02"
+"""A byte that no tokenizer joins with others."""
 
 
 class Vocabulary:
@@ -73,12 +76,23 @@ class Vocabulary:
             is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
             if kind & unseen or is_tag:
                 special.add(token)
+        leads = {token for token, piece in enumerate(pieces) if piece == _LEAD}
         return TokenTable(
-            pieces=pieces, special=frozenset(special), ends=self.end_tokens, tokenize=self._tokenize_bytes
+            pieces=pieces,
+            special=frozenset(special),
+            ends=self.end_tokens,
+            tokenize=partial(self._going_on, leads),
         )
 
-    def _tokenize_bytes(self, text: bytes) -> list[int]:
-        return self.tokenize(text.decode("utf-8", "replace"), add_special=False, parse_special=False)
+    def _going_on(self, leads: set[int], text: bytes) -> list[int]:
+        """Tokens of `text` where it goes on from other text, so that no blank is put before it, as at a beginning.
+
+        Behind a byte that joins with nothing the library puts none; the token of it (one of `leads`) is taken off.
+        """
+        whole = (_LEAD + text).decode("utf-8", "replace")
+        tokens = self.tokenize(whole, add_special=False, parse_special=False)
+        cut = next((place for place, token in enumerate(tokens) if token in leads), -1)
+        return tokens[cut + 1 :]
 
     def _render(self, token: int, *, special: bool) -> bytes:
         piece, self._buffer = self._written(token, self._buffer, special=special)
