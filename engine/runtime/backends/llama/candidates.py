@@ -23,14 +23,16 @@ class Workbench:
     """Room for the candidates of a whole vocabulary of `size` tokens, used again for each draw of any sequence."""
 
     def __init__(self, size: int) -> None:
-        self._fresh = np.zeros(size, CANDIDATE)
-        self._fresh["id"] = np.arange(size)
-        self._room = np.empty(size, CANDIDATE)
+        self._room = np.zeros(size, CANDIDATE)
+        self._room["id"] = np.arange(size)
+        # As plain numbers, three a token: numpy copies those in one go, and records one by one.
+        self._numbers = self._room.view(np.float32).reshape(size, 3)
+        self._fresh = self._numbers.copy()
 
     def whole(self, row: Floats) -> Candidates:
         """All tokens with their logits of `row`, by id; valid until the next call."""
-        self._room[:] = self._fresh
-        self._room["logit"] = row
+        np.copyto(self._numbers, self._fresh)
+        self._numbers[:, 1] = row
         return self._room
 
 
