@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 SLOWEST: Final = 1.0
 """Seconds of processor time in which a grammar must be compiled and its first mask computed."""
+# What the library calls a mask that is empty though the grammar goes on.
+_NO_TOKEN: Final = "NoExtensionBias"
 # "at 1(8): failed to compile JSON schema: Unsatisfiable schema": a place in text that no person wrote.
 _PLACE: Final = re.compile(r"(?:at )?\d+\(\d+\): (?:failed to compile JSON schema: )?")
 
@@ -44,7 +46,7 @@ class TokenTable(Struct, frozen=True, kw_only=True):
     ends: tuple[int, ...]
     """Tokens that end a turn; allowed exactly where the grammar may end."""
     tokenize: Callable[[bytes], Sequence[int]]
-    """Tokens of UTF-8 text as the model would be given it, nothing added, special tokens read as text."""
+    """Tokens of UTF-8 text that goes on from other text: nothing is added, and special tokens are read as text."""
 
 
 class Guide:
@@ -173,10 +175,6 @@ class GuideMaker:
                 "Simplify it.",
                 param="constraint",
             )
-        if not len(allowed) and not guide.may_end:
-            raise InvalidRequest(
-                "The constraint allows no output.", "No token can begin it.", "Change it.", param="constraint"
-            )
         guide._only_empty = guide.may_end and set(allowed) <= set(table.ends)
         return guide
 
@@ -210,17 +208,53 @@ class _Tokens:
         self.eos_token_id = ends[0]
         self.special_token_ids = sorted({*table.special, *ends})
         self._tokenize = table.tokenize
+        self._longest = max(map(len, pieces), default=0)
 
     def __call__(self, text: bytes) -> list[int]:
-        return list(self._tokenize(text))
+        """Tokens of `text`, of those bytes and no others: the library takes that for granted."""
+        tokens = list(self._tokenize(text))
+        if b"".join(self.tokens[token] for token in tokens) == text:
+            return tokens
+        return self._spelled(text)
+
+    def _spelled(self, text: bytes) -> list[int]:
+        """The longest piece first, for text that the tokenizer gives back changed."""
+        found = []
+        while text:
+            sizes = range(min(self._longest, len(text)), 0, -1)
+            token = next(
+                (self._by_piece[text[:size]] for size in sizes if text[:size] in self._by_piece), None
+            )
+            if token is None:
+                break
+            found.append(token)
+            text = text[len(self.tokens[token]) :]
+        return found
+
+    @cached_property
+    def _by_piece(self) -> dict[bytes, int]:
+        special = set(self.special_token_ids)
+        return {piece: token for token, piece in enumerate(self.tokens) if piece and token not in special}
 
 
 @cache
 def _limits() -> LLParserLimits:
-    """Limits under which a grammar compiles within `SLOWEST` and a mask is quick; measured on hostile grammars."""
+    """What one grammar may cost: the library's usual figures, but for the states, of a kilobyte or two each.
+
+    Measured on grammars made to be hostile, within the caps of `engine.prompt.grammar`: 0.5 s to compile, 30 ms
+    for a mask or a token.
+    """
     from llguidance import LLParserLimits
 
-    return LLParserLimits(verbose_errors=False)
+    return LLParserLimits(
+        max_items_in_row=2_000,
+        initial_lexer_fuel=1_000_000,
+        step_lexer_fuel=200_000,
+        step_max_items=50_000,
+        max_lexer_states=50_000,
+        max_grammar_size=500_000,
+        verbose_errors=False,
+    )
 
 
 def _run(work: Callable[..., T], *given: Any, **named: Any) -> T:
@@ -235,20 +269,22 @@ def _run(work: Callable[..., T], *given: Any, **named: Any) -> T:
 
 def _refused(message: str) -> InvalidRequest:
     return InvalidRequest(
-        "The constraint cannot be used.", _first_line(message), "Change or simplify it.", param="constraint"
+        "The constraint cannot be used.", _reason(message), "Change or simplify it.", param="constraint"
     )
 
 
 def _broken(message: str) -> InvalidRequest:
     return InvalidRequest(
         "The output can no longer be held to its constraint.",
-        _first_line(message),
+        _reason(message),
         "Simplify the constraint, or ask for a shorter output.",
         param="constraint",
     )
 
 
-def _first_line(message: str) -> str:
+def _reason(message: str) -> str:
     """The reason that the library gives, without the state that it may append."""
+    if message.startswith(_NO_TOKEN):
+        return "No token of this model goes on as it asks."
     line = _PLACE.sub("", message.strip().partition("\n")[0]).strip().rstrip(".")
     return f"{line[:1].upper()}{line[1:300]}." if line else ""

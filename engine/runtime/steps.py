@@ -116,6 +116,9 @@ class Steps:
                 slots.out += choice.take(sampled.token, sampled.logprob, now)
             if choice.finished:
                 break
+        if not choice.finished and choice.guide is not None and choice.guide.ended:
+            # Nothing but the end could follow: the step that would draw it can be spared.
+            slots.out += choice.finish("stop", now)
         if choice.finished:
             choice.computed = min(choice.computed, len(choice.tokens))
             slots.release(choice)

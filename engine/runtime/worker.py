@@ -53,6 +53,8 @@ from engine.types import MemoryUse, ModelFacts
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
+_STACK = 16 << 20
+"""Bytes of stack of each thread: compiling the deepest grammars that are let through takes most of eight."""
 _LAST_WORDS = 2.0
 """Seconds to get the reason of a failed load out."""
 
@@ -63,6 +65,7 @@ def main(arguments: list[str]) -> None:
     # Ctrl-C in the terminal is meant for the app, which ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.stack_size(_STACK)
     sock = socket.socket(fileno=int(arguments[0]))
     sock.set_inheritable(False)
     Worker(sock).run()

@@ -23,29 +23,31 @@ class Workbench:
     """Room for the candidates of a whole vocabulary of `size` tokens, used again for each draw of any sequence."""
 
     def __init__(self, size: int) -> None:
-        self._fresh = np.zeros(size, CANDIDATE)
-        self._fresh["id"] = np.arange(size)
-        self._room = np.empty(size, CANDIDATE)
+        self._room = np.zeros(size, CANDIDATE)
+        self._room["id"] = np.arange(size)
+        # As plain numbers, three a token: numpy copies those in one go, and records one by one.
+        self._numbers = self._room.view(np.float32).reshape(size, 3)
+        self._fresh = self._numbers.copy()
 
     def whole(self, row: Floats) -> Candidates:
         """All tokens with their logits of `row`, by id; valid until the next call."""
-        self._room[:] = self._fresh
-        self._room["logit"] = row
+        np.copyto(self._numbers, self._fresh)
+        self._numbers[:, 1] = row
         return self._room
 
 
 def shaped(samplers: Iterable[int], candidates: Candidates, *, is_sorted: bool) -> Candidates:
-    """The candidates that native `samplers`, none of which draws, leave of `candidates`; these are spent.
-
-    Valid as long as `candidates`, and until a sampler is used again, which may have lent its own memory.
-    """
+    """The candidates that native `samplers`, none of which draws, leave of `candidates`; these are spent."""
     api = native()
     array = _array(candidates, is_sorted)
     for sampler in samplers:
         api.llama_sampler_apply(sampler, ctypes.byref(array))
     address = ctypes.cast(array.data, ctypes.c_void_p).value
-    buffer: Any = (ctypes.c_char * (array.size * CANDIDATE.itemsize)).from_address(address)
-    return np.frombuffer(buffer, CANDIDATE)
+    if address == candidates.ctypes.data:
+        return candidates[: array.size]
+    # A sampler may hand on an array of its own, which it fills anew the next time.
+    lent: Any = (ctypes.c_char * (array.size * CANDIDATE.itemsize)).from_address(address)
+    return np.frombuffer(lent, CANDIDATE).copy()
 
 
 def drawn(sampler: int, candidates: Candidates, *, is_sorted: bool = False) -> int:

@@ -83,6 +83,8 @@ class Chain:
         self._min_keep = sampling.min_keep
         self._is_greedy = sampling.temperature == 0
         self._draws_once = not self._is_greedy and bool(sampling.mirostat or sampling.xtc_probability)
+        self._remembers = False
+        """Whether a sampler keeps the tokens that were accepted: penalties or DRY."""
         self._spare: int | None = None
         self.handle: int | None = self._created(
             self._api.llama_sampler_chain_init(self._api.llama_sampler_chain_default_params())
@@ -133,6 +135,7 @@ class Chain:
     def _add(self, handle: int | None, *, window: int = 0) -> None:
         """Give a sampler to the chain, having shown it the last `window` tokens of the history."""
         sampler = self._created(handle)
+        self._remembers |= window > 0
         for token in self._history[-window:] if window else ():
             self._api.llama_sampler_accept(sampler, token)
         self._api.llama_sampler_chain_add(self.handle, sampler)
@@ -226,7 +229,7 @@ class Chain:
         has accepted it. Raises InvalidRequest where the guide allows no token that can be drawn, or breaks.
         """
         if guide is not None:
-            token = self._guided(row, guide)
+            token = self._guided(context, index, row, guide)
             self._api.llama_sampler_accept(self.handle, token)
             guide.accept(token)
             return token
@@ -241,7 +244,7 @@ class Chain:
 
     # --- draws under a guide ---
 
-    def _guided(self, row: Floats, guide: Guide) -> int:
+    def _guided(self, context: int, index: int, row: Floats, guide: Guide) -> int:
         """A token that `guide` allows, drawn as the chain draws.
 
         Its probability is the chain's own, given that the token is allowed: drawn from all, and where that was not
@@ -254,14 +257,18 @@ class Chain:
         if self._is_argmax:
             token = int(row.argmax())
             return token if guide.allows(token) else self._best(row, guide)
-        last = self._member(-1)
-        again = last
+        again = self._member(-1)
         if not self._draws_once:
-            left = self._shaped(row)
-            token = drawn(last, left)
+            left = self._shaped(row) if self._remembers or self._nucleus is not None else None
+            if left is None:
+                # Nothing in the chain keeps what it is told, so the library may draw and tell it at once.
+                token = int(self._api.llama_sampler_sample(self.handle, context, index))
+            else:
+                token = drawn(again, left)
             if guide.allows(token):
                 return token
             again = self._second()
+            left = self._shaped(row) if left is None else left
             left = left[guide.mask()[left["id"]]]
             left = left[left["logit"] > -np.inf]
             if len(left):

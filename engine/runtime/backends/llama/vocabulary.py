@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+<<<<<<< HEAD
 import threading
 from functools import cached_property
+=======
+from functools import cached_property, partial
+>>>>>>> output
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 from engine.runtime.backends.llama.candidates import Workbench
 from engine.runtime.backends.llama.library import native
 from engine.runtime.guide import TokenTable
+
+_LEAD: Final = b"\x02"
+"""A byte that no tokenizer joins with others."""
 
 
 class Vocabulary:
@@ -71,10 +78,15 @@ class Vocabulary:
             pieces.append(piece)
             if self._is_special(token, piece):
                 special.add(token)
+        leads = {token for token, piece in enumerate(pieces) if piece == _LEAD}
         return TokenTable(
-            pieces=pieces, special=frozenset(special), ends=self.end_tokens, tokenize=self._tokenize_bytes
+            pieces=pieces,
+            special=frozenset(special),
+            ends=self.end_tokens,
+            tokenize=partial(self._going_on, leads),
         )
 
+<<<<<<< HEAD
     def token_of(self, text: str) -> int | None:
         """The one special token (as in `token_table`) that is exactly `text`, if there is one. From any thread."""
         tokens = self.tokenize(text, add_special=False, parse_special=True)
@@ -92,6 +104,17 @@ class Vocabulary:
 
     def _tokenize_bytes(self, text: bytes) -> list[int]:
         return self.tokenize(text.decode("utf-8", "replace"), add_special=False, parse_special=False)
+=======
+    def _going_on(self, leads: set[int], text: bytes) -> list[int]:
+        """Tokens of `text` where it goes on from other text, so that no blank is put before it, as at a beginning.
+
+        Behind a byte that joins with nothing the library puts none; the token of it (one of `leads`) is taken off.
+        """
+        whole = (_LEAD + text).decode("utf-8", "replace")
+        tokens = self.tokenize(whole, add_special=False, parse_special=False)
+        cut = next((place for place, token in enumerate(tokens) if token in leads), -1)
+        return tokens[cut + 1 :]
+>>>>>>> output
 
     def _render(self, token: int, *, special: bool) -> bytes:
         buffer = getattr(self._local, "buffer", None) or ctypes.create_string_buffer(256)
