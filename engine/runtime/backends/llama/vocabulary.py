@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-<<<<<<< HEAD
 import threading
-from functools import cached_property
-=======
 from functools import cached_property, partial
->>>>>>> output
 from itertools import repeat
 from typing import Any, Final
 
@@ -86,7 +82,6 @@ class Vocabulary:
             tokenize=partial(self._going_on, leads),
         )
 
-<<<<<<< HEAD
     def token_of(self, text: str) -> int | None:
         """The one special token (as in `token_table`) that is exactly `text`, if there is one. From any thread."""
         tokens = self.tokenize(text, add_special=False, parse_special=True)
@@ -102,9 +97,6 @@ class Vocabulary:
         is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
         return bool(kind & unseen or is_tag)
 
-    def _tokenize_bytes(self, text: bytes) -> list[int]:
-        return self.tokenize(text.decode("utf-8", "replace"), add_special=False, parse_special=False)
-=======
     def _going_on(self, leads: set[int], text: bytes) -> list[int]:
         """Tokens of `text` where it goes on from other text, so that no blank is put before it, as at a beginning.
 
@@ -114,7 +106,6 @@ class Vocabulary:
         tokens = self.tokenize(whole, add_special=False, parse_special=False)
         cut = next((place for place, token in enumerate(tokens) if token in leads), -1)
         return tokens[cut + 1 :]
->>>>>>> output
 
     def _render(self, token: int, *, special: bool) -> bytes:
         buffer = getattr(self._local, "buffer", None) or ctypes.create_string_buffer(256)
