@@ -134,9 +134,9 @@ class Catalog:
         """`wanted` with the path of its file as its name. Raises ModelNotFound or ModelLoadFailed."""
         return AdapterRef(str(self._adapters.find(entry, wanted.name)), wanted.scale)
 
-    def header(self, entry: ModelEntry) -> Header:
-        """The header of a GGUF model. Raises ModelLoadFailed."""
-        return self._headers.of(Path(entry.path))
+    def headers(self, entry: ModelEntry) -> list[Header]:
+        """The headers of all parts of a GGUF model, the first part's first. Raises ModelLoadFailed."""
+        return [self._headers.of(path) for path in parts_of(Path(entry.path))]
 
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
         paths = self._adapters.chosen(entry, adapter)
@@ -177,7 +177,7 @@ class Catalog:
         self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
     ) -> ModelEntry | None:
         """The entry of the file at `path`; None where it holds an adapter or a projector."""
-        parts = _parts(path)
+        parts = parts_of(path)
         size = sum(part.stat().st_size for part in parts if part.is_file())
         entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
         try:
@@ -232,7 +232,7 @@ def _gguf_files(folder: Path) -> list[Path]:
     return found[:MAX_FILES]
 
 
-def _parts(path: Path) -> list[Path]:
+def parts_of(path: Path) -> list[Path]:
     """The files of a model: one, or the numbered parts of a split one."""
     part = _PART.match(path.stem)
     if part is None:

@@ -48,6 +48,7 @@ from engine.types.messages import (
 )
 from engine.types.models import (
     Capabilities,
+    Device,
     DeviceNeed,
     Estimate,
     Infill,
@@ -91,6 +92,7 @@ __all__ = [
     "Count",
     "Deadlines",
     "Delta",
+    "Device",
     "DeviceNeed",
     "DocumentPart",
     "Done",

@@ -41,6 +41,12 @@ def metadata(model: int, key: str) -> str | None:
     return buffer.value.decode("utf-8", "replace")
 
 
+def template_of(model: int) -> str | None:
+    """The chat template that the model's file brings."""
+    template = native().llama_model_chat_template(model, None)
+    return template.decode("utf-8", "replace") if template else None
+
+
 def facts_of(
     model: int, path: str, vocabulary: Vocabulary, shape: Shape, *, generates: bool, stoppable: bool
 ) -> ModelFacts:
@@ -51,7 +57,6 @@ def facts_of(
     """
     api = native()
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
-    template = api.llama_model_chat_template(model, None)
     stateful = api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model)
     return ModelFacts(
         name=metadata(model, "general.name") or Path(path).stem,
@@ -64,7 +69,7 @@ def facts_of(
         vocabulary=vocabulary.size,
         bos=vocabulary.bos,
         eos=vocabulary.end_tokens,
-        chat_template=template.decode("utf-8", "replace") if template else None,
+        chat_template=template_of(model),
         sampling=_recommended(model),
         capabilities=Capabilities(
             backend="llama",
