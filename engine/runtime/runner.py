@@ -16,14 +16,13 @@ from typing import Protocol
 from engine.errors import HearthError, InsufficientMemory, InternalError
 from engine.runtime import refusals, scheduler
 from engine.runtime.active import Active
+from engine.runtime.answers import Answers, Question
 from engine.runtime.backends.base import Outcome, Row, SequenceSpec, StepBackend
 from engine.runtime.choice import Choice
 from engine.runtime.intake import Intake
 from engine.runtime.scheduler import Limits, Turn
-from engine.runtime.wire import Cancel, Detokenize, Item, Notice, Render, Reply, Submit, Tokenize
+from engine.runtime.wire import Cancel, Item, Notice, Reply, Submit
 from engine.types import AdapterRef, Failed, Prefill, Queued
-
-Question = Tokenize | Detokenize | Render
 
 
 class Runner(Protocol):
@@ -60,6 +59,7 @@ class StepRunner:
         self._limits = limits
         self._emit, self._reply = emit, reply
         self._intake = Intake(backend, limits.answer_reserve)
+        self._answers = Answers(backend)
         self._can = backend.facts.capabilities
         self._inbox: deque[Submit | Cancel | Question] = deque()
         self._changed = threading.Condition()
@@ -141,7 +141,7 @@ class StepRunner:
             elif isinstance(note, Cancel):
                 self._cancel(note.key)
             else:
-                self._answer(note)
+                self._reply(self._answers.to(note))
         return True
 
     def _accept(self, work: Submit) -> None:
@@ -177,24 +177,6 @@ class StepRunner:
                 self._out += choice.finish("cancelled", now)
                 self._release(choice)
         self._end(active, active.done("cancelled", now))
-
-    def _answer(self, question: Question) -> None:
-        try:
-            if isinstance(question, Tokenize):
-                tokens = self._backend.tokenize(
-                    question.text, add_special=question.special, parse_special=question.special
-                )
-                self._reply(Reply(question.call, tokens=tuple(tokens)))
-            elif isinstance(question, Detokenize):
-                self._reply(Reply(question.call, text=self._intake.text_of(question.tokens)))
-            else:
-                text = self._intake.render(question.messages, question.tools, open_turn=question.open_turn)
-                self._reply(Reply(question.call, text=text))
-        except HearthError as error:
-            self._reply(Reply(question.call, error=error.info))
-        except Exception as error:
-            traceback.print_exc()
-            self._reply(Reply(question.call, error=InternalError("The call failed.", str(error)).info))
 
     # --- slots
 

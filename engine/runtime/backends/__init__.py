@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from engine.errors import Unsupported
-from engine.runtime.backends.base import Opener
+from engine.runtime.backends.base import LoadSpec, Opener
+
+if TYPE_CHECKING:
+    from engine.runtime.answers import TextModel
 
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
@@ -26,7 +30,28 @@ def opener(name: str, log: LogSink) -> Opener:
 
         library.set_log_sink(log)
         return backend.open_model
-    raise Unsupported(
+    raise _unknown(name)
+
+
+def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], TextModel]:
+    """An opener of the backend `name` that loads no weights: what it opens knows text, and cannot compute.
+
+    Raises Unsupported if unknown.
+    """
+    if name == "llama":
+        from engine.runtime.backends.llama import library, reading
+
+        library.set_log_sink(log)
+        return reading.LlamaText
+    if name == "scripted":
+        from engine.runtime.backends import scripted
+
+        return scripted.open_text
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> Unsupported:
+    return Unsupported(
         f"There is no backend {name!r} on this machine.",
         fix=f"Use one of: {', '.join(NAMES)}.",
         param="backend",

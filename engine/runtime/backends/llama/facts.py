@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
+from engine.library.dimensions import ENCODERS
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import Shape
 from engine.runtime.backends.llama.samplers import HONOURED, order_of
@@ -39,6 +40,17 @@ def metadata(model: int, key: str) -> str | None:
     buffer = ctypes.create_string_buffer(length + 1)
     api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
     return buffer.value.decode("utf-8", "replace")
+
+
+def generates(model: int) -> bool:
+    """Whether the model writes text, and keeps what it has read: neither encoders nor diffusion models do."""
+    api = native()
+    return bool(
+        metadata(model, "general.architecture") not in ENCODERS
+        and api.llama_model_has_decoder(model)
+        and not api.llama_model_has_encoder(model)
+        and not api.llama_model_is_diffusion(model)
+    )
 
 
 def template_of(model: int) -> str | None:
