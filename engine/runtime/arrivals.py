@@ -310,10 +310,12 @@ class Arrivals:
     async def _measured(
         self, target: Target, options: LoadOptions, place: Place | None = None
     ) -> Figures | None:
-        await self._room.refresh()
+        if target.backend == "llama":
+            await self._room.look_at_devices()
         return await self._estimator.figures(
             target,
             options,
+            self._room.devices,
             screen_attached=self._screen_attached,
             tell=place.tell if place is not None else lambda stage: None,
         )

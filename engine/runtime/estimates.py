@@ -70,9 +70,15 @@ class Estimator:
         self._observed: Notes[Observed] = Notes(paths.calibration_file, Observed)
 
     async def figures(
-        self, target: Target, options: LoadOptions, *, screen_attached: bool, tell: Tell = lambda stage: None
+        self,
+        target: Target,
+        options: LoadOptions,
+        devices: tuple[Device, ...] = (),
+        *,
+        screen_attached: bool,
+        tell: Tell = lambda stage: None,
     ) -> Figures | None:
-        """What loading `target` with `options` would take; None for a backend that cannot say.
+        """What loading `target` with `options` onto `devices` would take; None for a backend that cannot say.
 
         `tell` hears of the stages that take time. Raises ModelLoadFailed for a file that would not load.
         """
@@ -81,7 +87,7 @@ class Estimator:
         if target.backend != "llama":
             return None
         tell("checking")
-        return await self._gguf(target, options, screen_attached, tell)
+        return await self._gguf(target, options, devices, screen_attached, tell)
 
     async def unchanged(self, identity: Identity) -> bool:
         """Whether the files are still those of `identity`, or were when somebody looked a moment ago."""
@@ -112,7 +118,14 @@ class Estimator:
         )
         await asyncio.to_thread(self._observed.put, figures.key, seen)
 
-    async def _gguf(self, target: Target, options: LoadOptions, screen_attached: bool, tell: Tell) -> Figures:
+    async def _gguf(
+        self,
+        target: Target,
+        options: LoadOptions,
+        devices: tuple[Device, ...],
+        screen_attached: bool,
+        tell: Tell,
+    ) -> Figures:
         from engine.library import fit
         from engine.library.catalog import parts_of
         from engine.library.dimensions import dimensions_of
@@ -123,7 +136,6 @@ class Estimator:
         identity = await asyncio.to_thread(identity_of, stamps, [header.size for header in headers])
         dimensions = dimensions_of(headers[0])
         layout = layout_of(options, dimensions.context)
-        devices = await self.devices()
         spec = LoadSpec(
             model=target.id, path=target.entry.path, options=options, screen_attached=screen_attached
         )

@@ -42,6 +42,8 @@ from engine.runtime.wire import (
 )
 from engine.types import MemoryUse
 
+WORKER = "engine.runtime.worker"
+"""The module that a worker runs."""
 STOP_GRACE = 3.0
 """Seconds from `Stop` to SIGKILL."""
 CAUSE_WAIT = 0.3
@@ -117,7 +119,7 @@ class Host:
                 sys.executable,
                 "-P",
                 "-m",
-                "engine.runtime.worker",
+                WORKER,
                 str(theirs.fileno()),
                 str(os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Literal
 
 from engine.errors import ModelUnavailable
-from engine.library.pools import joined
+from engine.library.pools import MAIN, joined, pool_of
 from engine.runtime import memory, residency
 from engine.runtime.estimates import Estimator
 from engine.runtime.logring import LogRing
@@ -47,7 +47,8 @@ class Room:
         self._record, self._changed = record, changed
         self.places: dict[str, Place] = {}
         self.closing = False
-        self._devices: tuple[Device, ...] = ()
+        self.devices: tuple[Device, ...] = ()
+        """Those of llama.cpp, once somebody has looked."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
@@ -69,7 +70,7 @@ class Room:
         runtime = self._settings.runtime
         return memory.free_for_models(
             memory.main_memory(),
-            self._devices,
+            self.devices,
             [place.held() for place in self.places.values() if place.in_memory],
             limit=runtime.memory_limit,
             margin=runtime.memory_margin,
@@ -77,8 +78,15 @@ class Room:
 
     async def refresh(self) -> None:
         """Read again how much memory the GPUs have free, where there are any."""
-        if any(device.kind == "gpu" for device in self._devices) or not self._devices:
-            self._devices = await self._estimator.devices()
+        if any(pool_of(device.name, device.kind) != MAIN for device in self.devices):
+            self.devices = await self._estimator.devices()
+
+    async def look_at_devices(self) -> None:
+        """Learn which devices there are, and how much memory they have free."""
+        if not self.devices:
+            self.devices = await self._estimator.devices()
+        else:
+            await self.refresh()
 
     def idle(self) -> tuple[str, ...]:
         """The models that could leave."""

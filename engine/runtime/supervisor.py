@@ -19,7 +19,7 @@ from engine.runtime.logring import LogRing
 from engine.runtime.place import Place, Wanted
 from engine.runtime.room import Reason, Room
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Cancel, Reply, Submit, ToWorker
+from engine.runtime.wire import Cancel, Item, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
@@ -29,8 +29,6 @@ BUSY_PATIENCE = 10
 """How many times `stall_seconds` a worker may be silent that computes all the while."""
 BUSY_SHARE = 0.02
 """Processor time per second of waiting from which on a silent worker counts as computing."""
-FILE_CHECK = 1.0
-"""Seconds between two looks whether the file of a model at work has been changed."""
 
 
 class Supervisor:
@@ -265,7 +263,6 @@ class Supervisor:
             if was_idle:
                 place.last_heard = time.monotonic_ns()
                 self._watch(place, place.host)
-                self._guard(place, place.host)
         if place.draining and not place.running and not place.replies:
             self._room.dismiss(place, "reload")
 
@@ -325,11 +322,18 @@ class Supervisor:
         place.fail_replies(error)
         self._room.dismiss(place, reason)
 
+    def _take_items(self, place: Place, items: list[Item]) -> None:
+        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
+            # What these tokens were drawn from is not what was loaded.
+            self._file_changed(place, path)
+        else:
+            place.take_items(items)
+
     def _host(self, place: Place) -> Host:
         host = Host(
             place.id,
             self._log,
-            on_items=place.take_items,
+            on_items=lambda items: self._take_items(place, items),
             on_progress=place.take_progress,
             on_reply=place.take_reply,
             on_death=lambda error: self._died(place, host, error),
@@ -367,21 +371,6 @@ class Supervisor:
         if place.watch is not None:
             place.watch.cancel()
         place.watch = loop.call_later(limit, look)
-
-    def _guard(self, place: Place, host: Host) -> None:
-        """Look after the files of a model while it is at work."""
-
-        def look() -> None:
-            if place.host is not host or not place.running or place.state != "ready" or place.files is None:
-                return
-            if path := place.files.changed():
-                self._file_changed(place, path)
-            else:
-                loop.call_later(FILE_CHECK, look)
-
-        loop = asyncio.get_running_loop()
-        if place.files is not None:
-            loop.call_later(FILE_CHECK, look)
 
 
 def _quarantined(place: Place, seconds: float) -> ModelUnavailable:
