@@ -138,8 +138,11 @@ class Arrivals:
         tries = _Tries()
         figures = await self._measured(place.target, options, place)
         while True:
+            # Told with the model from now on.
+            place.figures = figures
             news = self._room.news
             async with self._alone(figures):
+                await self._room.refresh()
                 plan = self._room.plan(figures.demand if figures is not None else {})
                 if plan.granted:
                     try:
@@ -200,7 +203,7 @@ class Arrivals:
     async def _load(self, place: Place, options: LoadOptions, figures: Figures | None) -> None:
         """Start the worker: from arriving to ready. Raises what the load raises; the worker is then still there."""
         started = time.monotonic_ns()
-        place.options, place.figures = options, figures
+        place.options = options
         identity = figures.identity if figures is not None else None
         if identity is not None:
             watch = FileWatch(identity)
@@ -288,6 +291,7 @@ class Arrivals:
             while place.state == "ready":
                 news = self._room.news
                 async with self._alone(figures):
+                    await self._room.refresh()
                     plan = self._room.plan(need, counted=False)
                     if plan.granted:
                         place.shrunk = False

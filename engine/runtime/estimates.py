@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
-from engine.library.identity import Identity, identity_of, stamps_of
+from engine.library.identity import Identity, Stamp, identity_of, stamps_of
 from engine.library.layout import Layout, layout_of
 from engine.library.pools import MAIN, demand, pool_of
 from engine.paths import Paths
@@ -31,6 +31,10 @@ from engine.types import Device, DeviceNeed, Estimate, LoadOptions, MemoryUse
 LEAST_FACTOR: Final = 0.5
 MOST_FACTOR: Final = 2.0
 """How far what earlier loads took may pull a prediction."""
+LEAST_RESIDENT_FACTOR: Final = 0.9
+"""The same for the resident set downwards: buffers that a short life has not touched are promised all the same."""
+_IDENTITIES: Final = 64
+"""How many files' hashes are remembered."""
 Tell = Callable[[str], None]
 
 
@@ -68,6 +72,7 @@ class Estimator:
         self._settings, self._targets = settings, targets
         self._probes = Probes(paths, log)
         self._observed: Notes[Observed] = Notes(paths.calibration_file, Observed)
+        self._identities: dict[tuple[Stamp, ...], Identity] = {}
 
     async def figures(
         self,
@@ -133,7 +138,12 @@ class Estimator:
         path = Path(target.entry.path)
         stamps = await asyncio.to_thread(lambda: stamps_of(parts_of(path)))
         headers = await asyncio.to_thread(self._targets.catalog.headers, target.entry)
-        identity = await asyncio.to_thread(identity_of, stamps, [header.size for header in headers])
+        identity = self._identities.get(stamps)
+        if identity is None:
+            identity = await asyncio.to_thread(identity_of, stamps, [header.size for header in headers])
+            if len(self._identities) >= _IDENTITIES:
+                self._identities.clear()
+            self._identities[stamps] = identity
         dimensions = dimensions_of(headers[0])
         layout = layout_of(options, dimensions.context)
         spec = LoadSpec(
@@ -165,7 +175,7 @@ class Estimator:
         observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
         factor = _bounded(observed.allocated)
         need = tuple(_times(each, factor) for each in need)
-        resident_factor = _bounded(observed.resident)
+        resident_factor = max(LEAST_RESIDENT_FACTOR, _bounded(observed.resident))
         resident = round(fit.resident_bytes(need, dimensions) * resident_factor)
         return Figures(
             estimate=Estimate(

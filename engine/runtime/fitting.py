@@ -68,7 +68,7 @@ def _less(figures: Figures, plan: Plan, asked: LoadOptions, runtime: Runtime) ->
     on_gpu = any(pool != MAIN for pool in figures.demand)
     if on_gpu and asked.gpu_layers is None and runtime.gpu_layers is None:
         for share in GPU_SHARES:
-            for context in {windows[0]: None, windows[-1]: None}:
+            for context in dict.fromkeys((windows[0], windows[-1])):
                 yield replace(figures.options, gpu_layers=int(share * (figures.layers + 1)), context=context)
 
 
@@ -83,7 +83,7 @@ def judged(
     estimate = figures.estimate
     said = ""
     if not plan.possible:
-        said = _advice(figures, plan, others)
+        said = _advice(figures, plan, others) or "As many models as may be in memory are pinned."
     elif plan.waits:
         said = "It has to wait until a model that is at work is done."
     return replace(

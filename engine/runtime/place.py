@@ -66,8 +66,8 @@ class Place:
         self.watch: asyncio.TimerHandle | None = None
         """The next look whether the worker still moves."""
         self.expires: int | None = None
-        self.keep_alive = 0.0
-        """Seconds, as the last request or load wanted it."""
+        self.keep_alive: float | None = None
+        """Seconds, as the last request or load wanted it that said anything, as in Ollama; None: nobody yet."""
         self.pinned = False
         self.shrunk = False
         """It has given up its KV cache."""
@@ -118,15 +118,14 @@ class Place:
             holds=self.holds,
             spare=spare if self.can_shrink and not self.shrunk and any(spare.values()) else {},
             load_seconds=self.load_seconds,
-            weight=residency.FOR_EVER_WEIGHT if self.keep_alive < 0 else 1.0,
+            weight=residency.FOR_EVER_WEIGHT if self.keep_alive is not None and self.keep_alive < 0 else 1.0,
         )
 
     def held(self) -> Held:
         is_mapped = self.options.use_mmap is not False and self.target.backend == "llama"
-        weights = (
-            sum(each.weights for each in self.memory.devices if each.kind == "cpu") or self.memory.weights
-        )
-        return Held(self.holds, weights if is_mapped else 0, loading=self.state == "loading")
+        devices = self.figures.estimate.devices if self.figures is not None and is_mapped else ()
+        mapped = sum(each.weights for each in devices if each.kind == "cpu")
+        return Held(self.holds, mapped, loading=self.state == "loading")
 
     # --- what is asked of it
 
@@ -220,7 +219,7 @@ class Place:
         self.host, self.files, self.facts, self.figures = None, None, None, None
         self.memory, self.stage = MemoryUse(), None
         self.draining, self.shrunk, self.can_shrink = False, False, True
-        self.expires = None
+        self.expires, self.keep_alive = None, None
         self.state = "absent"
 
     def report(self) -> LoadedModel:
@@ -235,7 +234,7 @@ class Place:
             active=sum(ticket.state in ("prefill", "decode") for ticket in list(self.running.values())),
             queued=len(self.waiting)
             + sum(ticket.state in ("loading", "queued") for ticket in list(self.running.values())),
-            expires_ns=self.expires if not self.references else None,
+            expires_ns=self.expires if not self.references and not self.pinned else None,
             pinned=self.pinned,
             estimate=self.figures.estimate if self.figures is not None else None,
             error=self.error,

@@ -124,24 +124,25 @@ class Room:
         """Have those make way that `plan` names, and return when the memory for `need` is really free."""
         before = self.free()
         expected: dict[str, int] = {}
+        # Marked at once, so that nobody else plans with them and nothing is handed over to them.
         for name in plan.shrink:
-            if (figures := self.places[name].figures) is not None:
-                expected = joined(expected, figures.spare)
+            place = self.places[name]
+            expected = joined(expected, place.figures.spare if place.figures is not None else {})
+            place.resizing = asyncio.get_running_loop().create_future()
         for name in plan.evict:
-            expected = joined(expected, self.places[name].holds)
-            # At once, so that nobody else plans with it.
-            self.places[name].state = "leaving"
+            place = self.places[name]
+            expected = joined(expected, place.holds)
+            place.state = "leaving"
         # Tasks of their own: whoever wanted the room may give up meanwhile.
-        work = [self.start(self.shrink(self.places[name])) for name in plan.shrink]
+        work = [self.start(self._shrink(self.places[name])) for name in plan.shrink]
         work += [self.start(self.leave(self.places[name], "room")) for name in plan.evict]
         await asyncio.wait(work)
         await self._settled(need, before, expected, counted=counted)
 
-    async def shrink(self, place: Place) -> None:
+    async def _shrink(self, place: Place) -> None:
         """Have an idle model give up its KV cache; one that does not is remembered as one that cannot."""
-        assert place.host is not None
+        assert place.host is not None and place.resizing is not None
         kept = place.memory.kv_cache + place.memory.compute
-        place.resizing = asyncio.get_running_loop().create_future()
         place.host.send(Shrink())
         try:
             async with asyncio.timeout(PATIENCE):
@@ -240,7 +241,10 @@ class Room:
         """Somebody is done with the model: its keep-alive starts anew."""
         now = time.monotonic_ns()
         place.last_used = now
-        place.keep_alive = self._settings.runtime.keep_alive if keep_alive is None else keep_alive
+        if keep_alive is not None:
+            place.keep_alive = keep_alive
+        elif place.keep_alive is None:
+            place.keep_alive = self._settings.runtime.keep_alive
         place.expires = residency.expiry(now, place.keep_alive)
         self._wake()
         self.schedule()

@@ -192,7 +192,7 @@ class Supervisor:
             reply = await future
         finally:
             place.replies.pop(call, None)
-            self._room.used(place, place.keep_alive)
+            self._room.used(place, None)
             self._pump(place)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)

@@ -167,12 +167,29 @@ async def test_a_pinned_model_outlives_its_keep_alive(open_engine: Open) -> None
     await until(lambda: resident(engine) == [])
 
 
+async def test_a_request_that_says_nothing_leaves_the_keep_alive_as_it_is(open_engine: Open) -> None:
+    """As in Ollama: what a request says holds until another says something else, or the model is loaded anew."""
+    engine = open_engine(Settings(runtime=Runtime(keep_alive=0.0)))
+    name = "scripted:text=a"
+    await answer(engine, name, keep_alive=-1.0)
+    await answer(engine, name)
+    assert resident(engine) == ["a"] and engine.loaded()[0].expires_ns is None
+    await answer(engine, name, keep_alive=100.0)
+    await answer(engine, name)
+    assert engine.loaded()[0].expires_ns is not None
+    await engine.unload(name)
+    await answer(engine, name)
+    await until(lambda: resident(engine) == [])
+
+
 async def test_where_all_places_are_pinned_a_new_model_is_refused(open_engine: Open) -> None:
     engine = open_engine(Settings(runtime=Runtime(max_models=1)))
     await engine.pin("scripted:text=a")
     await engine.load("scripted:text=a")
     with pytest.raises(ModelUnavailable, match="pinned"):
         await engine.load("scripted:text=b")
+    refused = await engine.estimate("scripted:text=b")
+    assert not refused.fits and "pinned" in refused.advice
 
 
 async def test_a_busy_model_is_waited_for(open_engine: Open) -> None:

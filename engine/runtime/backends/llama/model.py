@@ -101,11 +101,18 @@ def model_params(options: LoadOptions) -> Any:
     return params
 
 
-def not_loaded(model: str, log: LogCapture) -> ModelLoadFailed:
+def not_loaded(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFailed:
     """The error for a file that the library would not load, with the library's reason."""
+    reason = log.reason()
+    if "allocate" in reason:
+        return InsufficientMemory(
+            f"There is not enough memory to load {model}.",
+            reason,
+            "Choose a smaller model or quantisation, or hold fewer layers on the GPU (`gpu_layers`).",
+        )
     return ModelLoadFailed(
         f"{model} cannot be loaded.",
-        log.reason(),
+        reason,
         "Download the file again, or choose a model whose architecture this llama.cpp knows.",
         param="model",
     )
