@@ -9,15 +9,13 @@ last word on the KV cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-from msgspec import Struct
 
 from engine.library.dimensions import Dimensions, Layer
 from engine.library.ggml import BLOCKS
 from engine.library.gguf import Header, Tensor
-from engine.library.layout import Layout
+from engine.library.layout import DryRun, Layout, Matrix
 from engine.types import Device, DeviceNeed
 
 PROCESS: Final = 34 * 2**20
@@ -29,26 +27,6 @@ _BLOCK: Final = re.compile(r"blk\.(\d+)\.")
 # First into memory before any layer; everything else without a layer comes after the last one.
 _INPUTS: Final = ("token_embd", "token_types", "position_embd", "per_layer_token_embd")
 _SIZES: Final = {name.lower(): (block, width) for name, block, width in BLOCKS.values()}
-
-
-class Matrix(Struct, frozen=True):
-    """A kind of weights: number format and shape, fastest dimension first."""
-
-    type: str
-    shape: tuple[int, ...]
-
-
-class DryRun(Struct, frozen=True, kw_only=True):
-    """What the library said it would allocate for a layout: bytes by device, nothing of it really taken."""
-
-    kv_cache: Mapping[str, int] = {}
-    """KV cache and running states."""
-    compute: Mapping[str, int] = {}
-    """Compute and output buffers."""
-    layers: tuple[str, ...] = ()
-    """The device of each layer, the output's last."""
-    rearranged: tuple[Matrix, ...] = ()
-    """Matrices that the CPU backend copies into an order of its own."""
 
 
 def matrices(headers: Sequence[Header]) -> tuple[Matrix, ...]:

@@ -1,10 +1,12 @@
-"""How a model is laid out in memory: its windows, sequences, KV cells and batches. Pure numbers.
+"""How a model is laid out in memory: its windows, sequences, KV cells and batches, and what a dry run says of it.
 
 The worker opens its context by this, and the estimate before a load counts by it: one place decides, so that both
 agree. Sizes are tokens unless said otherwise.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -53,6 +55,26 @@ class Layout(Struct, frozen=True, kw_only=True):
         if self.whole_window or window <= 0:
             return self.padded_cells
         return padded(min(self.padded_cells, window * self.sequences + self.micro_batch))
+
+
+class Matrix(Struct, frozen=True):
+    """A kind of weights: number format and shape, fastest dimension first."""
+
+    type: str
+    shape: tuple[int, ...]
+
+
+class DryRun(Struct, frozen=True, kw_only=True):
+    """What the library said it would allocate for a layout: bytes by device, nothing of it really taken."""
+
+    kv_cache: Mapping[str, int] = {}
+    """KV cache and running states."""
+    compute: Mapping[str, int] = {}
+    """Compute and output buffers."""
+    layers: tuple[str, ...] = ()
+    """The device of each layer, the output's last."""
+    rearranged: tuple[Matrix, ...] = ()
+    """Matrices that the CPU backend copies into an order of its own."""
 
 
 def layout_of(options: LoadOptions, trained: int, *, most_sequences: int = MOST_SEQUENCES) -> Layout:

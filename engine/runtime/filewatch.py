@@ -25,7 +25,11 @@ class FileWatch:
     def changed(self) -> str:
         """The path of a file that is not what it was when it was loaded; empty if all are."""
         for stamp, descriptor in self._files:
-            facts = os.fstat(descriptor)
+            try:
+                facts = os.fstat(descriptor)
+            except OSError:
+                # It lay on a network, and is no more.
+                return stamp.path
             if facts.st_ino == stamp.inode and (facts.st_size, facts.st_mtime_ns) != (
                 stamp.size,
                 stamp.modified_ns,

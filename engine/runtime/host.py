@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from engine.errors import HearthError, ModelLoadFailed, WorkerDied
+from engine.errors import ErrorInfo, HearthError, ModelLoadFailed, WorkerDied
 from engine.runtime.logring import LineSplitter, LogRing
 from engine.runtime.wire import (
     PROTOCOL,
@@ -88,6 +88,8 @@ class Host:
         self._process: asyncio.SubprocessTransport | None = None
         self._spawning = False
         self._stopping = asyncio.Event()
+        self.refused: ErrorInfo | None = None
+        """What the worker itself said against a load or a trial."""
         self._ending: asyncio.Task[None] | None = None
 
     async def start(self, load: Load, *, passive: bool) -> Ready:
@@ -229,6 +231,7 @@ class Host:
             case Resized():
                 self._on_resized(frame.memory)
             case LoadFailed():
+                self.refused = frame.error
                 self._fail_load(HearthError.from_info(frame.error))
             case Hello():
                 if frame.protocol != PROTOCOL:

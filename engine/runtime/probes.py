@@ -14,9 +14,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from engine.errors import ErrorInfo, HearthError, ModelLoadFailed
-from engine.library.fit import DryRun, Matrix
+from engine.errors import ErrorInfo, HearthError, InsufficientMemory, ModelLoadFailed
 from engine.library.identity import Identity
+from engine.library.layout import DryRun, Matrix
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.host import Host, LoadDied, cause
@@ -136,6 +136,10 @@ class Probes:
                         spec, f"It was not done after {limit:.0f} s, {_STAGES.get(stage, 'at the start')}."
                     )
                 ) from None
+            except HearthError as error:
+                if host.refused is None or isinstance(error, InsufficientMemory):
+                    raise _Fickle(error) from None
+                raise
             finally:
                 # Also when whoever waited for it was cancelled: then it has nothing left to say.
                 await asyncio.shield(host.stop(grace=0.0))

@@ -239,6 +239,8 @@ class Room:
 
     def used(self, place: Place, keep_alive: float | None) -> None:
         """Somebody is done with the model: its keep-alive starts anew."""
+        if place.state == "absent":
+            return
         now = time.monotonic_ns()
         place.last_used = now
         if keep_alive is not None:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ErrorInfo
-from engine.library.fit import DryRun, Matrix
+from engine.library.layout import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.scheduler import Limits
 from engine.types import (

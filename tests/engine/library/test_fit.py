@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from engine.library import Header, read_header
 from engine.library.advice import advice
 from engine.library.dimensions import Layer, dimensions_of
-from engine.library.fit import DryRun, Matrix, kv_bytes, needs, placed
+from engine.library.fit import kv_bytes, needs, placed
 from engine.library.gguf import Tensor
-from engine.library.layout import Layout, layout_of
+from engine.library.layout import DryRun, Layout, Matrix, layout_of
 from engine.library.pools import MAIN, demand, missing, pool_of, show
 from engine.types import Device, DeviceNeed, LoadOptions
 from tests.weights import tiny_bert, tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba

@@ -12,8 +12,8 @@ import pytest
 from engine.errors import HearthError, ModelLoadFailed
 from engine.library import read_header
 from engine.library.dimensions import dimensions_of
-from engine.library.fit import DryRun, matrices, needs
-from engine.library.layout import layout_of
+from engine.library.fit import matrices, needs
+from engine.library.layout import DryRun, layout_of
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama.buffers import allocated, device_of, dry_run, rearranges
 from engine.runtime.backends.llama.dryrun import simulated

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import ModelLoadFailed
-from engine.library.fit import DryRun, Matrix
+from engine.library.layout import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.buffers import dry_run, rearranges
@@ -77,8 +76,7 @@ def simulated(
         with LogCapture(debug=True) as context_log:
             context: int | None = api.llama_init_from_model(model, context_params(spec.options, shape))
         if not context:
-            error = weights.not_opened(spec.model, context_log)
-            raise ModelLoadFailed(error.what, error.why, error.fix)
+            raise weights.not_opened(spec.model, context_log)
         try:
             found = dry_run([*log.lines, *context_log.lines], devices())
             if rearranges(log.lines):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
-from engine.library.dimensions import ENCODERS
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import Shape
 from engine.runtime.backends.llama.samplers import HONOURED, order_of
@@ -44,6 +43,8 @@ def metadata(model: int, key: str) -> str | None:
 
 def generates(model: int) -> bool:
     """Whether the model writes text, and keeps what it has read: neither encoders nor diffusion models do."""
+    from engine.library.dimensions import ENCODERS
+
     api = native()
     return bool(
         metadata(model, "general.architecture") not in ENCODERS
