@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.types import (
+    Embeddings,
+    EmbedRequest,
     Estimate,
     GenerationRequest,
     LoadedModel,
@@ -18,6 +20,8 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     RunningRequest,
     StreamEvent,
     Terminal,
@@ -106,6 +110,14 @@ class Engine(Protocol):
 
     async def count(self, request: GenerationRequest) -> int:
         """How many tokens the prompt of `request` has, before anything of it is dropped to fit a window."""
+        ...
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Turn texts into vectors, beside whatever else the model does."""
+        ...
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """Score documents against a query, with a model that has a ranking head."""
         ...
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:

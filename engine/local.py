@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,11 +28,22 @@ from engine.runtime.readers import Readers
 from engine.runtime.supervisor import Supervisor
 from engine.runtime.targets import Backend, Targets
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize, ToWorker
+from engine.runtime.wire import (
+    Count,
+    Detokenize,
+    Embed,
+    Render,
+    Reply,
+    Rerank,
+    Tokenize,
+    ToWorker,
+)
 from engine.settings import Settings
 from engine.store.rows import refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
+    Embeddings,
+    EmbedRequest,
     Estimate,
     Failed,
     GenerationRequest,
@@ -41,6 +53,8 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     RunningRequest,
     Tool,
 )
@@ -77,6 +91,7 @@ class LocalEngine:
             Estimator(self._settings, self._paths, self._log, self._targets),
             record=lambda row: self._store().record(row),
             screen_attached=screen_attached,
+            kv_folder=self._paths.cache / "kv",
         )
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._known: dict[tuple[str, str], Target] = {}
@@ -207,6 +222,43 @@ class LocalEngine:
         reply = await self._ask(request.model, lambda call: Count(call, self._completed(request)))
         return reply.count or 0
 
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        check(request)
+
+        async def there() -> Embeddings:
+            started = time.monotonic_ns()
+            target = await self._find(request.model)
+            adapters = await asyncio.to_thread(self._targets.adapters, target, request.adapters)
+            reply = await self._supervisor.ask(
+                target,
+                lambda call: Embed(call, request, adapters),
+                options=request.load,
+                keep_alive=request.keep_alive,
+            )
+            assert reply.embeddings is not None
+            total = (time.monotonic_ns() - started) / 1e9
+            return replace(reply.embeddings, model=target.id, total_s=total)
+
+        return await self._on_loop(there())
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        check(request)
+
+        async def there() -> Ranking:
+            started = time.monotonic_ns()
+            target = await self._find(request.model)
+            reply = await self._supervisor.ask(
+                target,
+                lambda call: Rerank(call, request),
+                options=request.load,
+                keep_alive=request.keep_alive,
+            )
+            assert reply.ranking is not None
+            total = (time.monotonic_ns() - started) / 1e9
+            return replace(reply.ranking, model=target.id, total_s=total)
+
+        return await self._on_loop(there())
+
     # --- records
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
@@ -280,7 +332,10 @@ class LocalEngine:
     def _completed(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with what it leaves open taken from the settings."""
         defaults = self._settings.generation
-        is_chat = bool(request.messages) or (request.prompt is not None and not request.raw)
+        fills_a_gap = request.suffix is not None or bool(request.extra_context)
+        is_chat = bool(request.messages) or (
+            request.prompt is not None and not request.raw and not fills_a_gap
+        )
         has_system = any(message.role == "system" for message in request.messages or ())
         return replace(
             request,

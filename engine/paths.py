@@ -53,6 +53,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.data / "adapters"
 
     @property
+    def converted_adapters(self) -> Path:
+        """GGUF files made of adapters that came in another form."""
+        return self.cache / "adapters"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 

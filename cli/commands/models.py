@@ -48,7 +48,8 @@ def run(context: typer.Context, json: bool) -> int:
     rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "")]
     for entry in entries:
         context_length = str(entry.context) if entry.context else "-"
-        note = f"broken: {entry.broken}" if entry.broken else ""
+        broken = [f"adapter {name}: {reason}" for name, reason in entry.broken_adapters.items()]
+        note = f"broken: {entry.broken}" if entry.broken else " ".join(broken)
         size = size_of(entry.size) if entry.size else "-"
         rows.append((entry.id, size, entry.quantisation or "-", context_length, entry.source, note))
     print(columns(rows))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from engine.library.layout import Layout
 from engine.library.pools import MAIN, pool_of
+from engine.library.shape import ContextShape
 from engine.types import DeviceNeed
 
 _LEAST_CONTEXT: Final = 512
@@ -17,7 +17,7 @@ _SMALLER_KV: Final = {None: 34 / 64, "f16": 34 / 64, "bf16": 34 / 64, "f32": 34 
 def advice(
     short: Mapping[str, int],
     need: Sequence[DeviceNeed],
-    layout: Layout,
+    shape: ContextShape,
     kv_type: str | None,
     others: Mapping[str, Mapping[str, int]],
 ) -> str:
@@ -33,10 +33,10 @@ def advice(
         if pool in cache:
             cache[pool] += each.kv_cache
     ways = []
-    if context := _smaller_context(short, cache, layout):
+    if context := _smaller_context(short, cache, shape):
         ways.append(f"a context of {context}")
-    if layout.slots > 1 and (slots := _fewer_slots(short, cache, layout)):
-        ways.append(f"{slots} slot{'s' if slots > 1 else ''} instead of {layout.slots}")
+    if shape.slots > 1 and (slots := _fewer_slots(short, cache, shape)):
+        ways.append(f"{slots} slot{'s' if slots > 1 else ''} instead of {shape.slots}")
     if (left := _SMALLER_KV.get(kv_type)) and _covers(short, cache, 1 - left):
         ways.append("`kv_type` q8_0")
     if any(pool != MAIN for pool in short) and MAIN not in short:
@@ -53,18 +53,18 @@ def _covers(short: Mapping[str, int], cache: Mapping[str, int], saved: float) ->
     return all(cache[pool] * saved >= size for pool, size in short.items())
 
 
-def _smaller_context(short: Mapping[str, int], cache: Mapping[str, int], layout: Layout) -> int | None:
-    context = layout.context // 2
+def _smaller_context(short: Mapping[str, int], cache: Mapping[str, int], shape: ContextShape) -> int | None:
+    context = shape.context // 2
     while context >= _LEAST_CONTEXT:
-        if _covers(short, cache, 1 - context / layout.context):
+        if _covers(short, cache, 1 - context / shape.context):
             return context
         context //= 2
     return None
 
 
-def _fewer_slots(short: Mapping[str, int], cache: Mapping[str, int], layout: Layout) -> int | None:
-    for slots in range(layout.slots - 1, 0, -1):
-        if _covers(short, cache, 1 - slots / layout.slots):
+def _fewer_slots(short: Mapping[str, int], cache: Mapping[str, int], shape: ContextShape) -> int | None:
+    for slots in range(shape.slots - 1, 0, -1):
+        if _covers(short, cache, 1 - slots / shape.slots):
             return slots
     return None
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
-import re
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import ModelLoadFailed, ModelNotFound
-from engine.library.adapters import DEFAULT, Adapters
+from engine.library.adapter_names import DEFAULT
+from engine.library.adapters import Adapters
+from engine.library.conversions import Conversions
 from engine.library.gguf import Header, read_header
+from engine.library.gguf_parts import PART, parts_of
+from engine.library.lora import Base, base_of
 from engine.library.recommended import recommended_sampling
+from engine.library.remembered import Remembered
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -31,49 +34,17 @@ MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
 
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
-
 
 class Resolved(Struct, frozen=True, kw_only=True):
     """What a name stands for. `entry.broken` is not an error here: who wants to load it says so."""
 
     entry: ModelEntry
     adapters: tuple[AdapterRef, ...] = ()
-    """Paths and scales of the adapters that the name asks for, or that the model has by default."""
+    """GGUF files and scales of the adapters that the name asks for, or that the model has by default."""
     sampling: dict[str, Any] = {}
     """Sampling that comes with the model's files."""
     adapter_names: dict[str, str] = {}
     """Every adapter that fits the model: name to path."""
-
-
-class Headers:
-    """Reads headers and remembers them until their file changes. Usable from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[Path, tuple[tuple[int, int, int], Header | ModelLoadFailed]] = {}
-
-    def of(self, path: Path) -> Header:
-        """The header of the file at `path`. Raises ModelLoadFailed as `read_header` does."""
-        try:
-            facts = path.stat()
-            stamp = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
-        except OSError:
-            return read_header(path)
-        with self._lock:
-            known = self._known.get(path)
-        if known is None or known[0] != stamp:
-            found: Header | ModelLoadFailed
-            try:
-                found = read_header(path)
-            except ModelLoadFailed as error:
-                found = error
-            known = (stamp, found)
-            with self._lock:
-                self._known[path] = known
-        if isinstance(known[1], ModelLoadFailed):
-            raise ModelLoadFailed(known[1].what, known[1].why, known[1].fix, param="model")
-        return known[1]
 
 
 class Catalog:
@@ -82,10 +53,15 @@ class Catalog:
     def __init__(self, settings: Settings, paths: Paths, *, starter: Path | str | None = "installed") -> None:
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
         self._starter = starter_folder() if isinstance(starter, str) else starter
-        self._headers = Headers()
+        self._headers = Remembered(read_header)
+        self._bases: dict[str, tuple[list[Header], Base]] = {}
         configured = settings.models.adapter_path
         self._adapters = Adapters(
-            self._headers.of, Path(configured) if configured is not None else None, paths.adapters
+            self._headers.of,
+            self._base,
+            configured=Path(configured) if configured is not None else None,
+            own=paths.adapters,
+            conversions=Conversions(paths.converted_adapters),
         )
 
     def entries(self) -> list[ModelEntry]:
@@ -111,8 +87,9 @@ class Catalog:
     def resolve(self, name: str) -> Resolved:
         """What `name` stands for: a model, `model:adapter`, a path to a GGUF file, or `scripted:…`.
 
-        Case does not matter, nor does a tag `:latest`. The adapter `base` or `none` is no adapter, `default`
-        the model's own. Raises ModelNotFound with the nearest names.
+        Case does not matter, nor does a tag `:latest`. For the part behind the colon see `adapter_names`; an
+        adapter of PEFT is converted here. Raises ModelNotFound with the nearest names, and what
+        `Adapters.chosen` raises.
         """
         if name.startswith(SCRIPTED):
             backends = ("scripted",)
@@ -130,22 +107,41 @@ class Catalog:
             return self._resolved(entry, adapter)
         raise _not_found(name, entries)
 
+    def adapters(self, entry: ModelEntry, wanted: Sequence[AdapterRef]) -> tuple[AdapterRef, ...]:
+        """`wanted` with the paths of GGUF files as names, converted here where need be.
+
+        Raises what `Adapters.chosen` raises.
+        """
+        return self._adapters.chosen(entry, wanted)
+
     def adapter(self, entry: ModelEntry, wanted: AdapterRef) -> AdapterRef:
-        """`wanted` with the path of its file as its name. Raises ModelNotFound or ModelLoadFailed."""
-        return AdapterRef(str(self._adapters.find(entry, wanted.name)), wanted.scale)
+        """`wanted`, the name of one adapter, with the path of its GGUF file as its name."""
+        found = self.adapters(entry, (wanted,))
+        if not found:
+            raise ModelNotFound(f"{plain(wanted.name, 80)!r} is no adapter of {entry.id}.", param="adapters")
+        return found[0]
 
     def headers(self, entry: ModelEntry) -> list[Header]:
         """The headers of all parts of a GGUF model, the first part's first. Raises ModelLoadFailed."""
         return [self._headers.of(path) for path in parts_of(Path(entry.path))]
 
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
-        paths = self._adapters.chosen(entry, adapter)
         return Resolved(
             entry=entry,
-            adapters=tuple(AdapterRef(str(path)) for path in paths),
+            # What cannot be loaded at all is said first, and by whoever wants to load it.
+            adapters=() if entry.broken else self._adapters.named(entry, adapter),
             sampling=recommended_sampling(Path(entry.path)),
             adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
         )
+
+    def _base(self, entry: ModelEntry) -> Base:
+        """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
+        headers = self.headers(entry)
+        known = self._bases.get(entry.path)
+        if known is None or any(old is not new for old, new in zip(known[0], headers, strict=True)):
+            known = (headers, base_of(entry.id, headers))
+            self._bases[entry.path] = known
+        return known[1]
 
     def _named(self, name: str, entries: list[ModelEntry]) -> ModelEntry | None:
         for entry in entries:
@@ -169,7 +165,7 @@ class Catalog:
                 yield path, "starter", path.stem if index else self._starter.name
         for folder in self._folders:
             for path in _gguf_files(folder):
-                part = _PART.match(path.stem)
+                part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
                     yield path, "folder", part["stem"] if part else path.stem
 
@@ -204,7 +200,10 @@ class Catalog:
             backends=("llama",),
             broken=broken,
         )
-        return replace(entry, adapters=tuple(self._adapters.of(entry)))
+        if broken:
+            return entry
+        fit, unusable = self._adapters.survey(entry)
+        return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
 
 def starter_folder() -> Path | None:
@@ -230,17 +229,6 @@ def _gguf_files(folder: Path) -> list[Path]:
         if len(found) >= MAX_FILES:
             break
     return found[:MAX_FILES]
-
-
-def parts_of(path: Path) -> list[Path]:
-    """The files of a model: one, or the numbered parts of a split one."""
-    part = _PART.match(path.stem)
-    if part is None:
-        return [path]
-    count = min(int(part["count"]), 999)
-    return [
-        path.with_name(f"{part['stem']}-{n:05}-of-{part['count']}{path.suffix}") for n in range(1, count + 1)
-    ]
 
 
 def _renamed(entry: ModelEntry, name: str) -> ModelEntry:

@@ -59,6 +59,16 @@ class Dimensions(Struct, frozen=True, kw_only=True):
     context: int
     """Tokens of the window that it was trained for; 0: unknown."""
 
+    @property
+    def stateful(self) -> bool:
+        """Recurrent or hybrid."""
+        return any(layer.state for layer in self.layers)
+
+    @property
+    def slides(self) -> bool:
+        """Whether some layers look through a window."""
+        return any(layer.window for layer in self.layers)
+
 
 def dimensions_of(header: Header) -> Dimensions:
     """The sizes that the (first) header of a model tells."""

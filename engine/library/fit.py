@@ -1,7 +1,7 @@
 """What a GGUF model needs in memory, device by device, and whether that fits. Pure arithmetic over a header.
 
 Weights are counted by their tensors, exactly. The KV cache and running states follow llama.cpp's formulas
-(`dimensions`, `layout`). Compute and output buffers come from a dry run of the library where there is one; else a
+(`dimensions`, `shape`). Compute and output buffers come from a dry run of the library where there is one; else a
 rule of thumb stands in for them, which the tests hold against dry runs. A dry run, where there is one, also has the
 last word on the KV cache.
 """
@@ -15,7 +15,7 @@ from typing import Final
 from engine.library.dimensions import Dimensions, Layer
 from engine.library.ggml import BLOCKS
 from engine.library.gguf import Header, Tensor
-from engine.library.layout import DryRun, Layout, Matrix
+from engine.library.shape import ContextShape, DryRun, Matrix, sequence_ids
 from engine.types import Device, DeviceNeed
 
 PROCESS: Final = 34 * 2**20
@@ -38,7 +38,7 @@ def matrices(headers: Sequence[Header]) -> tuple[Matrix, ...]:
 def needs(
     headers: Sequence[Header],
     dimensions: Dimensions,
-    layout: Layout,
+    shape: ContextShape,
     devices: Sequence[Device],
     *,
     kv_type: str | None = None,
@@ -58,8 +58,8 @@ def needs(
     if dry_run is not None:
         kv_cache, compute = dry_run.kv_cache, dry_run.compute
     else:
-        kv_cache = _kv_cache(dimensions.layers, layout, kv_type, places)
-        compute = _compute(dimensions, layout, places, flash_attention=flash_attention is not False)
+        kv_cache = _kv_cache(dimensions, shape, kv_type, places)
+        compute = _compute(dimensions, shape, places, flash_attention=flash_attention is not False)
     found = []
     for device in _cpu_first(devices):
         parts = [part.get(device.name, 0) for part in (weights, kv_cache, compute)]
@@ -78,26 +78,37 @@ def needs(
     return tuple(found)
 
 
-def kv_bytes(layer: Layer, layout: Layout, kv_type: str | None) -> int:
+def sequences_of(dimensions: Dimensions, shape: ContextShape) -> int:
+    """How many sequence ids the context is opened for: slots, twins, shelves."""
+    return sequence_ids(
+        shape.slots,
+        stateful=dimensions.stateful,
+        slides=dimensions.slides,
+        whole_window=shape.whole_window,
+    ).sequences
+
+
+def kv_bytes(layer: Layer, shape: ContextShape, sequences: int, kv_type: str | None) -> int:
     """Bytes of one layer's keys and values for all cells, and of its running states (always F32)."""
     block, width = _SIZES[kv_type or "f16"]
     rows = -(-layer.keys // block) + -(-layer.values // block)
-    return rows * width * layout.sliding_cells(layer.window) + 4 * layer.state * layout.sequences
+    return rows * width * shape.sliding_cells(layer.window, sequences) + 4 * layer.state * sequences
 
 
-def compute_bytes(dimensions: Dimensions, layout: Layout, *, flash_attention: bool) -> int:
+def compute_bytes(dimensions: Dimensions, shape: ContextShape, *, flash_attention: bool) -> int:
     """A rule of thumb for the largest compute buffer: what one micro-batch holds at its fullest moment.
 
     Six rows of the model's width (of its inner width where it has running states) and two of the feed-forward's per
-    token, or the logits of every slot; an attention mask over the cells of each kind of layer; without flash
+    token, or the logits of every output; an attention mask over the cells of each kind of layer; without flash
     attention also the scores of every head.
     """
-    rows = layout.micro_batch
+    rows = shape.micro_batch
     hidden = 4 * rows * (2 * dimensions.feed_forward + 6 * max(dimensions.width, dimensions.inner))
-    logits = 4 * layout.slots * dimensions.vocabulary
+    sequences = sequences_of(dimensions, shape)
+    logits = 4 * max(shape.outputs, sequences) * dimensions.vocabulary
     # A mask for every kind of cache; without a cache a batch attends to itself.
     kinds = {layer.window for layer in dimensions.layers if layer.keys}
-    cells = [layout.sliding_cells(window) for window in kinds]
+    cells = [shape.sliding_cells(window, sequences) for window in kinds]
     if not cells and not any(layer.state for layer in dimensions.layers):
         cells = [] if flash_attention else [rows]
     masks = rows * sum(cells) * (2 if flash_attention else 4)
@@ -167,22 +178,23 @@ def _weights(
 
 
 def _kv_cache(
-    layers: Sequence[Layer], layout: Layout, kv_type: str | None, places: tuple[str, ...]
+    dimensions: Dimensions, shape: ContextShape, kv_type: str | None, places: tuple[str, ...]
 ) -> dict[str, int]:
     found: dict[str, int] = {}
-    for layer, device in zip(layers, places, strict=False):
-        found[device] = found.get(device, 0) + kv_bytes(layer, layout, kv_type)
+    sequences = sequences_of(dimensions, shape)
+    for layer, device in zip(dimensions.layers, places, strict=False):
+        found[device] = found.get(device, 0) + kv_bytes(layer, shape, sequences, kv_type)
     return found
 
 
 def _compute(
-    dimensions: Dimensions, layout: Layout, places: tuple[str, ...], *, flash_attention: bool
+    dimensions: Dimensions, shape: ContextShape, places: tuple[str, ...], *, flash_attention: bool
 ) -> dict[str, int]:
-    largest = compute_bytes(dimensions, layout, flash_attention=flash_attention)
+    largest = compute_bytes(dimensions, shape, flash_attention=flash_attention)
     found = dict.fromkeys(places, largest)
     # Where all layers are elsewhere, the CPU still holds the inputs of a micro-batch and the outputs.
-    found.setdefault(_CPU, 4 * layout.micro_batch * dimensions.width)
-    found[_CPU] += 4 * layout.slots * dimensions.vocabulary
+    found.setdefault(_CPU, 4 * shape.micro_batch * dimensions.width)
+    found[_CPU] += 4 * max(shape.outputs, sequences_of(dimensions, shape)) * dimensions.vocabulary
     return found
 
 

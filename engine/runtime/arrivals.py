@@ -28,7 +28,7 @@ from engine.runtime.residency import Plan
 from engine.runtime.room import Room
 from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Target
-from engine.runtime.wire import Load, Ready
+from engine.runtime.wire import CacheSpec, Load, Ready
 from engine.settings import Settings
 from engine.types import Estimate, LoadOptions
 
@@ -63,9 +63,10 @@ class Arrivals:
         *,
         make_host: Callable[[Place], Host],
         screen_attached: bool,
+        cache: CacheSpec,
     ) -> None:
         self._settings, self._estimator, self._room = settings, estimator, room
-        self._make_host = make_host
+        self._make_host, self._cache = make_host, cache
         self._screen_attached = screen_attached and not settings.runtime.exclusive
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a model is loaded into a pool of memory."""
@@ -76,9 +77,20 @@ class Arrivals:
         place.arrival = self._room.start(self._arrive(place))
 
     def grow(self, place: Place) -> None:
-        """Find room for the KV cache that the model of `place` has given up, and let it have it again."""
+        """Find room for the KV cache that the model of `place` has given up, and let it have it again.
+
+        Requests that wait for it are refused where there is none.
+        """
         place.resizing = asyncio.get_running_loop().create_future()
-        self._room.start(self._grow(place))
+        place.growth = self._room.start(self._grow(place))
+
+    async def grown(self, place: Place) -> HearthError | None:
+        """Wait until a model has its KV cache again; the refusal where there is no room for it."""
+        if place.resizing is None:
+            self.grow(place)
+        if place.growth is not None:
+            await asyncio.wait({place.growth})
+        return HearthError.from_info(place.refusal) if place.refusal is not None else None
 
     async def check(self, target: Target) -> None:
         """Have a new file tried. Raises ModelLoadFailed for one that should not be loaded."""
@@ -220,7 +232,8 @@ class Arrivals:
             options=options,
             screen_attached=self._screen_attached,
         )
-        ready = await self._started(place, host, Load(place.target.backend, spec, self._limits()))
+        load = Load(place.target.backend, spec, self._limits(options), self._cache)
+        ready = await self._started(place, host, load)
         if identity is not None and not await self._estimator.unchanged(identity):
             await self._dropped(place)
             raise self._changed(place)
@@ -285,6 +298,7 @@ class Arrivals:
     # --- KV caches that come back
 
     async def _grow(self, place: Place) -> None:
+        place.refusal = None
         try:
             figures = place.figures
             need = figures.spare if figures is not None else {}
@@ -301,12 +315,14 @@ class Arrivals:
                         await self._room.make(plan, need, counted=False)
                         continue
                 if not plan.waits:
-                    place.fail_waiting(no_room(place.id, figures, plan, self._room.others(place.id)))
+                    error = no_room(place.id, figures, plan, self._room.others(place.id))
+                    place.refusal = error.info
+                    place.fail_waiting(error)
                     return
                 place.tell("waiting")
                 await news.wait()
         finally:
-            place.resizing = None
+            place.resizing = place.growth = None
             self._room.announce(place)
 
     # --- measuring
@@ -340,9 +356,10 @@ class Arrivals:
                 await stack.enter_async_context(self._loading[pool])
             yield
 
-    def _limits(self) -> Limits:
+    def _limits(self, options: LoadOptions) -> Limits:
         runtime = self._settings.runtime
         return Limits(
+            draft=options.draft_tokens or 0,
             chunk=runtime.prefill_chunk,
             busy_chunk=runtime.prefill_chunk_busy,
             answer_reserve=self._settings.generation.answer_reserve,

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from engine.runtime.prefix import Tokens
 from engine.runtime.text import StopStrings, Utf8
 from engine.runtime.wire import Item, Notice, Piece
-from engine.types import Finished, FinishReason, TokenLogprob
+from engine.types import Finished, FinishReason, Shifted, TokenLogprob
+
+if TYPE_CHECKING:
+    from engine.runtime.draft import Lookup
+    from engine.runtime.guide import Guide
 
 
 class Splitter(Protocol):
@@ -19,7 +26,10 @@ class Splitter(Protocol):
 
 
 class Choice:
-    """Tokens of one choice, prompt first. `slot` is None while it waits; `computed` counts from the first."""
+    """Tokens of one choice, prompt first. `slot` is None while it waits; `computed` counts from the first.
+
+    `guide` is what its tokens must follow, `lookup` where guesses at them come from.
+    """
 
     def __init__(
         self,
@@ -38,12 +48,23 @@ class Choice:
         shifts: bool,
         keep_ids: bool,
         show_reasoning: bool,
+        guide: Guide | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         self.key, self.index, self.seed = key, index, seed
         self.tokens = list(prompt)
         self.prompt_tokens = len(prompt)
+        self._array = np.array(prompt, np.int32)
+        self._filled = self.prompt_tokens
         self.slot: int | None = None
         self.computed = 0
+        self.shared = 0
+        """How many of its first tokens lie in KV cells that it did not compute itself."""
+        self.since = 0
+        """When it began to wait for a slot, ns."""
+        self.guide, self.lookup = guide, lookup
+        self.sampler: object = None
+        """The state of its sampling while it has no slot, once it had one."""
         self.told = 0
         """How much of the prompt was reported as read; a preempted choice reads it twice."""
         self.generated = 0
@@ -64,6 +85,28 @@ class Choice:
         return len(self.tokens) - self.computed
 
     @property
+    def own(self) -> int:
+        """KV cells that it takes beside those it shares."""
+        return len(self.tokens) - self.shared
+
+    @property
+    def room(self) -> int:
+        """How many tokens may still come, by the limit and the window."""
+        return min(self._limit - self.generated, self._context - len(self.tokens))
+
+    def array(self) -> Tokens:
+        """All tokens as an array, which the next call may overwrite."""
+        known = len(self.tokens)
+        if known > len(self._array):
+            grown = np.empty(2 * known, np.int32)
+            grown[: self._filled] = self._array[: self._filled]
+            self._array = grown
+        if known > self._filled:
+            self._array[self._filled : known] = self.tokens[self._filled :]
+            self._filled = known
+        return self._array[:known]
+
+    @property
     def decoding(self) -> bool:
         """Whether only the token just sampled is left to compute."""
         return self.remaining == 1 and self.generated > 0
@@ -71,6 +114,8 @@ class Choice:
     def take(self, token: int, logprob: TokenLogprob | None, now: int) -> list[Item]:
         """Append a sampled token; what may be shown of it, ended by `Finished` if it was the last."""
         self.tokens.append(token)
+        if self.lookup is not None:
+            self.lookup.take(token)
         self.generated += 1
         self._unreported += 1
         if token in self._ends:
@@ -94,12 +139,13 @@ class Choice:
         """Whether the window has no room for the token just sampled."""
         return len(self.tokens) >= self._context
 
-    def shift(self, keep: int) -> None:
+    def shift(self, keep: int, now: int) -> list[Item]:
         """Forget half of what follows the first `keep` tokens; the rest has to be computed anew."""
         keep = min(keep, self.prompt_tokens, self._context // 2)
         drop = max(1, (len(self.tokens) - keep) // 2)
         del self.tokens[keep : keep + drop]
-        self.computed = 0
+        self.computed = self.shared = self._filled = 0
+        return [Notice(self.key, Shifted(t_ns=now, choice=self.index, dropped=drop))]
 
     def finish(self, reason: FinishReason, now: int, free: str = "") -> list[Item]:
         """End this choice and give out what was held back, `free` before it."""

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
 from engine.library.identity import Identity, Stamp, identity_of, stamps_of
-from engine.library.layout import Layout, layout_of
 from engine.library.pools import MAIN, demand, pool_of
+from engine.library.shape import ContextShape, context_shape
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.script import parse
@@ -44,7 +44,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     estimate: Estimate
     options: LoadOptions
     """What it would be loaded with, settings filled in."""
-    layout: Layout
+    shape: ContextShape
     layers: int = 0
     demand: Mapping[str, int]
     spare: Mapping[str, int]
@@ -132,8 +132,8 @@ class Estimator:
         tell: Tell,
     ) -> Figures:
         from engine.library import fit
-        from engine.library.catalog import parts_of
         from engine.library.dimensions import dimensions_of
+        from engine.library.gguf_parts import parts_of
 
         path = Path(target.entry.path)
         stamps = await asyncio.to_thread(lambda: stamps_of(parts_of(path)))
@@ -145,17 +145,17 @@ class Estimator:
                 self._identities.clear()
             self._identities[stamps] = identity
         dimensions = dimensions_of(headers[0])
-        layout = layout_of(options, dimensions.context)
+        shape = context_shape(options, dimensions.context)
         spec = LoadSpec(
             model=target.id, path=target.entry.path, options=options, screen_attached=screen_attached
         )
-        shape = _named(layout, options, devices)
+        way = _named(shape, options, devices)
         dry_run = None
         if self._settings.runtime.probe:
             dry_run = await self._probes.find(
                 spec,
                 identity,
-                layout=shape,
+                way=way,
                 matrices=fit.matrices(headers),
                 vocabulary=dimensions.vocabulary,
                 news=lambda: tell("estimating"),
@@ -163,7 +163,7 @@ class Estimator:
         need = fit.needs(
             headers,
             dimensions,
-            layout,
+            shape,
             devices,
             kv_type=options.kv_type,
             flash_attention=options.flash_attention,
@@ -171,7 +171,7 @@ class Estimator:
             mapped=options.use_mmap is not False,
             dry_run=dry_run,
         )
-        key = f"{identity.digest}:{build()}:{shape}:{options.use_mmap}"
+        key = f"{identity.digest}:{build()}:{way}:{options.use_mmap}"
         observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
         factor = _bounded(observed.allocated)
         need = tuple(_times(each, factor) for each in need)
@@ -180,16 +180,16 @@ class Estimator:
         return Figures(
             estimate=Estimate(
                 model=target.id,
-                context=layout.context,
-                slots=layout.slots,
-                cells=layout.cells,
+                context=shape.context,
+                slots=shape.slots,
+                cells=shape.cells,
                 devices=need,
                 resident=resident,
                 exact=dry_run is not None,
                 correction=factor,
             ),
             options=options,
-            layout=layout,
+            shape=shape,
             layers=len(dimensions.layers),
             demand=demand(need, resident),
             spare=_spare(need),
@@ -215,7 +215,7 @@ def _scripted(target: Target, options: LoadOptions) -> Figures:
             exact=True,
         ),
         options=options,
-        layout=layout_of(replace(options, context=context, slots=slots), script.context),
+        shape=context_shape(replace(options, context=context, slots=slots), script.context),
         demand={MAIN: need.total},
         spare=_spare((need,)),
     )
@@ -242,14 +242,14 @@ def _bounded(factor: float) -> float:
     return min(MOST_FACTOR, max(LEAST_FACTOR, factor))
 
 
-def _named(layout: Layout, options: LoadOptions, devices: tuple[Device, ...]) -> str:
+def _named(shape: ContextShape, options: LoadOptions, devices: tuple[Device, ...]) -> str:
     """One name for everything beside the file that changes what a load takes."""
     said = (
-        layout.cells,
-        layout.sequences,
-        layout.slots,
-        layout.batch,
-        layout.whole_window,
+        shape.cells,
+        shape.slots,
+        shape.batch,
+        shape.outputs,
+        shape.whole_window,
         options.kv_type,
         options.flash_attention,
         options.gpu_layers,

@@ -34,6 +34,7 @@ def completed(said: LoadOptions, runtime: Runtime) -> LoadOptions:
         "kv_type": runtime.kv_type,
         "flash_attention": runtime.flash_attention,
         "use_mmap": runtime.use_mmap,
+        "draft_tokens": runtime.draft_tokens,
     }
     return replace(said, **{name: value for name, value in defaults.items() if getattr(said, name) is None})
 
@@ -58,7 +59,7 @@ async def smaller(
 
 
 def _less(figures: Figures, plan: Plan, asked: LoadOptions, runtime: Runtime) -> Iterator[LoadOptions]:
-    windows = [figures.layout.context]
+    windows = [figures.shape.context]
     if is_automatic(asked, runtime):
         while windows[-1] // 2 >= LEAST_CONTEXT:
             windows.append(windows[-1] // 2)
@@ -121,4 +122,4 @@ def no_room(
 
 
 def _advice(figures: Figures, plan: Plan, others: Mapping[str, Mapping[str, int]]) -> str:
-    return advice(plan.short, figures.estimate.devices, figures.layout, figures.options.kv_type, others)
+    return advice(plan.short, figures.estimate.devices, figures.shape, figures.options.kv_type, others)

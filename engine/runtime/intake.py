@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from engine.errors import ContextOverflow, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.choice import Splitter
+from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
 from engine.types import GenerationRequest, Message, Thinking, Tool
 
 if TYPE_CHECKING:
     from engine.prompt.template import Template
+    from engine.runtime.guide import Guide
 
+_BOUNDLESS: Final = 2**31 - 1
 _TEMPLATES = 16
 """How many compiled templates are kept: the model's own and those that requests bring."""
 
@@ -35,6 +43,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """Makes a fresh splitter for each choice; None where the answer is all content."""
     visible: Mapping[int, bytes] = {}
     """Control tokens that the splitter must see, with their text."""
+    tools_mark: str = ""
+    """Tells one set of offered tools from another."""
+    guide: Guide | None = None
+    """What the answer's tokens must follow; each choice needs its own copy."""
 
 
 class Intake:
@@ -48,6 +60,8 @@ class Intake:
 
     def prepare(self, request: GenerationRequest) -> Prepared:
         """Raises InvalidRequest, ContextOverflow or Unsupported."""
+        if request.suffix is not None or request.extra_context:
+            return self._from_gap(request)
         if request.messages is not None or (request.prompt is not None and not request.raw):
             return self._from_messages(request)
         return self._from_text(request)
@@ -62,6 +76,33 @@ class Intake:
         """The prompt text of `messages` by the model's own template."""
         template = self._template(None)
         return template.render(messages, tools=tools, add_generation_prompt=open_turn)
+
+    def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
+        """The reply to a question about text; never raises."""
+        try:
+            match question:
+                case Tokenize():
+                    special = question.special
+                    tokens = self._backend.tokenize(question.text, add_special=special, parse_special=special)
+                    return Reply(question.call, tokens=tuple(tokens))
+                case Detokenize():
+                    return Reply(question.call, text=self.text_of(question.tokens))
+                case Render():
+                    text = self.render(question.messages, question.tools, open_turn=question.open_turn)
+                    return Reply(question.call, text=text)
+                case Count():
+                    # Prepared as for an answer, in a window that nothing overflows.
+                    prepared = self._boundless.prepare(replace(question.request, max_tokens=0))
+                    return Reply(question.call, count=len(prepared.tokens))
+        except HearthError as error:
+            return Reply(question.call, error=error.info)
+        except Exception as error:
+            traceback.print_exc()
+            return Reply(question.call, error=InternalError("The call failed.", str(error)).info)
+
+    @cached_property
+    def _boundless(self) -> Intake:
+        return Intake(cast(StepBackend, _Boundless(self._backend)), answer_reserve=0)
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Imported when the first chat comes: a worker that only completes text needs no template engine.
@@ -99,6 +140,7 @@ class Intake:
             stops=template.stops,
             splitter=splitter,
             visible=visible,
+            tools_mark=_mark(tools),
         )
 
     def _from_text(self, request: GenerationRequest) -> Prepared:
@@ -130,6 +172,42 @@ class Intake:
             text=request.prompt if request.prompt is not None else self.text_of(tokens),
             limit=self._limit(request),
             dropped_tokens=dropped,
+        )
+
+    def _from_gap(self, request: GenerationRequest) -> Prepared:
+        """Fill-in-the-middle between `prompt` and `suffix`."""
+        from engine.runtime.infill import lay_out
+
+        marks = self._facts.infill
+        if marks is None:
+            raise Unsupported(
+                "This model cannot fill in the middle of a text.",
+                "Its vocabulary has no tokens that mark the gap.",
+                "Leave `suffix` out, or choose a model made for code.",
+                param="suffix",
+            )
+        room = self._room(request)
+        laid = lay_out(
+            request.prompt or "",
+            request.suffix or "",
+            request.extra_context,
+            marks,
+            lambda text: self._backend.tokenize(text, add_special=False, parse_special=False),
+            begin=self._backend.tokenize("", add_special=True, parse_special=False),
+            room=room,
+        )
+        if laid.dropped and request.overflow == "refuse":
+            raise ContextOverflow(
+                f"The texts around the gap have {laid.dropped} tokens more than there is room for.",
+                f"The context window has {self._facts.context} tokens, and the answer needs its part.",
+                "Send less of them, or load the model with a larger context.",
+                param="suffix",
+            )
+        return Prepared(
+            tokens=laid.tokens,
+            text=request.prompt or "",
+            limit=self._limit(request),
+            dropped_tokens=laid.dropped,
         )
 
     def text_of(self, tokens: Sequence[int]) -> str:
@@ -221,3 +299,15 @@ class Intake:
             if len(found) == 1:
                 visible[found[0]] = tag.encode()
         return lambda: ThinkingSplitter(tags[0], tags[1], starts_inside=inside), visible
+
+
+def _mark(tools: Sequence[Tool]) -> str:
+    return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""
+
+
+class _Boundless:
+    """What `Intake` needs of a backend, with a window that holds any prompt."""
+
+    def __init__(self, backend: StepBackend) -> None:
+        self.facts = replace(backend.facts, context=_BOUNDLESS)
+        self.tokenize, self.piece, self.special_text = backend.tokenize, backend.piece, backend.special_text

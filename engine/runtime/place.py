@@ -74,6 +74,9 @@ class Place:
         self.can_shrink = True
         self.resizing: asyncio.Future[MemoryUse] | None = None
         """It is giving up its KV cache, or waits for room to have it again."""
+        self.growth: asyncio.Task[None] | None = None
+        self.refusal: ErrorInfo | None = None
+        """Why it could not have its KV cache again when it last wanted it."""
 
     @property
     def id(self) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from engine.errors import ErrorInfo, HearthError, InsufficientMemory, ModelLoadFailed
 from engine.library.identity import Identity
-from engine.library.layout import DryRun, Matrix
+from engine.library.shape import DryRun, Matrix
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.host import Host, LoadDied, cause
@@ -58,17 +58,17 @@ class Probes:
         spec: LoadSpec,
         identity: Identity,
         *,
-        layout: str,
+        way: str,
         matrices: tuple[Matrix, ...],
         vocabulary: int,
         news: Callable[[], None],
     ) -> DryRun:
         """What loading `spec` would take, which is tried unless it is known; `news` is called before a trial.
 
-        `layout` names whatever changes the answer, beside the file. Raises ModelLoadFailed, with file and reason, for
+        `way` names whatever changes the answer, beside the file. Raises ModelLoadFailed, with file and reason, for
         a file that would not load or would harm.
         """
-        key = f"{identity.key}:{build()}:{layout}"
+        key = f"{identity.key}:{build()}:{way}"
         found = await asyncio.to_thread(self._notes.get, key)
         if found is None:
             news()

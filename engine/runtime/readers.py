@@ -173,6 +173,6 @@ class _Reader:
 
 
 def _stamps(target: Target) -> tuple[Stamp, ...]:
-    from engine.library.catalog import parts_of
+    from engine.library.gguf_parts import parts_of
 
     return stamps_of(parts_of(Path(target.entry.path))) if target.entry.format == "gguf" else ()

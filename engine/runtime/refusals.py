@@ -24,8 +24,7 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
         raise _cannot(f"output constraints of kind {request.constraint.kind}", "constraint", can)
     if request.tools and request.tool_choice.mode != "none":
         raise _cannot("tools", "tools", can)
-    if request.suffix is not None or request.extra_context:
-        raise _cannot("fill-in-the-middle", "suffix" if request.suffix is not None else "extra_context", can)
+    _check_infill(request, can)
     if request.logprobs is not None and not can.logprobs:
         raise _cannot("log-probabilities", "logprobs", can)
     if request.logprobs is not None and request.logprobs.prompt and not can.prompt_logprobs:
@@ -67,6 +66,27 @@ def _check_unread(request: GenerationRequest) -> None:
             fix="Send `tools` too, or leave `tool_choice` out.",
             param="tool_choice",
         )
+
+
+def _check_infill(request: GenerationRequest, can: Capabilities) -> None:
+    if request.suffix is None and not request.extra_context:
+        return
+    field = "suffix" if request.suffix is not None else "extra_context"
+    if not can.infill:
+        raise _cannot("fill-in-the-middle", field, can)
+    for name, is_there in (
+        ("messages", request.messages is not None),
+        ("tokens", request.tokens is not None),
+        ("tools", bool(request.tools)),
+        ("system", request.system is not None),
+    ):
+        if is_there:
+            raise InvalidRequest(
+                f"`{name}` has no part in filling in the middle.",
+                "The text before the gap is `prompt`, that behind it `suffix`.",
+                f"Leave `{name}` out.",
+                param=name,
+            )
 
 
 def _check_parts(message: Message, can: Capabilities) -> None:

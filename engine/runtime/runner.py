@@ -1,7 +1,8 @@
 """`Runner`, all that the edge knows of a loaded model, and `StepRunner`, which makes one of a `StepBackend`.
 
-One thread owns the backend and runs the loop: take what came in, fill free slots, plan, step, send.
-Calls from other threads only leave a note in the inbox; a cancel also interrupts a prefill under way.
+One thread owns the backend and runs the loop: take what came in, fill free slots, step, send. Calls from other threads
+only leave a note in the inbox; a cancel, and a request from a screen, also break off a step that is in their way.
+Prompts are put together by helper threads, so that a long one holds up nobody.
 """
 
 from __future__ import annotations
@@ -11,18 +12,30 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from engine.errors import HearthError, InsufficientMemory, InternalError
-from engine.runtime import refusals, scheduler
+from msgspec import Struct
+
+from engine.errors import HearthError, InternalError
+from engine.runtime import refusals, waiting
 from engine.runtime.active import Active
-from engine.runtime.answers import Answers, Question
-from engine.runtime.backends.base import Outcome, Row, SequenceSpec, StepBackend
-from engine.runtime.choice import Choice
-from engine.runtime.intake import Intake
-from engine.runtime.scheduler import Limits, Turn
-from engine.runtime.wire import Cancel, Item, Notice, Reply, Submit
-from engine.types import AdapterRef, Failed, Prefill, Queued
+from engine.runtime.backends.base import Row, StepBackend
+from engine.runtime.cache import PrefixCache
+from engine.runtime.errands import Errands, Reading
+from engine.runtime.intake import Intake, Prepared
+from engine.runtime.scheduler import Limits
+from engine.runtime.slots import Slots
+from engine.runtime.steps import Steps
+from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, Submit
+from engine.types import Done, Failed, Finished, Timings
+
+HELPERS = 2
+"""Threads that put prompts together; with none it is done in the loop itself."""
+_SAVE_AFTER = 5.0
+"""Seconds without work after which what is worth it goes to disk."""
+_SAVE_AT_END = 2.0
+"""Seconds that a stop may take for the same."""
 
 
 class Runner(Protocol):
@@ -36,6 +49,14 @@ class Runner(Protocol):
         """Answered with a `Reply`."""
         ...
 
+    def forget(self, call: int) -> None:
+        """Nobody waits for the answer to a question any more."""
+        ...
+
+    def poke(self) -> None:
+        """Saved state that was asked for is there."""
+        ...
+
     def stop(self) -> None:
         """Make `run` return; what is running is dropped."""
         ...
@@ -43,6 +64,16 @@ class Runner(Protocol):
     def run(self) -> None:
         """Work until `stop`; in the thread that loaded the model."""
         ...
+
+
+class _Ready(Struct, frozen=True):
+    """A helper has put the prompt of a request together, or could not."""
+
+    work: Submit
+    result: Prepared | HearthError
+
+
+_Note = Submit | Cancel | Question | Forget | _Ready | Reading
 
 
 class StepRunner:
@@ -54,339 +85,245 @@ class StepRunner:
         limits: Limits,
         emit: Callable[[list[Item]], None],
         reply: Callable[[Reply], None],
+        *,
+        cache: PrefixCache | None = None,
+        helpers: int = HELPERS,
     ) -> None:
         self._backend = backend
         self._limits = limits
-        self._emit, self._reply = emit, reply
+        self._emit = emit
         self._intake = Intake(backend, limits.answer_reserve)
-        self._answers = Answers(backend)
-        self._can = backend.facts.capabilities
-        self._inbox: deque[Submit | Cancel | Question] = deque()
+        self._errands = Errands(backend, self._intake, reply)
+        self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None
+        self._cache = cache or PrefixCache(backend, None, enabled=False)
+        self._slots = Slots(backend, limits, self._cache)
+        self._steps = Steps(backend, limits, self._slots, self._cache, self)
+        self._inbox: deque[_Note] = deque()
         self._changed = threading.Condition()
-        self._stopping = False
-        self._prefilling: frozenset[int] = frozenset()
-        self._requests: dict[int, Active] = {}
-        self._waiting: list[Choice] = []
-        self._running: dict[int, Choice] = {}
+        self._stopping = self._poked = False
+        self._breakable: frozenset[int] = frozenset()
+        """Keys of the requests for whose cancel the running step may be broken off."""
+        self._yields = False
+        """Whether the running step makes way for a request from a screen."""
+        self._preparing: dict[int, Submit] = {}
         self._order = 0
-        self._turn = Turn()
-        self._applied: tuple[AdapterRef, ...] | None = None
-        """The adapters that hold in the backend; None: not set yet."""
-        self._batch: int | None = None
-        self._crowded = False
-        self._out: list[Item] = []
 
     # --- from any thread
 
     def submit(self, work: Submit) -> None:
         self._note(work)
+        if self._helpers is not None:
+            # At once, and not when the loop has time to look: a request from a screen may break off its step.
+            self._helpers.submit(lambda: self._note(self._prepared(work)))
 
     def ask(self, question: Question) -> None:
-        self._note(question)
+        if self._helpers is None:
+            self._note(question)
+        else:
+            self._helpers.submit(self._look_into, question)
+
+    def forget(self, call: int) -> None:
+        self._note(Forget(call))
+
+    def _look_into(self, question: Question) -> None:
+        reading = self._errands.prepare(question)
+        if reading is not None:
+            self._note(reading)
 
     def cancel(self, key: int) -> None:
-        with self._changed:
-            self._inbox.append(Cancel(key))
-            self._changed.notify()
-            if key in self._prefilling:
-                self._backend.interrupt()
+        self._note(Cancel(key))
 
     def stop(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-            if self._prefilling:
+            if self._breakable or self._yields:
                 self._backend.interrupt()
 
-    def _note(self, note: Submit | Question) -> None:
+    def poke(self) -> None:
+        with self._changed:
+            self._poked = True
+            self._changed.notify()
+
+    def _note(self, note: _Note) -> None:
         with self._changed:
             self._inbox.append(note)
             self._changed.notify()
+            if self._calls(note):
+                # Once is enough, and a later step may not be meant.
+                self._breakable, self._yields = frozenset(), False
+                self._backend.interrupt()
 
     # --- the loop
 
     def run(self) -> None:
         while self.turn():
             pass
+        if self._helpers is not None:
+            self._helpers.shutdown(wait=False, cancel_futures=True)
+        self._cache.close(_SAVE_AT_END)
 
     def turn(self) -> bool:
         """One round: notes, slots, at most a step, what it gave. Waits without work; False at the end."""
         if not self._take_notes():
             return False
-        self._fill_slots()
+        self._slots.fill()
         # Who was admitted, moved up or cancelled should not have to wait for a long step to hear of it.
         self._flush()
-        if self._running:
-            self._step()
+        if self._slots.running:
+            self._steps.step()
             self._flush()
+        if self._errands.busy and not self._slots.urgent:
+            self._errands.step()
         return True
 
     def _flush(self) -> None:
-        if self._out:
-            out, self._out = self._out, []
+        slots = self._slots
+        if slots.out:
+            out, slots.out = slots.out, []
             self._emit(out)
 
     def _take_notes(self) -> bool:
         """Deal with the inbox, waiting for it when there is nothing to compute; False at the end."""
         with self._changed:
-            if not self._running and not self._waiting:
-                self._changed.wait_for(lambda: self._inbox or self._stopping)
+            if not (self._slots.busy or self._errands.busy):
+                pause = self._pause()
+                self._changed.wait_for(lambda: self._inbox or self._stopping or self._poked, pause)
             notes = list(self._inbox)
             self._inbox.clear()
+            self._poked = False
             if self._stopping:
                 return False
+        self._cache.news()
+        if not notes and self._idle:
+            self._save_one()
+            self._errands.tidy()
         for note in notes:
             if isinstance(note, Submit):
                 self._accept(note)
+            elif isinstance(note, _Ready):
+                self._begin(note)
             elif isinstance(note, Cancel):
                 self._cancel(note.key)
+            elif isinstance(note, Reading):
+                self._errands.begin(note)
+            elif isinstance(note, Forget):
+                self._errands.forget(note.call)
             else:
-                self._reply(self._answers.to(note))
+                self._look_into(note)
         return True
 
+    @property
+    def _idle(self) -> bool:
+        return not (self._slots.requests or self._preparing)
+
+    def _pause(self) -> float | None:
+        """How long the loop may sleep without work; None: until somebody calls."""
+        pauses = [self._errands.pause()]
+        if self._idle and self._cache.unsaved():
+            pauses.append(max(0.0, _SAVE_AFTER - self._cache.idle_for()))
+        return min((each for each in pauses if each is not None), default=None)
+
+    def _save_one(self) -> None:
+        """Put one idle sequence on disk; between two, a request can come in."""
+        unsaved = self._cache.unsaved()
+        if unsaved and self._cache.idle_for() >= _SAVE_AFTER:
+            self._cache.save(unsaved[0])
+
     def _accept(self, work: Submit) -> None:
+        """Take a request in, unless the queue is full; its prompt is being put together meanwhile."""
+        priority = work.request.priority
         try:
-            free = self._can.max_slots - len(self._running)
-            scheduler.check_room(self._queue(), work.request.priority, self._limits, free)
-            refusals.check(work.request, self._can)
-            prepared = self._intake.prepare(work.request)
+            line = self._slots.line
+            ahead = line.ahead(priority) + sum(
+                each.request.priority == priority for each in self._preparing.values()
+            )
+            waiting.check_room(ahead, priority, self._limits, self._slots.free, line.forecast.wait(1))
+            refusals.check(work.request, self._backend.facts.capabilities)
         except HearthError as error:
             self._refuse(work, error)
+            return
+        self._preparing[work.key] = work
+
+        if self._helpers is None:
+            self._begin(self._prepared(work))
+
+    def _prepared(self, work: Submit) -> _Ready:
+        try:
+            return _Ready(work, self._intake.prepare(work.request))
+        except HearthError as error:
+            return _Ready(work, error)
         except Exception:
             traceback.print_exc()
-            self._refuse(
-                work, InternalError("The request could not be prepared.", traceback.format_exc(limit=-1))
-            )
-        else:
-            active = Active(work, prepared, self._order, self._backend)
-            self._order += 1
-            self._requests[work.key] = active
-            self._waiting += active.choices
+            reason = traceback.format_exc(limit=-1)
+            return _Ready(work, InternalError("The request could not be prepared.", reason))
+
+    def _begin(self, ready: _Ready) -> None:
+        work = ready.work
+        if self._preparing.pop(work.key, None) is None:
+            # Cancelled meanwhile, or refused.
+            return
+        if isinstance(ready.result, HearthError):
+            self._refuse(work, ready.result)
+            return
+        try:
+            active = Active(work, ready.result, self._order, self._backend, draft=self._limits.draft)
+        except HearthError as error:
+            self._refuse(work, error)
+            return
+        self._order += 1
+        self._slots.begin(active)
 
     def _refuse(self, work: Submit, error: HearthError) -> None:
         now = time.monotonic_ns()
-        self._out.append(Notice(work.key, Failed(t_ns=now, error=error.info)))
+        self._slots.out.append(Notice(work.key, Failed(t_ns=now, error=error.info)))
 
     def _cancel(self, key: int) -> None:
-        active = self._requests.get(key)
-        if active is None:
-            return
-        now = time.monotonic_ns()
-        for choice in active.choices:
-            if not choice.finished:
-                self._out += choice.finish("cancelled", now)
-                self._release(choice)
-        self._end(active, active.done("cancelled", now))
+        work = self._preparing.pop(key, None)
+        if work is not None:
+            self._slots.out += unread(work, time.monotonic_ns())
+        else:
+            self._slots.cancel(key)
 
-    # --- slots
+    # --- the guard of a step
 
-    def _queue(self) -> list[scheduler.Waiting]:
-        return [
-            scheduler.Waiting(
-                (choice.key, choice.index),
-                active.priority,
-                active.order,
-                self._waits_for_first(active, choice),
-            )
-            for choice in self._waiting
-            for active in (self._requests[choice.key],)
-        ]
-
-    def _waits_for_first(self, active: Active, choice: Choice) -> bool:
-        """Whether `choice` should wait, because it can share the prompt that the first one is computing."""
-        first = active.choices[0]
-        return self._can.fork and choice.index > 0 and not first.finished and first.generated == 0
-
-    def _fill_slots(self) -> None:
-        if not self._waiting:
-            return
-        free = [slot for slot in range(self._can.max_slots) if slot not in self._running]
-        if free and not self._crowded:
-            by_key = {(choice.key, choice.index): choice for choice in self._waiting}
-            for each, slot in zip(scheduler.admit(self._queue(), len(free)), free, strict=False):
-                choice = by_key[each.key]
-                if not choice.finished:
-                    self._insert(choice, slot)
-        self._tell_positions()
-
-    def _insert(self, choice: Choice, slot: int) -> None:
-        active = self._requests[choice.key]
-        request = active.work.request
-        try:
-            self._backend.insert(
-                SequenceSpec(
-                    slot=slot,
-                    tokens=tuple(choice.tokens),
-                    sampling=active.work.sampling,
-                    seed=choice.seed,
-                    constraint=request.constraint,
-                    top_logprobs=None if request.logprobs is None else request.logprobs.top,
-                )
-            )
-        except HearthError as error:
-            self._fail(active, error)
-            return
-        self._waiting.remove(choice)
-        self._running[slot] = choice
-        choice.slot, choice.computed = slot, 0
-        first = active.choices[0]
-        if self._can.fork and choice is not first and first.slot is not None:
-            shared = min(first.computed, choice.prompt_tokens - 1)
-            if shared > 0 and first.tokens[:shared] == choice.tokens[:shared]:
-                self._backend.fork(first.slot, slot, shared)
-                choice.computed = shared
-        self._out += active.admitted(time.monotonic_ns(), self._backend.facts.context)
-
-    def _tell_positions(self) -> None:
-        seen: set[int] = set()
-        for each in scheduler.in_order(self._queue()):
-            key = each.key[0]
-            active = self._requests[key]
-            if key in seen or not active.waits:
-                continue
-            seen.add(key)
-            if active.position != len(seen):
-                active.position = len(seen)
-                self._out.append(Notice(key, Queued(t_ns=time.monotonic_ns(), position=len(seen))))
-
-    def _release(self, choice: Choice) -> None:
-        if choice.slot is None:
-            self._waiting.remove(choice)
-            return
-        self._backend.remove(choice.slot)
-        del self._running[choice.slot]
-        choice.slot = None
-        self._crowded = False
-
-    def _fail(self, active: Active, error: HearthError) -> None:
-        for choice in active.choices:
-            if not choice.finished:
-                choice.finished = True
-                self._release(choice)
-        self._end(active, active.failed(error, time.monotonic_ns()))
-
-    def _end(self, active: Active, last: Notice) -> None:
-        del self._requests[active.work.key]
-        self._out.append(last)
-
-    # --- the step
-
-    def _step(self) -> None:
-        running = [
-            scheduler.Running(
-                slot, active.priority, active.order, choice.remaining, choice.decoding, active.work.adapters
-            )
-            for slot, choice in self._running.items()
-            for active in (self._requests[choice.key],)
-        ]
-        batch = self._backend.batch_limit if self._batch is None else self._batch
-        plan = scheduler.plan(running, self._limits, batch, self._turn)
-        if plan.turn.adapters != self._applied and not self._change_adapters(plan.turn):
-            return
-        self._turn = plan.turn
-        started = time.monotonic_ns()
-        for row in plan.rows:
-            self._requests[self._running[row.slot].key].started(started)
+    def enter(self, rows: tuple[Row, ...]) -> bool:
+        """See `engine.runtime.steps.Guard`: False if somebody has just called for whom the step would be broken off."""
+        running, requests = self._slots.running, self._slots.requests
+        keys = frozenset(running[row.slot].key for row in rows)
+        reading = any(not running[row.slot].decoding for row in rows)
         with self._changed:
-            self._prefilling = frozenset(
-                self._running[row.slot].key for row in plan.rows if not self._running[row.slot].decoding
-            )
-            pending = {note.key for note in self._inbox if isinstance(note, Cancel)}
-        if self._prefilling & pending:
-            return
-        try:
-            result = self._backend.step(plan.rows)
-        except HearthError as error:
-            for key in {self._running[row.slot].key for row in plan.rows}:
-                self._fail(self._requests[key], error)
-            return
-        finally:
-            with self._changed:
-                self._prefilling = frozenset()
-        if result.outcome is Outcome.NO_SLOT:
-            self._make_room(running, sum(row.count for row in plan.rows))
-            return
-        if result.outcome is Outcome.OK:
-            self._batch = None
-            self._advance(plan.rows)
-            now = time.monotonic_ns()
-            for sampled in result.sampled:
-                choice = self._running.get(sampled.slot)
-                if choice is None:
-                    # Its request failed while an earlier choice of it was dealt with.
-                    continue
-                active = self._requests[choice.key]
-                active.sampled(now)
-                if active.limit == 0:
-                    self._out += choice.finish("length", now)
-                else:
-                    self._out += choice.take(sampled.token, sampled.logprob, now)
-                if choice.finished:
-                    self._release(choice)
-                    if active.finished:
-                        self._end(active, active.done("finished", time.monotonic_ns()))
-                elif choice.full:
-                    self._shift(choice, active)
-
-    def _shift(self, choice: Choice, active: Active) -> None:
-        """Make room in the window of `choice` by computing a shorter text in its place."""
-        slot = choice.slot
-        self._release(choice)
-        choice.shift(active.work.request.keep_tokens)
-        self._waiting.append(choice)
-        if slot is not None:
-            self._insert(choice, slot)
-
-    def _change_adapters(self, turn: Turn) -> bool:
-        try:
-            self._backend.set_adapters(turn.adapters)
-        except HearthError as error:
-            for active in list(self._requests.values()):
-                if active.work.adapters == turn.adapters:
-                    self._fail(active, error)
-            return False
-        self._applied = turn.adapters
+            self._breakable = keys if reading else frozenset()
+            self._yields = all(requests[key].priority != "interactive" for key in keys)
+            if any(self._calls(note) for note in self._inbox):
+                self._breakable, self._yields = frozenset(), False
+                return False
         return True
 
-    def _advance(self, rows: tuple[Row, ...]) -> None:
-        now = time.monotonic_ns()
-        for row in rows:
-            choice = self._running[row.slot]
-            reading = choice.computed < choice.prompt_tokens
-            choice.computed += row.count
-            if reading and choice.index == 0 and not choice.generated and choice.computed > choice.told:
-                choice.told = choice.computed
-                self._out.append(
-                    Notice(choice.key, Prefill(t_ns=now, done=choice.computed, total=choice.prompt_tokens))
-                )
+    def leave(self) -> None:
+        with self._changed:
+            self._breakable, self._yields = frozenset(), False
 
-    def _make_room(self, running: list[scheduler.Running], tokens: int) -> None:
-        """The KV cache is full: a smaller step, then one sequence less, then the last one has to end."""
-        if tokens > 1:
-            self._batch = tokens // 2
-            return
-        self._batch = None
-        victim = scheduler.victim(running)
-        if victim is not None:
-            choice = self._running[victim.slot]
-            self._release(choice)
-            self._waiting.append(choice)
-            self._crowded = True
-            return
-        choice = next(iter(self._running.values()))
-        active = self._requests[choice.key]
-        if choice.generated == 0:
-            self._fail(
-                active,
-                InsufficientMemory(
-                    f"The prompt of {choice.prompt_tokens} tokens does not fit into the model's memory.",
-                    "The KV cache is smaller than one context window.",
-                    "Shorten the prompt, or load the model with more context or fewer slots.",
-                ),
-            )
-            return
-        now = time.monotonic_ns()
-        self._out += choice.finish("context_full", now)
-        self._release(choice)
-        if active.finished:
-            self._end(active, active.done("finished", now))
+    def _calls(self, note: _Note) -> bool:
+        """Whether a note is a reason to break off the step."""
+        if isinstance(note, Cancel):
+            return note.key in self._breakable
+        return self._yields and isinstance(note, _Ready) and note.work.request.priority == "interactive"
+
+
+def unread(work: Submit, now: int) -> list[Item]:
+    """The end of a request that was cancelled before its prompt was put together."""
+    ends: list[Item] = [
+        Notice(work.key, Finished(t_ns=now, choice=index, reason="cancelled"))
+        for index in range(work.request.n)
+    ]
+    timings = Timings(submitted=work.submitted, load=work.load, ended=now)
+    done = Done(
+        t_ns=now,
+        reason="cancelled",
+        timings=timings,
+        seed=work.seed,
+        model=work.request.model,
+        adapters=work.adapters,
+    )
+    return [*ends, Notice(work.key, done)]

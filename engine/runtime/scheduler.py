@@ -1,30 +1,32 @@
-"""Decides what the next step computes and who comes next. Pure: no clock, no backend.
+"""Decides what the next step computes. Pure: no clock, no backend. Who comes into a slot is decided in `waiting`.
 
-Decodes go first, because every running stream waits for its next token; what the batch still holds goes to
-prefill, in small chunks while others decode. Requests with different adapters never share a step: the groups
-take turns. Classes are strict (interactive before api before batch), first come first served inside one.
+Decodes go first, because every running stream waits for its next token; what the batch still holds goes to prefill, in
+small chunks while others of the same or a better class decode. Requests with different adapters never share a step: the
+groups take turns. While somebody at a screen waits for a first token, batch work sits out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from engine.errors import QueueFull
 from engine.runtime.backends.base import Row
 from engine.types import AdapterRef, Class
 
 RANK: dict[Class, int] = {"interactive": 0, "api": 1, "batch": 2}
-QUANTUM = 16
-"""Steps that one adapter group may take while another waits."""
+QUANTUM_STEPS = 16
+QUANTUM_NS = 250_000_000
+"""What one adapter group may take while another waits: so many steps, or so long."""
+MOST_READERS = 2
+"""Sequences that prefill in one step: more would each come to their first token later."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """Bounds of one worker; chunks in tokens, queue lengths in requests (None: no bound)."""
 
     chunk: int = 512
-    """Largest prefill chunk when nobody decodes."""
+    """Largest prefill chunk when nobody decodes who would stutter."""
     busy_chunk: int = 128
     """Prefill tokens of a step in which streams decode: more would make them stutter."""
     answer_reserve: int = 512
@@ -32,25 +34,19 @@ class Limits(Struct, frozen=True, kw_only=True):
     queue_interactive: int | None = 8
     queue_api: int | None = 128
     queue_batch: int | None = None
+    draft: int = 0
+    """Most tokens that are guessed ahead in one step; 0 is none."""
 
     def queue(self, priority: Class) -> int | None:
         bounds = {"interactive": self.queue_interactive, "api": self.queue_api, "batch": self.queue_batch}
         return bounds[priority]
 
 
-class Waiting(Struct, frozen=True):
-    """A sequence that wants a slot. `key` is (request, choice). `order` counts submissions, and a
-    preempted sequence keeps its own."""
-
-    key: tuple[int, int]
-    priority: Class
-    order: int
-    held: bool = False
-    """Not yet: it will share a prompt that is still being computed."""
-
-
 class Running(Struct, frozen=True):
-    """A sequence in a slot. `remaining` known tokens are not computed yet; a decoding one has exactly one."""
+    """A sequence in a slot. `remaining` known tokens are not computed yet; a decoding one has exactly one.
+
+    `draft` are guesses at what follows it; `scored` asks for the probabilities of the tokens it reads.
+    """
 
     slot: int
     priority: Class
@@ -58,13 +54,21 @@ class Running(Struct, frozen=True):
     remaining: int
     decoding: bool
     adapters: tuple[AdapterRef, ...] = ()
+    draft: tuple[int, ...] = ()
+    scored: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody at a screen waits for its first token."""
+        return self.priority == "interactive" and not self.decoding
 
 
 class Turn(Struct, frozen=True):
-    """Which adapter group has the batch and for how many steps it had it."""
+    """Which adapter group has the batch, for how many steps, and since when (ns)."""
 
     adapters: tuple[AdapterRef, ...] = ()
     steps: int = 0
+    since: int = 0
 
 
 class Plan(Struct, frozen=True):
@@ -72,47 +76,60 @@ class Plan(Struct, frozen=True):
     turn: Turn
 
 
-def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
-    """The queue: by class, then by age."""
-    return sorted(waiting, key=lambda each: (RANK[each.priority], each.order))
+class Room(Struct, frozen=True):
+    """What one step can take: tokens of the batch, and rows of logits."""
+
+    tokens: int
+    outputs: int
 
 
-def admit(waiting: Iterable[Waiting], free: int) -> list[Waiting]:
-    """Who gets the `free` slots."""
-    return [each for each in in_order(waiting) if not each.held][: max(0, free)]
-
-
-def check_room(waiting: Iterable[Waiting], priority: Class, limits: Limits, free: int) -> None:
-    """Raises QueueFull if one more request of `priority` would have to wait in a full queue."""
-    bound = limits.queue(priority)
-    if bound is None:
-        return
-    ahead = sum(1 for each in waiting if each.priority == priority)
-    if ahead >= bound + max(0, free):
-        raise QueueFull(
-            f"{ahead} requests of class {priority} already wait for this model.",
-            f"The queue of that class holds {bound}.",
-            f"Try again later, or raise runtime.queue_{priority}.",
-        )
-
-
-def plan(running: Sequence[Running], limits: Limits, batch: int, turn: Turn) -> Plan:
-    """The rows of the next step, `batch` tokens at most, all of one adapter group."""
-    turn = _next_turn(running, turn)
+def plan(running: Sequence[Running], limits: Limits, room: Room, turn: Turn, now: int = 0) -> Plan:
+    """The rows of the next step, within `room`, all of one adapter group; `now` in ns of the monotonic clock."""
+    urgent = any(each.urgent for each in running)
+    if urgent:
+        running = [each for each in running if each.priority != "batch"]
+    turn = _next_turn(running, turn, now, urgent=urgent)
     group = sorted(
         (each for each in running if each.adapters == turn.adapters),
         key=lambda each: (RANK[each.priority], each.order),
     )
-    rows = [Row(each.slot, 1) for each in group if each.decoding][:batch]
-    left = batch - len(rows)
-    chunk = min(left, limits.busy_chunk if rows else limits.chunk)
-    for each in group:
-        if each.decoding or chunk <= 0:
-            continue
-        count = min(chunk, each.remaining)
-        rows.append(Row(each.slot, count))
-        chunk -= count
-    return Plan(tuple(rows), Turn(turn.adapters, turn.steps + 1))
+    decoders = [each for each in group if each.decoding]
+    readers = [each for each in group if not each.decoding]
+    # Guesses would take what the readers need.
+    rows, left = _decodes(decoders, room, guess=not readers)
+    rows += _prefills(readers, decoders, limits, left)
+    return Plan(tuple(rows), Turn(turn.adapters, turn.steps + 1, turn.since))
+
+
+def _decodes(group: Sequence[Running], room: Room, *, guess: bool) -> tuple[list[Row], Room]:
+    """One token each, and then guesses, as far as they go; what is left of `room`."""
+    chosen = group[: min(room.tokens, room.outputs)]
+    tokens, outputs = room.tokens - len(chosen), room.outputs - len(chosen)
+    rows = []
+    for each in chosen:
+        draft = each.draft[: max(0, min(tokens, outputs))] if guess else ()
+        tokens -= len(draft)
+        outputs -= len(draft)
+        rows.append(Row(each.slot, 1, draft))
+    return rows, Room(tokens, outputs)
+
+
+def _prefills(
+    readers: Sequence[Running], decoders: Sequence[Running], limits: Limits, room: Room
+) -> list[Row]:
+    rows: list[Row] = []
+    tokens, outputs = room.tokens, room.outputs
+    for each in readers[:MOST_READERS]:
+        stutters = any(RANK[other.priority] <= RANK[each.priority] for other in decoders)
+        chunk = (limits.busy_chunk if stutters else limits.chunk) - sum(row.count for row in rows)
+        count = min(tokens, each.remaining, chunk)
+        count = min(count, outputs) if each.scored else count
+        if count <= 0 or outputs <= 0:
+            break
+        rows.append(Row(each.slot, count, scored=each.scored))
+        tokens -= count
+        outputs -= count if each.scored else 1
+    return rows
 
 
 def victim(running: Sequence[Running]) -> Running | None:
@@ -122,10 +139,18 @@ def victim(running: Sequence[Running]) -> Running | None:
     return max(running, key=lambda each: (RANK[each.priority], each.order, each.slot))
 
 
-def _next_turn(running: Sequence[Running], turn: Turn) -> Turn:
-    """Keep the group until it is empty, or its quantum is over and another waits; then the oldest other."""
-    mine = any(each.adapters == turn.adapters for each in running)
+def displaced(running: Sequence[Running], priority: Class) -> Running | None:
+    """Who gives up its slot for a request of `priority` that finds none: the youngest of the lowest class below it."""
+    below = [each for each in running if RANK[each.priority] > RANK[priority]]
+    return victim([*below, below[0]]) if below else None
+
+
+def _next_turn(running: Sequence[Running], turn: Turn, now: int, *, urgent: bool) -> Turn:
+    """Keep the group until it is empty, or its quantum is over and another waits, or another is urgent."""
+    mine = [each for each in running if each.adapters == turn.adapters]
     others = [each for each in running if each.adapters != turn.adapters]
-    if not others or (mine and turn.steps < QUANTUM):
-        return turn
-    return Turn(min(others, key=lambda each: (RANK[each.priority], each.order)).adapters, 0)
+    if urgent and not any(each.urgent for each in mine):
+        others = [each for each in others if each.urgent]
+    elif not others or (mine and turn.steps < QUANTUM_STEPS and now - turn.since < QUANTUM_NS):
+        return turn if turn.steps else Turn(turn.adapters, 0, now)
+    return Turn(min(others, key=lambda each: (RANK[each.priority], each.order)).adapters, 0, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from engine.errors import HearthError, ModelUnavailable, WorkerDied
 from engine.runtime.arrivals import Arrivals
@@ -19,7 +20,7 @@ from engine.runtime.logring import LogRing
 from engine.runtime.place import Place, Wanted
 from engine.runtime.room import Reason, Room
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Cancel, Item, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
@@ -42,12 +43,23 @@ class Supervisor:
         *,
         record: Callable[[ModelEventRow], None],
         screen_attached: bool,
+        kv_folder: Path,
     ) -> None:
         self._settings = settings
         self._log = log
         self._room = Room(settings, log, estimator, record=record, changed=self._pump)
+        runtime = settings.runtime
         self._arrivals = Arrivals(
-            settings, estimator, self._room, make_host=self._host, screen_attached=screen_attached
+            settings,
+            estimator,
+            self._room,
+            make_host=self._host,
+            screen_attached=screen_attached,
+            cache=CacheSpec(
+                enabled=runtime.prefix_cache,
+                folder=str(kv_folder) if runtime.prefix_cache_disk else None,
+                limit=int(runtime.prefix_cache_disk_gb * 1e9),
+            ),
         )
         self._calls = 0
 
@@ -176,23 +188,36 @@ class Supervisor:
         self._room.announce(place)
         self._room.schedule()
 
-    async def ask(self, target: Target, question: Callable[[int], ToWorker]) -> Reply:
-        """Put a question to a model, loading it if need be. Raises what the answer says."""
+    async def ask(
+        self,
+        target: Target,
+        question: Callable[[int], ToWorker],
+        *,
+        options: LoadOptions = LoadOptions(),  # noqa: B008
+        keep_alive: float | None = None,
+    ) -> Reply:
+        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says."""
         place = self._room.place(target)
-        while place.state != "ready" or place.draining:
+        while place.state != "ready" or place.draining or place.shrunk or not place.suits(options):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
-            await self.load(target, LoadOptions(), None)
-        assert place.host is not None
+            await self.load(target, options, keep_alive)
+            if place.shrunk and (error := await self._arrivals.grown(place)) is not None:
+                raise error
+        host = place.host
+        assert host is not None
         self._calls += 1
         call = self._calls
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         place.replies[call] = future
-        place.host.send(question(call))
+        host.send(question(call))
         try:
             reply = await future
+        except asyncio.CancelledError:
+            host.send(Forget(call))
+            raise
         finally:
             place.replies.pop(call, None)
-            self._room.used(place, None)
+            self._room.used(place, keep_alive)
             self._pump(place)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)
@@ -329,13 +354,19 @@ class Supervisor:
         else:
             place.take_items(items)
 
+    def _take_reply(self, place: Place, reply: Reply) -> None:
+        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
+            self._file_changed(place, path)
+        else:
+            place.take_reply(reply)
+
     def _host(self, place: Place) -> Host:
         host = Host(
             place.id,
             self._log,
             on_items=lambda items: self._take_items(place, items),
             on_progress=place.take_progress,
-            on_reply=place.take_reply,
+            on_reply=lambda reply: self._take_reply(place, reply),
             on_death=lambda error: self._died(place, host, error),
             on_resized=place.take_memory,
         )

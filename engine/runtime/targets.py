@@ -55,14 +55,15 @@ class Targets:
         )
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
-        """Paths and scales of the adapters of a request; None is the name's own.
+        """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.
 
-        Raises ModelNotFound, and InvalidRequest for one that is named twice.
+        Raises ModelNotFound, InvalidRequest for one that is named twice, and ModelLoadFailed, Unsupported or
+        StorageFailed for one that cannot be used or converted.
         """
         if asked is None:
             return target.adapters
         if target.entry.format != "scripted":
-            asked = tuple(self.catalog.adapter(target.entry, each) for each in asked)
+            return self.catalog.adapters(target.entry, asked)
         if len({each.name for each in asked}) < len(asked):
             raise InvalidRequest(
                 "An adapter is named twice.",

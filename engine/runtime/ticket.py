@@ -76,7 +76,8 @@ class Ticket:
         """Finds its model, and waits for it where the request is for no more than that."""
         self._on_end = on_end
         self._position = 0
-        self._prompt_tokens = 0
+        self._eta: float | None = None
+        self._prompt_tokens = self._cached_tokens = 0
         self._completion_tokens = 0
         self._shown = False
         self.admitted: Admitted | None = None
@@ -123,10 +124,10 @@ class Ticket:
         """Any other event of the worker."""
         match event:
             case Queued():
-                self.state, self._position = "queued", event.position
+                self.state, self._position, self._eta = "queued", event.position, event.eta_s
             case Admitted():
                 self.state, self._position = "prefill", 0
-                self._prompt_tokens = event.prompt_tokens
+                self._prompt_tokens, self._cached_tokens = event.prompt_tokens, event.cached_tokens
                 self.admitted = event
                 self._moments.setdefault("admitted", event.t_ns)
                 self._moments.setdefault("first_prefill", event.t_ns)
@@ -228,13 +229,19 @@ class Ticket:
             priority=self.request.priority,
             state=self.state,
             position=self._position,
+            eta_s=self._eta,
             prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
             completion_tokens=self._completion_tokens,
             submitted_ns=self.submitted,
         )
 
     def _usage(self) -> Usage:
-        return Usage(prompt_tokens=self._prompt_tokens, completion_tokens=self._completion_tokens)
+        return Usage(
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            completion_tokens=self._completion_tokens,
+        )
 
     def _timings(self, now: int) -> Timings:
         return Timings(submitted=self.submitted, load=self.load, ended=now, **self._moments)

@@ -15,16 +15,20 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ErrorInfo
-from engine.library.layout import DryRun, Matrix
+from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.scheduler import Limits
 from engine.types import (
     AdapterRef,
     Device,
+    Embeddings,
+    EmbedRequest,
     GenerationRequest,
     MemoryUse,
     Message,
     ModelFacts,
+    Ranking,
+    RerankRequest,
     Sampling,
     StreamEvent,
     TokenLogprob,
@@ -40,12 +44,22 @@ _LENGTH = struct.Struct("<I")
 # --- engine to worker ---------------------------------------------------------------------------------------
 
 
+class CacheSpec(Struct, frozen=True, kw_only=True):
+    """The prefix cache of a worker: whether there is one, and what of it outlives the worker (`limit` in bytes)."""
+
+    enabled: bool = True
+    folder: str | None = None
+    """Where computed prefixes are saved; None: nowhere."""
+    limit: int = 0
+
+
 class Load(Struct, frozen=True, tag="load"):
     """The first frame: what to load with which backend (a name of `engine.runtime.backends`)."""
 
     backend: str
     spec: LoadSpec
     limits: Limits
+    cache: CacheSpec = CacheSpec()
     reading: bool = False
     """Answer questions about text only: no weights are loaded, and requests are refused."""
 
@@ -97,6 +111,25 @@ class Render(Struct, frozen=True, tag="render"):
     open_turn: bool
 
 
+class Embed(Struct, frozen=True, tag="embed"):
+    """`adapters`: paths and scales, as for a request."""
+
+    call: int
+    request: EmbedRequest
+    adapters: tuple[AdapterRef, ...] = ()
+
+
+class Rerank(Struct, frozen=True, tag="rerank"):
+    call: int
+    request: RerankRequest
+
+
+class Forget(Struct, frozen=True, tag="forget"):
+    """Nobody waits for the answer to `call` any more."""
+
+    call: int
+
+
 class Count(Struct, frozen=True, tag="count"):
     """How many tokens the prompt of `request` has, before it is fitted into a window."""
 
@@ -107,8 +140,8 @@ class Count(Struct, frozen=True, tag="count"):
 class Shrink(Struct, frozen=True, tag="shrink"):
     """Give up the KV cache and the compute buffers, keep the weights. Only to a worker that has nothing to do.
 
-    Answered with `Resized`, whose KV cache is no smaller where the backend cannot. The next request that is submitted
-    makes the cache anew, and `Resized` tells of that too.
+    Answered with `Resized`, whose KV cache is no smaller where the backend cannot. Whatever needs the cache next makes
+    it anew, and `Resized` tells of that too.
     """
 
 
@@ -116,7 +149,24 @@ class Stop(Struct, frozen=True, tag="stop"):
     """Free the model and exit; also ends a load."""
 
 
-ToWorker = Load | Probe | Submit | Cancel | Tokenize | Detokenize | Render | Count | Shrink | Stop
+Question = Tokenize | Detokenize | Render | Count | Embed | Rerank
+"""What is answered with a `Reply`."""
+
+ToWorker = (
+    Load
+    | Probe
+    | Submit
+    | Cancel
+    | Tokenize
+    | Detokenize
+    | Render
+    | Count
+    | Embed
+    | Rerank
+    | Forget
+    | Shrink
+    | Stop
+)
 
 # --- worker to engine ---------------------------------------------------------------------------------------
 
@@ -185,6 +235,8 @@ class Reply(Struct, frozen=True, tag="reply"):
     tokens: tuple[int, ...] | None = None
     text: str | None = None
     count: int | None = None
+    embeddings: Embeddings | None = None
+    ranking: Ranking | None = None
     error: ErrorInfo | None = None
 
 

@@ -16,19 +16,24 @@ import sys
 import threading
 import time
 import traceback
-from typing import cast
+from pathlib import Path
 
 from engine.errors import HearthError, ModelLoadFailed
 from engine.runtime.backends import opener, reading_opener
 from engine.runtime.backends.base import StepBackend
+from engine.runtime.cache import PrefixCache
+from engine.runtime.kvstore import KvStore
 from engine.runtime.outbox import Outbox
 from engine.runtime.reader import ReaderRunner
 from engine.runtime.runner import Runner, StepRunner
 from engine.runtime.wire import (
     PROTOCOL,
+    CacheSpec,
     Cancel,
     Count,
     Detokenize,
+    Embed,
+    Forget,
     Hello,
     Load,
     LoadFailed,
@@ -38,6 +43,7 @@ from engine.runtime.wire import (
     Probed,
     Ready,
     Render,
+    Rerank,
     Resized,
     Shrink,
     Stop,
@@ -114,7 +120,13 @@ class Worker:
         if order.reading:
             runner = ReaderRunner(backend, self._outbox.items, self._outbox.frame)
         else:
-            runner = StepRunner(backend, order.limits, self._outbox.items, self._outbox.frame)
+            runner = StepRunner(
+                backend,
+                order.limits,
+                self._outbox.items,
+                self._outbox.frame,
+                cache=self._cache(backend, order.cache),
+            )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
@@ -122,6 +134,17 @@ class Worker:
         self._outbox.frame(Ready(backend.facts, self._memory))
         runner.run()
         backend.close()
+
+    def _cache(self, backend: StepBackend, spec: CacheSpec) -> PrefixCache:
+        store = None
+        if spec.enabled and spec.folder is not None and backend.facts.capabilities.save:
+
+            def wake() -> None:
+                if self._runner is not None:
+                    self._runner.poke()
+
+            store = KvStore(Path(spec.folder), spec.limit, lambda: backend.identity, wake)
+        return PrefixCache(backend, store, enabled=spec.enabled)
 
     def _open(self, order: Load) -> StepBackend:
         told: tuple[str, int | None] | None = None
@@ -141,8 +164,7 @@ class Worker:
             self._outbox.frame(LogLines([(level, text)]))
 
         if order.reading:
-            # A reader asks it for nothing but text.
-            return cast(StepBackend, reading_opener(order.backend, log)(order.spec))
+            return reading_opener(order.backend, log)(order.spec)
         return opener(order.backend, log)(order.spec, progress)
 
     def _probe(self, order: Probe) -> None:
@@ -189,8 +211,10 @@ class Worker:
                 runner.submit(frame)
             case Cancel():
                 runner.cancel(frame.key)
-            case Tokenize() | Detokenize() | Render() | Count():
+            case Tokenize() | Detokenize() | Render() | Count() | Embed() | Rerank():
                 runner.ask(frame)
+            case Forget():
+                runner.forget(frame.call)
             case Shrink():
                 # Nothing is given up yet: the answer says so.
                 self._outbox.frame(Resized(self._memory))

@@ -59,7 +59,7 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     adapter_path: Annotated[
         str | None,
         Meta(
-            description="A LoRA adapter file, or a folder of them, offered beside each model's own.",
+            description="A LoRA adapter (GGUF file or PEFT folder), or a folder of them, for every model it fits.",
             extra=PATH,
         ),
     ] = None
@@ -155,6 +155,27 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_api: Annotated[
         int, Meta(ge=1, le=100_000, description="Requests from the API that may wait for a slot.")
     ] = 128
+    prefix_cache: Annotated[
+        bool, Meta(description="Keep what was computed of prompts and answers, for prompts that begin alike.")
+    ] = True
+    prefix_cache_disk: Annotated[
+        bool,
+        Meta(
+            description="Write long computed prefixes to the cache folder, so that a conversation goes on at once "
+            "after a restart."
+        ),
+    ] = True
+    prefix_cache_disk_gb: Annotated[
+        float, Meta(gt=0, description="Most that these files may take on the disk, in gigabytes.")
+    ] = 4.0
+    draft_tokens: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=32,
+            description="Tokens that are guessed ahead from the text so far and checked in one step; 0 is off.",
+        ),
+    ] = 0
     kv_type: Annotated[
         Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] | None,
         Meta(description="Number format of the KV cache; not set: f16."),

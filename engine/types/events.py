@@ -132,6 +132,8 @@ class Admitted(Event, frozen=True, kw_only=True, tag="admitted"):
 
 
 class Prefill(Event, frozen=True, kw_only=True, tag="prefill"):
+    """How much of the prompt has been read, tokens from the cache included."""
+
     done: int
     total: int
 
@@ -156,6 +158,13 @@ class ToolDelta(Event, frozen=True, kw_only=True, tag="tool_delta"):
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+
+
+class Shifted(Event, frozen=True, kw_only=True, tag="shifted"):
+    """The window was full, so `dropped` tokens behind the kept head were forgotten; the choice goes on without them."""
+
+    choice: int = 0
+    dropped: int
 
 
 class Finished(Event, frozen=True, kw_only=True, tag="finished"):
@@ -184,5 +193,5 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     timings: Timings = field(default_factory=Timings)
 
 
-StreamEvent = Queued | Loading | Admitted | Prefill | Delta | ToolDelta | Finished | Done | Failed
+StreamEvent = Queued | Loading | Admitted | Prefill | Delta | ToolDelta | Shifted | Finished | Done | Failed
 Terminal = Done | Failed

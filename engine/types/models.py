@@ -157,6 +157,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     licence: str = ""
     backends: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
+    broken_adapters: Mapping[str, str] = {}
+    """Adapters that lie there and cannot be used, with the reason."""
     broken: str | None = None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.program import run
 from tests.weights import tiny_adapter, tiny_llama
+from tests.weights.peft_folders import write_peft
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
 
@@ -32,6 +33,13 @@ def test_models_lists_what_could_run_and_why_one_could_not(hearth_home: Path, mo
     assert "kB" in listed["tiny-0"]
     assert "broken" not in listed["tiny-0"]
     assert "broken: " in listed["torn"]
+
+
+def test_a_broken_adapter_is_listed_with_its_model(hearth_home: Path, models: Path) -> None:
+    write_peft(models / "adapters" / "fancy", config={"use_dora": True})
+    rows = run(hearth_home, "models").stdout.splitlines()
+    (row,) = (row for row in rows if row.startswith("tiny-0"))
+    assert "adapter fancy: " in row and "use_dora" in row
 
 
 def test_models_as_json_has_every_field(hearth_home: Path, models: Path) -> None:

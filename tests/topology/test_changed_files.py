@@ -100,9 +100,9 @@ async def goes_on(stream: object) -> bool:
     """Whether some hundred tokens more come of it."""
     tokens = 0
     async for event in stream:  # type: ignore[attr-defined]
-        if not isinstance(event, Delta):
+        if isinstance(event, Done | Failed):
             return False
-        tokens += event.tokens
+        tokens += event.tokens if isinstance(event, Delta) else 0
         if tokens > 200:
             break
     return True

@@ -55,7 +55,7 @@ def tiny_gemma(
     width, heads, kv_heads, head, hidden, vocabulary = 64, 4, 2, 16, 128, 258
     writer = gguf.GGUFWriter(path, "gemma3")
     writer.add_name("tiny-gemma")
-    writer.add_context_length(512)
+    writer.add_context_length(4096)
     writer.add_embedding_length(width)
     writer.add_block_count(len(slides))
     writer.add_feed_forward_length(hidden)

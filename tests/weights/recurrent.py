@@ -19,7 +19,7 @@ def tiny_mamba(folder: Path, *, seed: int = 0) -> Path:
     width, inner, state, rank, kernel, layers = 64, 128, 16, 8, 4, 2
     writer = gguf.GGUFWriter(path, "mamba")
     writer.add_name("tiny-mamba")
-    writer.add_context_length(512)
+    writer.add_context_length(4096)
     writer.add_embedding_length(width)
     writer.add_feed_forward_length(0)
     writer.add_head_count(0)
@@ -59,7 +59,7 @@ def tiny_hybrid(folder: Path, *, seed: int = 0) -> Path:
     attends = (False, True, False, True)
     writer = gguf.GGUFWriter(path, "granitehybrid")
     writer.add_name("tiny-hybrid")
-    writer.add_context_length(512)
+    writer.add_context_length(4096)
     writer.add_embedding_length(width)
     writer.add_block_count(len(attends))
     writer.add_feed_forward_length(hidden)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import cast
 
 from engine.errors import Unsupported
-from engine.runtime.backends.base import LoadSpec, Opener
-
-if TYPE_CHECKING:
-    from engine.runtime.answers import TextModel
+from engine.runtime.backends.base import LoadSpec, Opener, StepBackend
 
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
@@ -33,8 +30,8 @@ def opener(name: str, log: LogSink) -> Opener:
     raise _unknown(name)
 
 
-def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], TextModel]:
-    """An opener of the backend `name` that loads no weights: what it opens knows text, and cannot compute.
+def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], StepBackend]:
+    """An opener of the backend `name` that loads no weights: what it opens has the part of the seam that is about text.
 
     Raises Unsupported if unknown.
     """
@@ -42,7 +39,7 @@ def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], TextModel]:
         from engine.runtime.backends.llama import library, reading
 
         library.set_log_sink(log)
-        return reading.LlamaText
+        return cast(Callable[[LoadSpec], StepBackend], reading.LlamaText)
     if name == "scripted":
         from engine.runtime.backends import scripted
 

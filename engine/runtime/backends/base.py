@@ -5,18 +5,42 @@ tokens of which sequences to compute; where that reaches the end of a sequence, 
 token and appends it. So prefill is a row of many tokens, decode a row of one, and a resumed or preempted
 sequence is nothing special (after vLLM's scheduler: computed tokens chase known tokens).
 
-A backend is used from one thread, except `interrupt`. It raises `engine.errors` for what a person can mend.
+Beside its slots a backend has shelves, which keep the computed state of sequences that do not run. Slots and shelves
+are numbered through: slots from 0, shelves from `capabilities.max_slots` on. What state is worth keeping, and which
+tokens it belongs to, is decided above (`engine.runtime.prefix`); a backend only moves it.
+
+A backend is used from one thread, except `interrupt` and what says so. It raises `engine.errors` for what a person
+can mend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from engine.types import AdapterRef, Constraint, LoadOptions, MemoryUse, ModelFacts, Sampling, TokenLogprob
+from engine.errors import HearthError, InternalError
+from engine.types import (
+    AdapterRef,
+    Embeddings,
+    EmbedRequest,
+    LoadOptions,
+    MemoryUse,
+    ModelFacts,
+    Ranking,
+    RerankRequest,
+    Sampling,
+    TokenLogprob,
+)
+
+if TYPE_CHECKING:
+    from engine.runtime.guide import Guide
+
+
+class StateLost(InternalError):
+    """A step failed and took the state of every sequence with it; `rebuild` makes the backend usable again."""
 
 
 class Outcome(Enum):
@@ -51,29 +75,97 @@ class SequenceSpec(Struct, frozen=True, kw_only=True):
     sampling: Sampling
     seed: int
     """Resolved, 0 <= seed < 2**32."""
-    constraint: Constraint | None = None
+    guide: Guide | None = None
+    """What the sampled tokens must follow."""
     top_logprobs: int | None = None
     """None: no logprobs; else that many alternatives for each sampled token."""
+    sampler: object = None
+    """What `suspend` gave for the same sequence: it draws on as if it had never been away."""
 
 
 class Row(Struct, frozen=True):
-    """Compute the next `count` tokens of the sequence in `slot`."""
+    """Compute the next `count` tokens of the sequence in `slot`.
+
+    `draft` are guesses at what follows a sequence that this computes to its end: as many of them as are drawn in turn
+    are kept. `scored` asks how likely each of the `count` tokens was, and takes as many outputs as it has tokens.
+    """
 
     slot: int
     count: int
+    draft: tuple[int, ...] = ()
+    scored: bool = False
+
+    @property
+    def size(self) -> int:
+        """Tokens that it takes of the batch."""
+        return self.count + len(self.draft)
+
+    def outputs(self) -> int:
+        """Most rows of logits that it takes."""
+        return self.count if self.scored else 1 + len(self.draft)
 
 
 class Sampled(Struct, frozen=True):
-    """The token that a row whose sequence was fully computed drew; it is appended but not yet computed."""
+    """A token that a row whose sequence was fully computed drew; appended, and the last of them not yet computed."""
 
     slot: int
     token: int
     logprob: TokenLogprob | None = None
 
 
+class Scored(Struct, frozen=True):
+    """What a scored row found: `logprobs` are those of the known tokens from `start` on."""
+
+    slot: int
+    start: int
+    logprobs: tuple[TokenLogprob, ...]
+
+
 class StepResult(Struct, frozen=True):
+    """`sampled` has one entry a row that reached its end, and one more for each guess that was right, in order."""
+
     outcome: Outcome
     sampled: tuple[Sampled, ...] = ()
+    scored: tuple[Scored, ...] = ()
+
+
+class TextJob(Protocol):
+    """Texts that are read for their vectors or scores. `error` is set when it ended in one."""
+
+    error: HearthError | None
+
+    def answer(self, model: str) -> Embeddings | Ranking:
+        """What came of it, once it has come out of a step without an error."""
+        ...
+
+
+class TextReader(Protocol):
+    """Reads texts beside the sequences, without touching their state: jobs go in, steps compute, jobs come out."""
+
+    def embed_job(self, request: EmbedRequest, adapters: tuple[AdapterRef, ...]) -> TextJob:
+        """The job of a request; from any thread. Raises InvalidRequest, Unsupported or ContextOverflow."""
+        ...
+
+    def rank_job(self, request: RerankRequest) -> TextJob:
+        """The same for documents to be ranked."""
+        ...
+
+    def begin(self, job: TextJob) -> None: ...
+
+    def step(self) -> tuple[TextJob, ...]:
+        """Compute one batch of bounded size; the jobs that ended with it. Errors stay with their job."""
+        ...
+
+    def cancel(self, job: TextJob) -> None:
+        """Drop a job; it does not come out of a step any more."""
+        ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def release_if_idle(self, seconds: float) -> bool:
+        """Free its memory if no text was read for so long; whether it is free now."""
+        ...
 
 
 class StepBackend(Protocol):
@@ -83,6 +175,11 @@ class StepBackend(Protocol):
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`; `parse_special` reads special tokens written out in it."""
+        ...
+
+    @property
+    def texts(self) -> TextReader:
+        """What reads texts for embeddings and ranking."""
         ...
 
     def piece(self, token: int) -> bytes:
@@ -101,7 +198,10 @@ class StepBackend(Protocol):
         ...
 
     def step(self, rows: Sequence[Row]) -> StepResult:
-        """Compute `rows`, at most one a slot, in one batch; sum of counts <= `batch_limit`."""
+        """Compute `rows`, at most one a slot, in one batch, within `batch_limit` tokens and `output_limit` outputs.
+
+        Raises InternalError where the library refuses the batch (nothing has changed then), StateLost where it broke.
+        """
         ...
 
     @property
@@ -109,12 +209,75 @@ class StepBackend(Protocol):
         """Most tokens that one step can take."""
         ...
 
-    def fork(self, source: int, target: int, count: int) -> None:
-        """Let `target`, just inserted, share the first `count` computed tokens of `source`, without copying."""
+    @property
+    def output_limit(self) -> int:
+        """Most rows of logits that one step can give."""
+        ...
+
+    # --- state of sequences, in slots and on shelves
+
+    @property
+    def shelves(self) -> int:
+        """How many shelves there are."""
+        ...
+
+    @property
+    def cells(self) -> int:
+        """How many tokens all slots and shelves can have computed together."""
+        ...
+
+    @property
+    def saves_exactly(self) -> bool:
+        """Whether a state that was saved and restored can no longer be cut, though it could before."""
+        ...
+
+    def share(self, source: int, target: int, start: int, stop: int) -> None:
+        """Let `target` have the computed tokens `start` to `stop` of `source` too, without copying.
+
+        `target` has exactly the first `start` tokens already. Of a source that cannot be cut, `start` is 0 and `stop`
+        all that it has.
+        """
+        ...
+
+    def cut(self, holder: int, count: int) -> None:
+        """Forget what follows the first `count` tokens in `holder`, which can be cut; 0 frees it in any case."""
+        ...
+
+    def cuttable(self, holder: int) -> bool:
+        """Whether the state of `holder` can be cut back to any of its tokens, or shared in part."""
+        ...
+
+    def save(self, shelf: int, count: int) -> memoryview:
+        """A copy of the state of the first `count` tokens on `shelf`, for `restore`; of all, if it cannot be cut."""
+        ...
+
+    def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
+        """Put what `save` gave, of `count` tokens, on an empty shelf. Raises InternalError if it does not take it."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Everything that state depends on but adapters: weights, KV types, rope, build; empty: it cannot be saved."""
+        ...
+
+    def adapter_identity(self, adapters: tuple[AdapterRef, ...]) -> str:
+        """The same of a set of adapters, with their scales; empty for none."""
+        ...
+
+    def rebuild(self) -> None:
+        """Make the backend anew over the same weights: every slot and shelf is empty, adapters are to be set again."""
+        ...
+
+    def shrink(self) -> None:
+        """Free everything but the weights, until `rebuild`. Nothing else may be called meanwhile but `memory`."""
+        ...
+
+    def suspend(self, slot: int) -> object:
+        """As `remove`, for a sequence that will be inserted again, with what this returns as its `sampler`."""
         ...
 
     def remove(self, slot: int) -> None:
-        """Forget the sequence in `slot` and free its KV cache."""
+        """Forget the sequence in `slot`; what it shares with no other holder is free again."""
         ...
 
     def set_adapters(self, adapters: tuple[AdapterRef, ...]) -> None:

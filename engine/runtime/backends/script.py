@@ -50,15 +50,23 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes of KV cache that it says it needs and holds at a context of `context`; less at a smaller one."""
     fits: int | None = None
     """The largest context for which there is memory; the load of a larger one fails."""
-    fork: bool = True
+    shelves: int = 8
+    exact: bool = False
+    """Computed state cannot be cut back, as in a recurrent model."""
+    draft_cost: float = 1.0
+    """What a guessed token costs, beside one that is known (`token_us`)."""
     refuses: tuple[str, ...] = ()
     """Sampling fields that it says it cannot honour."""
     fail: Failure | None = None
     """abort, exit and kill end the process, hang stops it, error raises; load, load_… come while loading."""
     after: int = 0
     """How many tokens are sampled, over all streams, before `fail` comes."""
+    poison: str = ""
+    """A step with a sequence whose prompt holds this text is refused."""
+    breaks: str = ""
+    """A step with a sequence whose prompt holds this text breaks, and every sequence's state with it."""
     once: str = ""
-    """A file: fail only if it is not there yet, and make it."""
+    """A file: fail (`fail` or `breaks`) only if it is not there yet, and make it."""
     chatter: str = ""
     """Written to file descriptors 1 and 2 at every step, as a native library would."""
 

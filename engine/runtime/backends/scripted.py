@@ -2,7 +2,8 @@
 
 What it says, how long it takes and how it fails stands in `script`. The next token is a pure function of the
 sequence and its seed, so a sequence that was removed and put back goes on where it was, as with real models.
-Adapters are visible: while any is set, sampled text is in capitals.
+Adapters are visible: while any is set, sampled text is in capitals. It knows of every KV cell which token, place and
+adapters it was computed for, and fails loudly where a cell is used for anything else.
 """
 
 from __future__ import annotations
@@ -16,11 +17,30 @@ import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
+import msgspec
 from msgspec import Struct
 
-from engine.errors import InsufficientMemory, InternalError, InvalidRequest, ModelLoadFailed, ModelNotFound
-from engine.runtime.backends.base import LoadSpec, Outcome, Progress, Row, Sampled, SequenceSpec, StepResult
+from engine.errors import (
+    InsufficientMemory,
+    InternalError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    Unsupported,
+)
+from engine.runtime.backends.base import (
+    LoadSpec,
+    Outcome,
+    Progress,
+    Row,
+    Sampled,
+    Scored,
+    SequenceSpec,
+    StateLost,
+    StepResult,
+)
 from engine.runtime.backends.script import Script, parse
 from engine.sampling import FIELDS
 from engine.types import AdapterRef, Capabilities, MemoryUse, ModelFacts, TokenLogprob
@@ -44,15 +64,45 @@ THINKING_TEMPLATE = TEMPLATE.replace(
 ).replace("{{ message.content }}", "{{ message.content.split('</think>')[-1] }}")
 
 
+class _Cell(Struct):
+    """One KV cell: what it was computed for, and how many holders have it."""
+
+    token: int
+    place: int
+    adapters: tuple[AdapterRef, ...]
+    holders: int = 1
+
+
 class _Sequence(Struct):
     tokens: list[int]
     prompt: int
     """How many tokens come before the answer."""
-    computed: int
     seed: int
     ignore_eos: bool
     top_logprobs: int | None
     answer: tuple[int, ...]
+
+
+class NoTexts:
+    """A script has no vectors."""
+
+    busy = False
+
+    def embed_job(self, request: object, adapters: object) -> NoReturn:
+        raise Unsupported("A scripted model gives no embeddings.", "It has no weights.", param="model")
+
+    def rank_job(self, request: object) -> NoReturn:
+        raise Unsupported("A scripted model cannot rank documents.", "It has no weights.", param="model")
+
+    def begin(self, job: object) -> None: ...
+
+    def step(self) -> tuple[()]:
+        return ()
+
+    def cancel(self, job: object) -> None: ...
+
+    def release_if_idle(self, seconds: float) -> bool:
+        return True
 
 
 class ScriptedBackend:
@@ -61,12 +111,20 @@ class ScriptedBackend:
     def __init__(self, name: str, script: Script, slots: int, context: int, batch: int) -> None:
         self._script = script
         self._sequences: dict[int, _Sequence] = {}
+        self._cells: list[list[_Cell]] = [[] for _ in range(slots + script.shelves)]
+        """Those of each holder, in order: slots, then shelves."""
+        self._used = 0
         self._words: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._adapters: tuple[AdapterRef, ...] = ()
         self._interrupt = threading.Event()
         self._sampled = 0
         self.batch_limit = batch
+        self.output_limit = max(batch, slots)
+        self.shelves = script.shelves
+        self.cells = script.cells or slots * context
+        self.saves_exactly = script.exact
+        self.identity = f"scripted {name} {context}"
         self.facts = ModelFacts(
             name=name,
             architecture="scripted",
@@ -80,8 +138,11 @@ class ScriptedBackend:
                 backend="scripted",
                 sampling=FIELDS - set(script.refuses),
                 logprobs=True,
+                prompt_logprobs=True,
                 adapters=True,
-                fork=script.fork,
+                fork=not script.exact,
+                trim=not script.exact,
+                save=True,
                 cancel_in_prefill=True,
                 max_slots=slots,
             ),
@@ -108,6 +169,10 @@ class ScriptedBackend:
     def special_text(self, token: int) -> str:
         return _SPECIAL.get(token) or self.piece(token).decode("utf-8", "replace")
 
+    @property
+    def texts(self) -> NoTexts:
+        return NoTexts()
+
     # --- sequences
 
     def insert(self, spec: SequenceSpec) -> None:
@@ -120,21 +185,78 @@ class ScriptedBackend:
         self._sequences[spec.slot] = _Sequence(
             tokens=tokens,
             prompt=prompt,
-            computed=0,
             seed=spec.seed,
             ignore_eos=spec.sampling.ignore_eos,
             top_logprobs=spec.top_logprobs,
             answer=self._answer(tokens[:prompt]),
         )
 
-    def fork(self, source: int, target: int, count: int) -> None:
-        old, new = self._sequences[source], self._sequences[target]
-        if count > old.computed or old.tokens[:count] != new.tokens[:count] or new.computed:
-            raise InternalError("a fork of tokens that are not shared")
-        new.computed = count
+    def suspend(self, slot: int) -> None:
+        self.remove(slot)
 
     def remove(self, slot: int) -> None:
+        self.cut(slot, 0)
         del self._sequences[slot]
+
+    # --- state
+
+    def share(self, source: int, target: int, start: int, stop: int) -> None:
+        given, taken = self._cells[source], self._cells[target]
+        if stop > len(given) or len(taken) != start:
+            raise InternalError(f"holder {target} cannot have cells {start} to {stop} of holder {source}")
+        if self._script.exact and (start != 0 or stop != len(given)):
+            raise InternalError("a part of a state that cannot be cut")
+        for cell in given[start:stop]:
+            cell.holders += 1
+        taken += given[start:stop]
+        self._check_cells(target)
+
+    def cut(self, holder: int, count: int) -> None:
+        cells = self._cells[holder]
+        if self._script.exact and 0 < count < len(cells):
+            raise InternalError("a cut of a state that cannot be cut")
+        for cell in cells[count:]:
+            cell.holders -= 1
+            self._used -= cell.holders == 0
+        del cells[count:]
+
+    def cuttable(self, holder: int) -> bool:
+        return not self._script.exact
+
+    def save(self, shelf: int, count: int) -> memoryview:
+        if self._script.exact and count != len(self._cells[shelf]):
+            raise InternalError("a part of a state that cannot be cut")
+        return memoryview(msgspec.json.encode(self._cells[shelf][:count]))
+
+    def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
+        cells = msgspec.json.decode(bytes(state), type=list[_Cell])
+        if len(cells) != count or self._cells[shelf]:
+            raise InternalError("a state that does not fit")
+        for cell in cells:
+            cell.holders = 1
+        self._used += len(cells)
+        self._cells[shelf] = cells
+
+    def adapter_identity(self, adapters: tuple[AdapterRef, ...]) -> str:
+        return " ".join(f"{each.name}*{each.scale}" for each in adapters)
+
+    def rebuild(self) -> None:
+        self.shrink()
+
+    def shrink(self) -> None:
+        self._sequences.clear()
+        self._cells = [[] for _ in self._cells]
+        self._used = 0
+        self._adapters = ()
+
+    def _check_cells(self, holder: int) -> None:
+        """Raises InternalError if a slot has a cell that was computed for another sequence."""
+        sequence = self._sequences.get(holder)
+        if sequence is None:
+            return
+        for place, cell in enumerate(self._cells[holder]):
+            if cell.token != sequence.tokens[place] or cell.place != place:
+                raise InternalError(f"slot {holder} has the cell of another token at {place}")
 
     def set_adapters(self, adapters: tuple[AdapterRef, ...]) -> None:
         for adapter in adapters:
@@ -149,28 +271,71 @@ class ScriptedBackend:
         if script.chatter:
             os.write(1, script.chatter.encode())
             os.write(2, script.chatter.encode())
-        total = sum(row.count for row in rows)
-        if total > self.batch_limit:
+        total = sum(row.size for row in rows)
+        if total > self.batch_limit or sum(row.outputs() for row in rows) > self.output_limit:
             raise InternalError(f"{total} tokens in a step of at most {self.batch_limit}")
-        used = sum(sequence.computed for sequence in self._sequences.values())
-        if script.cells is not None and used + total > script.cells:
+        if script.cells is not None and self._used + total > script.cells:
             return StepResult(Outcome.NO_SLOT)
-        delay = script.delay_ms / 1e3 + total * script.token_us / 1e6
+        guessed = sum(len(row.draft) for row in rows)
+        delay = script.delay_ms / 1e3 + (total - guessed * (1 - script.draft_cost)) * script.token_us / 1e6
         if self._interrupt.wait(delay) if delay else self._interrupt.is_set():
             self._interrupt.clear()
             return StepResult(Outcome.INTERRUPTED)
+        self._misbehave(rows)
         end = time.thread_time() + script.spin_ms / 1e3
         while time.thread_time() < end:
             pass
-        sampled = []
+        sampled: list[Sampled] = []
+        scored: list[Scored] = []
         for row in rows:
             sequence = self._sequences[row.slot]
-            sequence.computed += row.count
-            if sequence.computed > len(sequence.tokens):
-                raise InternalError("a row beyond the known tokens")
-            if sequence.computed == len(sequence.tokens):
-                sampled.append(self._sample(row.slot, sequence))
-        return StepResult(Outcome.OK, tuple(sampled))
+            if row.scored:
+                scored.append(self._score(row, sequence))
+            self._compute(row.slot, row.count)
+            if len(self._cells[row.slot]) == len(sequence.tokens):
+                sampled += self._draw(row, sequence)
+        return StepResult(Outcome.OK, tuple(sampled), tuple(scored))
+
+    def _misbehave(self, rows: Sequence[Row]) -> None:
+        script = self._script
+        for row in rows:
+            sequence = self._sequences[row.slot]
+            text = bytes(token for token in sequence.tokens[: sequence.prompt] if token < 256).decode(
+                "utf-8", "replace"
+            )
+            if script.poison and script.poison in text:
+                raise InternalError("The scripted step was refused.", "Its script says so.")
+            if script.breaks and script.breaks in text and _first_time(script.once):
+                raise StateLost("The scripted step broke.", "Its script says so.")
+
+    def _compute(self, slot: int, count: int) -> None:
+        sequence, cells = self._sequences[slot], self._cells[slot]
+        if any(cell.adapters != self._adapters for cell in cells[-1:]):
+            raise InternalError(f"slot {slot} goes on under other adapters")
+        start = len(cells)
+        if start + count > len(sequence.tokens):
+            raise InternalError("a row beyond the known tokens")
+        cells += [
+            _Cell(token, start + index, self._adapters)
+            for index, token in enumerate(sequence.tokens[start : start + count])
+        ]
+        self._used += count
+
+    def _draw(self, row: Row, sequence: _Sequence) -> list[Sampled]:
+        drawn = [self._sample(row.slot, sequence)]
+        for guess in row.draft:
+            if drawn[-1].token != guess or guess == END:
+                break
+            self._compute(row.slot, 1)
+            drawn.append(self._sample(row.slot, sequence))
+        return drawn
+
+    def _score(self, row: Row, sequence: _Sequence) -> Scored:
+        start = len(self._cells[row.slot]) + 1
+        tokens = sequence.tokens[start : start + row.count]
+        return Scored(
+            row.slot, start, tuple(self._logprob(token, sequence.top_logprobs or 0) for token in tokens)
+        )
 
     def interrupt(self) -> None:
         self._interrupt.set()
@@ -180,7 +345,7 @@ class ScriptedBackend:
         if script.weights or script.cache:
             cache = script.cache * self.facts.context // script.context
             return MemoryUse(weights=script.weights, kv_cache=cache, resident=script.weights + cache)
-        return MemoryUse(kv_cache=sum(sequence.computed for sequence in self._sequences.values()))
+        return MemoryUse(kv_cache=self._used)
 
     def close(self) -> None:
         self._sequences.clear()
@@ -196,13 +361,14 @@ class ScriptedBackend:
         sequence.tokens.append(token)
         if sequence.top_logprobs is None:
             return Sampled(slot, token)
-        top = tuple(
+        return Sampled(slot, token, self._logprob(token, sequence.top_logprobs))
+
+    def _logprob(self, token: int, top: int) -> TokenLogprob:
+        others = tuple(
             TokenLogprob(other, self.piece(other), -0.25 - rank)
-            for rank, other in enumerate(
-                [token, *range(97, 97 + sequence.top_logprobs)][: sequence.top_logprobs]
-            )
+            for rank, other in enumerate([token, *range(97, 97 + top)][:top])
         )
-        return Sampled(slot, token, TokenLogprob(token, self.piece(token), -0.25, top))
+        return TokenLogprob(token, self.piece(token), -0.25, others)
 
     def _next(self, sequence: _Sequence, position: int) -> int:
         answer = sequence.answer
@@ -239,11 +405,8 @@ def fail(script: Script, kinds: Sequence[str]) -> None:
     """Fail as `script` says, if its failure is one of `kinds`."""
     if script.fail is None or script.fail not in kinds:
         return
-    if script.once:
-        try:
-            Path(script.once).touch(exist_ok=False)
-        except FileExistsError:
-            return
+    if not _first_time(script.once):
+        return
     kind = script.fail.removeprefix("load_")
     os.write(2, f"scripted: about to {kind}\n".encode())
     if kind == "abort":
@@ -257,6 +420,17 @@ def fail(script: Script, kinds: Sequence[str]) -> None:
     elif kind == "load":
         raise ModelLoadFailed("The scripted model does not load.", "Its script says so.")
     raise InternalError("The scripted backend broke.", "Its script says so.")
+
+
+def _first_time(mark: str) -> bool:
+    """Whether the file `mark` was not there yet; it is now. Without a name it is always the first time."""
+    if not mark:
+        return True
+    try:
+        Path(mark).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def open_text(spec: LoadSpec) -> ScriptedBackend:

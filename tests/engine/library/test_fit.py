@@ -14,8 +14,8 @@ from engine.library.advice import advice
 from engine.library.dimensions import Layer, dimensions_of
 from engine.library.fit import kv_bytes, needs, placed
 from engine.library.gguf import Tensor
-from engine.library.layout import DryRun, Layout, Matrix, layout_of
 from engine.library.pools import MAIN, demand, missing, pool_of, show
+from engine.library.shape import ContextShape, DryRun, Matrix, context_shape, sequence_ids
 from engine.types import Device, DeviceNeed, LoadOptions
 from tests.weights import tiny_bert, tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba
 
@@ -47,22 +47,22 @@ def layers(architecture: str, **metadata: Any) -> tuple[Layer, ...]:
 
 
 def test_without_cells_there_is_a_window_for_each_slot() -> None:
-    layout = layout_of(LoadOptions(context=1000, slots=3), 4096)
-    assert (layout.context, layout.cells, layout.padded_cells) == (1000, 3000, 3072)
-    assert (layout.sequences, layout.batch, layout.whole_window) == (3, 512, True)
+    shape = context_shape(LoadOptions(context=1000, slots=3), 4096)
+    assert (shape.context, shape.cells, shape.padded_cells) == (1000, 3000, 3072)
+    assert (shape.batch, shape.outputs, shape.whole_window) == (512, 19, True)
 
 
 def test_fewer_cells_are_shared_and_bound_the_window() -> None:
-    layout = layout_of(LoadOptions(slots=8, cells=2048), 4096)
-    assert (layout.context, layout.cells) == (2048, 2048)
-    assert layout_of(LoadOptions(slots=8, context=512, cells=2048), 4096).context == 512
+    shape = context_shape(LoadOptions(slots=8, cells=2048), 4096)
+    assert (shape.context, shape.cells) == (2048, 2048)
+    assert context_shape(LoadOptions(slots=8, context=512, cells=2048), 4096).context == 512
 
 
 def test_the_trained_window_and_the_default_bound_it_too() -> None:
-    assert layout_of(LoadOptions(), 131_072).context == 8192
-    assert layout_of(LoadOptions(), 2048).context == 2048
-    assert layout_of(LoadOptions(), 0).context == 8192
-    assert layout_of(LoadOptions(context=100_000), 2048).context == 2048
+    assert context_shape(LoadOptions(), 131_072).context == 8192
+    assert context_shape(LoadOptions(), 2048).context == 2048
+    assert context_shape(LoadOptions(), 0).context == 8192
+    assert context_shape(LoadOptions(context=100_000), 2048).context == 2048
 
 
 @given(
@@ -76,10 +76,18 @@ def test_the_trained_window_and_the_default_bound_it_too() -> None:
     st.integers(0, 2**31),
 )
 def test_any_options_give_a_layout_that_can_be_opened(options: LoadOptions, trained: int) -> None:
-    layout = layout_of(options, trained)
-    assert 8 <= layout.context <= layout.cells <= layout.padded_cells < 2**31
-    assert layout.slots <= layout.sequences <= 256
-    assert layout.micro_batch <= layout.batch
+    shape = context_shape(options, trained)
+    assert 8 <= shape.context <= shape.cells <= shape.padded_cells < 2**31
+    assert shape.micro_batch <= shape.batch and shape.outputs <= shape.batch
+
+
+@given(st.integers(1, 255), st.booleans(), st.booleans(), st.booleans())
+def test_sequence_ids_never_run_out(slots: int, stateful: bool, slides: bool, whole: bool) -> None:
+    ids = sequence_ids(slots, stateful=stateful, slides=slides, whole_window=whole)
+    per_shelf = 2 if ids.twins else 1
+    assert slots <= ids.sequences <= 256 and ids.shelves >= 0
+    assert ids.sequences + (0 if stateful else per_shelf * ids.shelves) <= 256
+    assert ids.twins <= (slides and whole)
 
 
 # --- what a layer keeps
@@ -142,22 +150,22 @@ def test_encoders_keep_nothing() -> None:
     assert layers("bert") == (Layer(), Layer())
 
 
-LAYOUT = layout_of(LoadOptions(context=1024, slots=4), 4096)
+SHAPE = context_shape(LoadOptions(context=1024, slots=4), 4096)
 
 
 def test_the_type_of_the_cache_counts_by_blocks() -> None:
     layer = Layer(keys=64, values=64)
-    assert kv_bytes(layer, LAYOUT, None) == 4096 * 128 * 2
-    assert kv_bytes(layer, LAYOUT, "f32") == 4096 * 128 * 4
-    assert kv_bytes(layer, LAYOUT, "q8_0") == 4096 * 4 * 34
-    assert kv_bytes(Layer(state=10), LAYOUT, "q8_0") == 4 * 10 * 4
+    assert kv_bytes(layer, SHAPE, 5, None) == 4096 * 128 * 2
+    assert kv_bytes(layer, SHAPE, 5, "f32") == 4096 * 128 * 4
+    assert kv_bytes(layer, SHAPE, 5, "q8_0") == 4096 * 4 * 34
+    assert kv_bytes(Layer(state=10), SHAPE, 8, "q8_0") == 4 * 10 * 8
 
 
 def test_a_sliding_window_is_whole_unless_told_otherwise() -> None:
     layer = Layer(keys=64, values=64, window=256)
-    assert kv_bytes(layer, LAYOUT, None) == 4096 * 128 * 2
-    narrow = layout_of(LoadOptions(context=1024, slots=4, whole_window=False), 4096)
-    assert kv_bytes(layer, narrow, None) == (4 * 256 + 512) * 128 * 2
+    assert kv_bytes(layer, SHAPE, 9, None) == 4096 * 128 * 2
+    narrow = context_shape(LoadOptions(context=1024, slots=4, whole_window=False), 4096)
+    assert kv_bytes(layer, narrow, 5, None) == (5 * 256 + 512) * 128 * 2
 
 
 def test_metadata_of_the_wrong_type_counts_as_not_said() -> None:
@@ -208,7 +216,7 @@ def test_weights_lie_where_their_layers_do() -> None:
 
     def weights(layers: int | None, *, tied: bool = False) -> dict[str, int]:
         file = model(tied=tied)
-        return by_device(needs([file], dimensions_of(file), LAYOUT, one, gpu_layers=layers), "weights")
+        return by_device(needs([file], dimensions_of(file), SHAPE, one, gpu_layers=layers), "weights")
 
     assert weights(None) == {"CPU": 500, "CUDA0": 1200}
     assert weights(2) == {"CPU": 600, "CUDA0": 1100}
@@ -219,7 +227,7 @@ def test_weights_lie_where_their_layers_do() -> None:
 def test_a_dry_run_has_the_last_word_on_where_layers_lie_and_what_they_take() -> None:
     file, one = model(), [CPU, gpu("CUDA0", 8)]
     found = DryRun(kv_cache={"CUDA0": 70}, compute={"CPU": 5, "CUDA0": 30}, layers=("CPU", "CUDA0", "CUDA0"))
-    assert needs([file], dimensions_of(file), LAYOUT, one, dry_run=found) == (
+    assert needs([file], dimensions_of(file), SHAPE, one, dry_run=found) == (
         DeviceNeed(device="CPU", weights=600, compute=5, free=CPU.free, capacity=CPU.total),
         DeviceNeed(
             device="CUDA0", kind="gpu", weights=1100, kv_cache=70, compute=30, free=8 * GIB, capacity=24 * GIB
@@ -232,7 +240,7 @@ def test_rearranged_matrices_count_twice_where_the_file_is_mapped() -> None:
     found = DryRun(rearranged=(Matrix("Q4_0", (64, 64)),))
 
     def weights(*, mapped: bool) -> int:
-        return needs([file], dimensions_of(file), LAYOUT, [CPU], mapped=mapped, dry_run=found)[0].weights
+        return needs([file], dimensions_of(file), SHAPE, [CPU], mapped=mapped, dry_run=found)[0].weights
 
     assert weights(mapped=True) == 500 + 2 * 200 + 500
     assert weights(mapped=False) == 500 + 200 + 500
@@ -240,13 +248,13 @@ def test_rearranged_matrices_count_twice_where_the_file_is_mapped() -> None:
 
 def test_parts_of_a_split_model_add_up() -> None:
     whole, part = model(), model()
-    assert needs([whole, part], dimensions_of(whole), LAYOUT, [CPU])[0].weights == 2 * 1700
+    assert needs([whole, part], dimensions_of(whole), SHAPE, [CPU])[0].weights == 2 * 1700
 
 
 @pytest.mark.parametrize("write", [tiny_llama, tiny_gemma, tiny_mamba, tiny_hybrid, tiny_bert])
 def test_weights_are_the_bytes_of_the_tensors(write: Any, tmp_path: Path) -> None:
     file = read_header(write(tmp_path))
-    (cpu,) = needs([file], dimensions_of(file), LAYOUT, [CPU])
+    (cpu,) = needs([file], dimensions_of(file), SHAPE, [CPU])
     assert cpu.weights == file.tensor_bytes
 
 
@@ -267,10 +275,10 @@ def test_integrated_gpus_share_main_memory() -> None:
 
 
 def advised(short: int, *, kv_cache: int = 8, kv_type: str | None = None, **options: Any) -> str:
-    layout: Layout = layout_of(LoadOptions(**options), 65_536)
+    shape: ContextShape = context_shape(LoadOptions(**options), 65_536)
     need = (DeviceNeed(device="CPU", weights=4 * GIB, kv_cache=kv_cache * GIB),)
     others = {"ember": {MAIN: GIB}, "big": {MAIN: 6 * GIB}}
-    return advice({MAIN: short * GIB}, need, layout, kv_type, others)
+    return advice({MAIN: short * GIB}, need, shape, kv_type, others)
 
 
 def test_advice_names_what_alone_would_do() -> None:

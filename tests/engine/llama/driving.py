@@ -28,6 +28,7 @@ def insert(
     slot: int = 0,
     seed: int = 1,
     top_logprobs: int | None = None,
+    sampler: object = None,
     **sampling: Any,
 ) -> None:
     """Put `tokens` into `slot`; greedy unless `sampling` says a temperature."""
@@ -38,6 +39,7 @@ def insert(
             sampling=resolve({"temperature": 0.0, **sampling}),
             seed=seed,
             top_logprobs=top_logprobs,
+            sampler=sampler,
         )
     )
 

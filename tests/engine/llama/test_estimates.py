@@ -13,7 +13,7 @@ from engine.errors import HearthError, ModelLoadFailed
 from engine.library import read_header
 from engine.library.dimensions import dimensions_of
 from engine.library.fit import matrices, needs
-from engine.library.layout import DryRun, layout_of
+from engine.library.shape import DryRun, context_shape
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama.buffers import allocated, device_of, dry_run, rearranges
 from engine.runtime.backends.llama.dryrun import simulated
@@ -75,7 +75,7 @@ def predicted(path: Path, options: LoadOptions, found: DryRun | None) -> DeviceN
     (cpu,) = needs(
         [header],
         dimensions,
-        layout_of(options, dimensions.context),
+        context_shape(options, dimensions.context),
         devices(),
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,

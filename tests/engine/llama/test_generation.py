@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import ContextOverflow, InternalError, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, InternalError, InvalidRequest
 from engine.runtime.backends.base import Outcome, Row, SequenceSpec
 from engine.runtime.backends.llama.backend import LlamaBackend
 from engine.sampling import resolve
-from engine.types import Constraint
 from tests.engine.llama.driving import distribution, generate, generate_together, insert, opened, prefill
 
 STORY = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."
@@ -61,48 +60,6 @@ def test_prefill_and_decode_share_a_step(backend: LlamaBackend, prompt: list[int
     backend.remove(0)
     backend.remove(2)
     assert (first, second) == expected
-
-
-def test_a_fork_shares_the_prefix_and_goes_its_own_way(backend: LlamaBackend, prompt: list[int]) -> None:
-    other = [*prompt[:-3], *backend.tokenize("cold?", add_special=False, parse_special=False)]
-    shared = len(prompt) - 3
-    expected = generate(backend, prompt, 15), generate(backend, other, 15)
-    insert(backend, prompt, slot=1)
-    first = [prefill(backend, 1, len(prompt))]
-    insert(backend, other, slot=3)
-    backend.fork(1, 3, shared)
-    second = [prefill(backend, 3, len(other) - shared)]
-    while len(first) < 15:
-        for sampled in backend.step([Row(1, 1), Row(3, 1)]).sampled:
-            (first if sampled.slot == 1 else second).append(sampled.token)
-    # The taker goes on when the giver is gone.
-    backend.remove(1)
-    backend.remove(3)
-    assert (first, second) == expected
-
-
-def test_a_fork_outlives_its_source(backend: LlamaBackend, prompt: list[int]) -> None:
-    expected = generate(backend, prompt, 10)
-    insert(backend, prompt, slot=0)
-    prefill(backend, 0, len(prompt))
-    insert(backend, prompt, slot=1)
-    backend.fork(0, 1, len(prompt) - 1)
-    backend.remove(0)
-    found = [prefill(backend, 1, 1)]
-    while len(found) < 10:
-        found.append(backend.step([Row(1, 1)]).sampled[0].token)
-    backend.remove(1)
-    assert found == expected
-
-
-def test_a_fork_of_other_tokens_is_refused(backend: LlamaBackend, prompt: list[int]) -> None:
-    insert(backend, prompt, slot=0)
-    prefill(backend, 0, len(prompt))
-    insert(backend, prompt[::-1], slot=1)
-    with pytest.raises(InternalError):
-        backend.fork(0, 1, 4)
-    backend.remove(0)
-    backend.remove(1)
 
 
 def test_no_room_leaves_everything_as_it_was(tiny: Path) -> None:
@@ -154,12 +111,6 @@ def test_what_cannot_be_honoured_is_refused_and_the_slot_stays_free(
     ):
         with pytest.raises(error):
             backend.insert(SequenceSpec(slot=0, tokens=tokens, sampling=spec.sampling, seed=1))
-    constraint = Constraint(kind="grammar", value='root ::= "a"')
-    with pytest.raises(Unsupported, match="grammar"):
-        backend.insert(
-            SequenceSpec(slot=0, tokens=tuple(prompt), sampling=spec.sampling, seed=1, constraint=constraint)
-        )
-    assert not backend.facts.capabilities.constraints
     assert len(generate(backend, prompt, 3)) == 3
 
 

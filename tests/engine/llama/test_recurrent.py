@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.errors import Unsupported
 from engine.runtime.backends.base import Outcome, Row
 from engine.runtime.backends.llama.backend import LlamaBackend
-from tests.engine.llama.driving import generate, generate_together, insert, opened, prefill
+from tests.engine.llama.driving import generate, generate_together, insert, opened
 from tests.weights import tiny_mamba
 
 
@@ -20,18 +19,11 @@ def mamba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaBackend]:
     model.close()
 
 
-def test_its_state_can_be_neither_shared_nor_cut_back(mamba: LlamaBackend) -> None:
+def test_it_says_that_its_state_cannot_be_cut_back(mamba: LlamaBackend) -> None:
     can = mamba.facts.capabilities
     assert (can.fork, can.trim, can.cancel_in_prefill) == (False, False, False)
     assert can.sampling and can.logprobs
     assert mamba.memory().kv_cache > 0
-    insert(mamba, [1, 2, 3], slot=0)
-    prefill(mamba, 0, 3)
-    insert(mamba, [1, 2, 3], slot=1)
-    with pytest.raises(Unsupported):
-        mamba.fork(0, 1, 2)
-    mamba.remove(0)
-    mamba.remove(1)
 
 
 def test_an_interrupt_leaves_it_alone(mamba: LlamaBackend) -> None:

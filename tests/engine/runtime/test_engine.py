@@ -161,7 +161,6 @@ async def test_logprobs_and_token_ids_come_on_demand(engine: LocalEngine) -> Non
         ("constraint", {"constraint": Constraint(kind="json")}),
         ("tools", {"tools": (Tool(name="look"),)}),
         ("suffix", {"suffix": "end"}),
-        ("logprobs.prompt", {"logprobs": Logprobs(prompt=True)}),
         ("mirostat", {"sampling": {"mirostat": 2}}),
         ("best_of", {"best_of": 3}),
         ("thinking", {"thinking": Thinking(enabled=True)}),

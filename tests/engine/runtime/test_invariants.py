@@ -12,15 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runtime.backends import opener
-from engine.runtime.backends.base import LoadSpec, StepBackend
+from engine.runtime.backends.base import StepBackend
 from engine.runtime.outbox import merged
-from engine.runtime.runner import StepRunner
-from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Ticket
-from engine.runtime.wire import Item, Piece, StepFrame, Submit, encode, engine_side, worker_side
-from engine.sampling import resolve
-from engine.stream import EventStream
+from engine.runtime.wire import Item, Piece
 from engine.types import (
     AdapterRef,
     Admitted,
@@ -29,21 +24,12 @@ from engine.types import (
     Failed,
     Finished,
     GenerationRequest,
-    LoadOptions,
     Message,
     Prefill,
     StreamEvent,
 )
+from tests.engine.runtime.desk import Desk, load
 from tests.weights import tiny_adapter, tiny_llama
-
-LIMITS = Limits(chunk=32, busy_chunk=8, answer_reserve=16)
-OPTIONS = LoadOptions(context=128, slots=3, batch=64, threads=1, batch_threads=1)
-
-
-def load(name: str, path: str) -> StepBackend:
-    return opener(name, lambda level, text: None)(
-        LoadSpec(model="m", path=path, options=OPTIONS), lambda stage, fraction: True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -52,49 +38,6 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StepBacken
     backend = load("llama", str(tiny_llama(folder)))
     yield backend, str(tiny_adapter(folder))
     backend.close()
-
-
-class Desk:
-    """The engine's side of one runner, driven turn by turn."""
-
-    def __init__(self, backend: StepBackend) -> None:
-        self.tickets: dict[int, Ticket] = {}
-        self.items: list[Item] = []
-        self._from_worker = engine_side()
-        self._to_worker = worker_side()
-        self.runner = StepRunner(backend, LIMITS, self._take, lambda reply: None)
-
-    def submit(self, request: GenerationRequest) -> Ticket:
-        key = len(self.tickets) + 1
-        ticket = Ticket(key, request, EventStream(str(key), lambda: None), lambda ticket: None)
-        self.tickets[key] = ticket
-        work = Submit(
-            key=key,
-            request=request,
-            sampling=resolve(request.sampling),
-            seed=ticket.seed,
-            adapters=request.adapters or (),
-            submitted=ticket.submitted,
-        )
-        for frame in self._to_worker.feed(encode(work)):
-            assert isinstance(frame, Submit)
-            self.runner.submit(frame)
-        return ticket
-
-    @property
-    def busy(self) -> bool:
-        return any(ticket.terminal is None for ticket in self.tickets.values())
-
-    def _take(self, items: list[Item]) -> None:
-        for frame in self._from_worker.feed(encode(StepFrame(items))):
-            assert isinstance(frame, StepFrame)
-            self.items += frame.items
-            for item in frame.items:
-                ticket = self.tickets[item.key]
-                if isinstance(item, Piece):
-                    ticket.take_piece(item)
-                else:
-                    ticket.take(item.event)
 
 
 def check(ticket: Ticket, events: list[StreamEvent]) -> None:
@@ -122,8 +65,9 @@ def check(ticket: Ticket, events: list[StreamEvent]) -> None:
         assert last.usage.prompt_tokens == prompt
         read = [event.done for event in events if isinstance(event, Prefill)]
         assert read == sorted(set(read)) and all(done <= prompt for done in read)
+        assert event.cached_tokens == last.usage.cached_tokens < prompt
         if isinstance(last, Done) and last.reason == "finished":
-            assert read[-1] + last.usage.cached_tokens == prompt
+            assert read[-1] == prompt and read[0] > event.cached_tokens
 
 
 def texts(events: list[StreamEvent]) -> dict[tuple[int, str], str]:
@@ -196,6 +140,7 @@ def play(
         check(ticket, events)
         assert texts(events) == item_texts(desk.items, ticket.key)
         assert item_texts(merged(desk.items), ticket.key) == item_texts(desk.items, ticket.key)
+    desk.cache.give_room(1 << 30)
     return desk
 
 
@@ -207,7 +152,9 @@ SCRIPTS = [
     "scripted:random=1,text=a b wé 🙂 c",
     "scripted:pieces=bytes,thinking=1,text=<think>plan é</think> answer 🙂 b",
     "scripted:tokens=12,cells=150",
-    "scripted:tokens=12,fork=0",
+    "scripted:tokens=12,exact=1",
+    "scripted:tokens=40,shelves=2,cells=300",
+    "scripted:tokens=12,shelves=0",
     "scripted:",
 ]
 
@@ -218,7 +165,7 @@ SCRIPTS = [
 def test_scripted(script: str, wanted: list[GenerationRequest], at: list[tuple[int, int]], gap: int) -> None:
     backend = load("scripted", script)
     play(backend, wanted, at, gap)
-    assert backend.memory().kv_cache == 0, "every slot was given back"
+    assert backend.memory().kv_cache == 0, "every slot and shelf was given back"
 
 
 @settings(quiet, max_examples=40)

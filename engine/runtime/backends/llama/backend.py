@@ -1,6 +1,6 @@
 """`LlamaBackend`: the step seam over one llama.cpp context, and `open_model`, which makes it.
 
-One KV buffer is shared by all slots; a sequence id is a slot. Used from one thread, except `interrupt`.
+One KV buffer is shared by all slots and shelves (`sequences`). Used from one thread, except `interrupt`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -19,18 +21,27 @@ from engine.runtime.backends.base import (
     Progress,
     Row,
     Sampled,
+    Scored,
     SequenceSpec,
+    StateLost,
     StepResult,
 )
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.adapters import Adapters
 from engine.runtime.backends.llama.batch import Batch
+from engine.runtime.backends.llama.embed_texts import Texts
+from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.facts import facts_of
-from engine.runtime.backends.llama.library import LogCapture, last_reason, native
-from engine.runtime.backends.llama.logits import Logits, logprob_of
+from engine.runtime.backends.llama.library import LogCapture, build, last_reason, native
+from engine.runtime.backends.llama.logits import Floats, Logits, logprob_of
 from engine.runtime.backends.llama.samplers import Chain
+from engine.runtime.backends.llama.sequences import Sequences, layout_of
+from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import AdapterRef, MemoryUse, ModelFacts
+
+if TYPE_CHECKING:
+    from engine.runtime.guide import Guide
 
 # "load_tensors:   CPU_Mapped model buffer size =     0.31 MiB"; one line for each device and kind.
 _BUFFER: Final = re.compile(r"(model|KV|RS|compute|output) buffer size\s*=\s*([\d.]+) MiB")
@@ -44,8 +55,19 @@ class _Sequence(Struct):
     slot: int
     tokens: list[int]
     chain: Chain
+    guide: Guide | None
     top_logprobs: int | None
     computed: int = 0
+
+
+class _Moving(Struct, frozen=True):
+    """A row of the step under way: `first` is the index of its first output in the batch, `row` that in the logits."""
+
+    sequence: _Sequence
+    asked: Row
+    end: int
+    first: int
+    row: int
 
 
 class _StopFlag:
@@ -76,57 +98,69 @@ def open_model(spec: LoadSpec, progress: Progress) -> LlamaBackend:
     GGUF cannot honour, and InterruptedError when `progress` answered False.
     """
     weights.check_options(spec.options)
-    api = native()
     with LogCapture() as log:
         model = weights.load_weights(spec, progress)
-        context = None
         try:
             if not progress("context", None):
                 raise InterruptedError(f"Loading {spec.model} was stopped.")
-            flag = _StopFlag(api)
-            shape = weights.shape_of(spec, api.llama_model_n_ctx_train(model))
-            context = weights.open_context(model, spec, shape, flag.callback)
-            return LlamaBackend(spec, shape, model, context, flag, log.lines)
+            return LlamaBackend(spec, model, log.lines)
         except BaseException:
-            weights.free(model, context)
+            weights.free(model, None)
             raise
 
 
 class LlamaBackend:
     """A loaded GGUF model as `StepBackend`; see `engine.runtime.backends.base`.
 
-    Once made it owns `model` and `context` (native handles); `log` holds the lines of loading them.
+    Once made it owns `model` (a native handle); `log` holds the lines of loading it. Raises as `open_model` does.
     """
 
     facts: ModelFacts
 
-    def __init__(
-        self, spec: LoadSpec, shape: weights.Shape, model: int, context: int, flag: _StopFlag, log: list[str]
-    ) -> None:
+    def __init__(self, spec: LoadSpec, model: int, log: list[str]) -> None:
         api = native()
-        self._api, self._shape, self._flag, self._context = api, shape, flag, context
+        self._api, self._spec = api, spec
         self._model: int | None = model
-        self._memory: int | None = api.llama_get_memory(context)
+        self._context: int | None = None
+        self._flag = _StopFlag(api)
+        self._shape = shape = weights.shape_of(spec, api.llama_model_n_ctx_train(model))
+        self._layout = layout_of(model, shape.slots, whole_window=shape.whole_window)
         self._vocabulary = Vocabulary(model)
+        self._adapters = Adapters(model)
+        self._slots: list[_Sequence | None] = [None] * shape.slots
+        self._allocated = _allocated(log)
+        self._open()
         self._generates = (
-            self._memory is not None
+            api.llama_get_memory(self._context) is not None
             and api.llama_model_has_decoder(model)
             and not api.llama_model_has_encoder(model)
             and not api.llama_model_is_diffusion(model)
         )
+        self._texts: TextReader | None = None
         self.facts = facts_of(
             model,
             spec.path,
             self._vocabulary,
             shape,
+            self._layout,
             generates=self._generates,
             stoppable=weights.on_processor_only(spec.options),
         )
-        self._batch = Batch(shape.batch, shape.slots)
-        self._logits = Logits(context, shape.slots, self._vocabulary.size)
-        self._adapters = Adapters(model, context)
-        self._slots: list[_Sequence | None] = [None] * shape.slots
-        self._allocated = _allocated(log)
+
+    def _open(self) -> None:
+        """Make the context, with everything in it empty."""
+        assert self._model is not None
+        shape, layout = self._shape, self._layout
+        with LogCapture() as log:
+            context = weights.open_context(
+                self._model, self._spec, shape, layout.sequences, self._flag.callback
+            )
+        self._context = context
+        self._allocated |= {kind: size for kind, size in _allocated(log.lines).items() if kind != "model"}
+        self._sequences = Sequences(context, layout)
+        self._batch = Batch(shape.batch, [layout.ids_of(slot) for slot in range(shape.slots)])
+        self._logits = Logits(context, max(shape.outputs, layout.sequences), self._vocabulary.size)
+        self._adapters.move(context)
 
     # --- text ---
 
@@ -139,25 +173,45 @@ class LlamaBackend:
     def special_text(self, token: int) -> str:
         return self._vocabulary.special_text(token)
 
+    @property
+    def texts(self) -> TextReader:
+        if self._texts is None:
+            assert self._model is not None and self._context is not None
+            name = self.facts.name
+            self._texts = TextReader(
+                Texts(self._model, self._vocabulary, name=name, limit=self._shape.context),
+                Embedder(
+                    self._model,
+                    self._context,
+                    name,
+                    self._shape,
+                    self._spec.options,
+                    self._adapters,
+                    self._flag,
+                ),
+            )
+        return self._texts
+
     # --- sequences ---
 
     @property
     def batch_limit(self) -> int:
         return self._shape.batch
 
+    @property
+    def output_limit(self) -> int:
+        return self._shape.outputs
+
     def insert(self, spec: SequenceSpec) -> None:
         if not self._generates:
             raise Unsupported(f"{self.facts.name} cannot generate text.", "It is an encoder.")
-        if spec.constraint is not None:
-            kind = spec.constraint.kind
-            raise Unsupported(
-                f"Output constrained by `{kind}` is not offered by this backend.", param="constraint"
-            )
         if self._slots[spec.slot] is not None:
             raise InternalError(f"Slot {spec.slot} is taken.")
         self._check_tokens(spec.tokens)
-        chain = Chain(spec.sampling, spec.seed, self._vocabulary, self._shape.context, spec.tokens)
-        self._slots[spec.slot] = _Sequence(spec.slot, list(spec.tokens), chain, spec.top_logprobs)
+        chain = spec.sampler
+        if not isinstance(chain, Chain):
+            chain = Chain(spec.sampling, spec.seed, self._vocabulary, self._shape.context, spec.tokens)
+        self._slots[spec.slot] = _Sequence(spec.slot, list(spec.tokens), chain, spec.guide, spec.top_logprobs)
 
     def _check_tokens(self, tokens: tuple[int, ...]) -> None:
         """llama.cpp refuses a whole batch, other sequences and all, for one bad token."""
@@ -175,20 +229,14 @@ class LlamaBackend:
                 param="tokens",
             )
 
-    def fork(self, source: int, target: int, count: int) -> None:
-        giver, taker = self._sequence(source), self._sequence(target)
-        if not self.facts.capabilities.fork:
-            raise Unsupported(f"{self.facts.name} cannot share a computed prefix.", "Its state is recurrent.")
-        if taker.computed or count > giver.computed or giver.tokens[:count] != taker.tokens[:count]:
-            raise InternalError(f"Slot {target} cannot share {count} tokens of slot {source}.")
-        self._api.llama_memory_seq_cp(self._memory, source, target, 0, count)
-        taker.computed = count
+    def suspend(self, slot: int) -> Chain:
+        chain = self._sequence(slot).chain
+        self._sequences.cut(slot, 0)
+        self._slots[slot] = None
+        return chain
 
     def remove(self, slot: int) -> None:
-        sequence = self._sequence(slot)
-        self._api.llama_memory_seq_rm(self._memory, slot, -1, -1)
-        sequence.chain.close()
-        self._slots[slot] = None
+        self.suspend(slot).close()
 
     def _sequence(self, slot: int) -> _Sequence:
         sequence = self._slots[slot]
@@ -196,61 +244,170 @@ class LlamaBackend:
             raise InternalError(f"Slot {slot} holds no sequence.")
         return sequence
 
+    # --- state on slots and shelves ---
+
+    @property
+    def shelves(self) -> int:
+        return self._layout.shelves if self._generates else 0
+
+    @property
+    def cells(self) -> int:
+        return self._shape.cells
+
+    @property
+    def saves_exactly(self) -> bool:
+        return self._layout.twins or self._layout.windowed or self._layout.stateful
+
+    def share(self, source: int, target: int, start: int, stop: int) -> None:
+        slots = self._shape.slots
+        if source < slots and target < slots:
+            given, taken = self._sequence(source).tokens, self._sequence(target).tokens
+            if given[start:stop] != taken[start:stop]:
+                raise InternalError(f"Slots {source} and {target} do not begin alike.")
+        self._sequences.share(source, target, start, stop)
+        if target < slots:
+            self._sequence(target).computed = stop
+
+    def cut(self, holder: int, count: int) -> None:
+        self._sequences.cut(holder, count)
+
+    def cuttable(self, holder: int) -> bool:
+        return self._sequences.cuttable(holder)
+
+    def save(self, shelf: int, count: int) -> memoryview:
+        return self._sequences.save(shelf, count)
+
+    def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
+        self._sequences.restore(shelf, state, count)
+
+    @cached_property
+    def identity(self) -> str:
+        from engine.library.fingerprint import fingerprint
+        from engine.library.gguf_parts import parts_of
+
+        options, shape = self._spec.options, self._shape
+        form = f"{options.kv_type or 'f16'} flash={options.flash_attention} whole={shape.whole_window}"
+        return f"{fingerprint(*parts_of(Path(self._spec.path)))} {form} {build()}"
+
+    def adapter_identity(self, adapters: tuple[AdapterRef, ...]) -> str:
+        return self._adapters.identity(adapters)
+
+    def rebuild(self) -> None:
+        self.shrink()
+        self._open()
+
+    def shrink(self) -> None:
+        if self._texts is not None:
+            self._texts.release()
+        for sequence in self._slots:
+            if sequence is not None:
+                sequence.chain.close()
+        self._slots = [None] * self._shape.slots
+        if self._context is not None:
+            self._api.llama_free(ctypes.c_void_p(self._context))
+            self._context = None
+        self._allocated |= dict.fromkeys(("KV", "RS", "compute", "output"), 0)
+
     # --- the step ---
 
     def step(self, rows: Sequence[Row]) -> StepResult:
         """One `llama_decode` over `rows`, then a draw for each sequence that it computed to its end.
 
         An `interrupt` that came between two steps ends the next one at once: it may have been meant for it.
-        Raises InternalError where the library fails.
         """
         if self._flag.take():
             return _INTERRUPTED
         batch = self._batch
         batch.clear()
-        moving: list[tuple[_Sequence, int]] = []
-        ended: list[tuple[_Sequence, int]] = []
+        moving: list[_Moving] = []
+        outputs = 0
         for row in rows:
             sequence = self._sequence(row.slot)
             start, end = sequence.computed, sequence.computed + row.count
             known = len(sequence.tokens)
-            if not start < end <= known or batch.size + row.count > batch.capacity:
-                raise InternalError(f"A step of {row.count} tokens does not fit slot {row.slot}.")
-            is_end = end == known
-            last = batch.add(row.slot, sequence.tokens[start:end], start, wanted=is_end)
-            moving.append((sequence, end))
-            if is_end:
-                ended.append((sequence, last))
+            if not start < end <= known or batch.size + row.size > batch.capacity:
+                raise InternalError(f"A step of {row.size} tokens does not fit slot {row.slot}.")
+            wanted = row.outputs() if row.scored or end == known else 0
+            tokens = sequence.tokens[start:end]
+            if row.draft:
+                tokens += row.draft
+            first = batch.add(row.slot, tokens, start, outputs=wanted)
+            moving.append(_Moving(sequence, row, end, first, outputs))
+            outputs += wanted
         code = self._api.llama_decode(self._context, batch.native)
         if code != 0:
             return self._undone(code, moving)
-        for sequence, end in moving:
-            sequence.computed = end
-        result = StepResult(Outcome.OK, self._draw(ended))
+        for each in moving:
+            each.sequence.computed = each.end
+            self._sequences.advanced(each.sequence.slot, each.end)
+        result = self._read(moving, self._logits.rows() if outputs else None)
         self._flag.take()
         return result
 
-    def _undone(self, code: int, moving: list[tuple[_Sequence, int]]) -> StepResult:
+    def _undone(self, code: int, moving: list[_Moving]) -> StepResult:
         """Put every sequence back to before the step; llama.cpp itself does so only for code 1."""
         if code == 1:
             return _NO_SLOT
-        for sequence, _ in moving:
-            self._api.llama_memory_seq_rm(self._memory, sequence.slot, sequence.computed, -1)
+        if code < -1:
+            raise StateLost("llama.cpp broke off in a step.", f"{last_reason()} (code {code})")
+        for each in moving:
+            self._sequences.cut(each.sequence.slot, each.sequence.computed)
         if code == 2:
             self._flag.take()
             return _INTERRUPTED
         raise InternalError("llama.cpp could not compute a step.", f"{last_reason()} (code {code})")
 
-    def _draw(self, ended: list[tuple[_Sequence, int]]) -> tuple[Sampled, ...]:
-        drawn = []
-        for (sequence, index), row in zip(ended, self._logits.rows() if ended else (), strict=False):
-            token = sequence.chain.sample(self._context, index, row)
+    def _read(self, moving: list[_Moving], logits: Floats | None) -> StepResult:
+        """Draw where a sequence is at its end, and score the known tokens that were asked about."""
+        if logits is None:
+            return StepResult(Outcome.OK)
+        drawn: list[Sampled] = []
+        scored: list[Scored] = []
+        for each in moving:
+            sequence, row = each.sequence, each.asked
+            offset = 0
+            if row.scored:
+                scored.append(self._score(each, logits))
+                offset = row.count - 1
+            if each.end == len(sequence.tokens):
+                drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
+        return StepResult(Outcome.OK, tuple(drawn), tuple(scored))
+
+    def _draw(self, sequence: _Sequence, draft: tuple[int, ...], first: int, logits: Floats) -> list[Sampled]:
+        """The token after the sequence, and those after each guess that was the token drawn."""
+        drawn: list[Sampled] = []
+        known = len(sequence.tokens)
+        for index in range(1 + len(draft)):
+            row = logits[index]
+            assert self._context is not None
+            token = sequence.chain.sample(self._context, first + index, row)
             logprob = None
             if sequence.top_logprobs is not None:
                 logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)
             sequence.tokens.append(token)
             drawn.append(Sampled(sequence.slot, token, logprob))
-        return tuple(drawn)
+            if index == len(draft) or token != draft[index] or token in self._vocabulary.end_tokens:
+                break
+        if draft:
+            sequence.computed = known + len(drawn) - 1
+            self._sequences.advanced(sequence.slot, known + len(draft))
+            self._sequences.cut(sequence.slot, sequence.computed)
+        return drawn
+
+    def _score(self, moved: _Moving, logits: Floats) -> Scored:
+        """How likely each token after the first of the row was; the one after its last only where it is known."""
+        tokens, count = moved.sequence.tokens, moved.asked.count
+        start = moved.end - count + 1
+        top = moved.sequence.top_logprobs or 0
+        known = tokens[start : moved.end + 1]
+        return Scored(
+            moved.sequence.slot,
+            start,
+            tuple(
+                logprob_of(logits[moved.row + index], token, top, self._vocabulary.piece)
+                for index, token in enumerate(known)
+            ),
+        )
 
     def interrupt(self) -> None:
         if self.facts.capabilities.cancel_in_prefill:
@@ -264,21 +421,20 @@ class LlamaBackend:
     def memory(self) -> MemoryUse:
         import psutil
 
+        beside = _allocated(self._texts.log if self._texts is not None else [])
+        sizes = {kind: self._allocated[kind] + beside[kind] for kind in beside}
         return MemoryUse(
             weights=self._allocated["model"],
-            kv_cache=self._allocated["KV"] + self._allocated["RS"],
-            compute=self._allocated["compute"] + self._allocated["output"],
+            kv_cache=sizes["KV"] + sizes["RS"],
+            compute=sizes["compute"] + sizes["output"],
             resident=psutil.Process().memory_info().rss,
         )
 
     def close(self) -> None:
         if self._model is None:
             return
-        for sequence in self._slots:
-            if sequence is not None:
-                sequence.chain.close()
-        self._slots = []
-        weights.free(self._model, self._context)
+        self.shrink()
+        weights.free(self._model, None)
         self._model = None
 
 

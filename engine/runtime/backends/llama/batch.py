@@ -15,18 +15,21 @@ from engine.runtime.backends.llama.library import native
 
 
 class Batch:
-    """A `llama_batch` of at most `capacity` tokens for sequence ids below `slots`, filled anew each step."""
+    """A `llama_batch` of at most `capacity` tokens, filled anew each step.
 
-    def __init__(self, capacity: int, slots: int) -> None:
+    `ids` are the sequence ids of each slot, as many for one as for another.
+    """
+
+    def __init__(self, capacity: int, ids: Sequence[tuple[int, ...]]) -> None:
         api = native()
         self.capacity = capacity
         self._token = np.zeros(capacity, np.int32)
         self._pos = np.zeros(capacity, np.int32)
         self._wanted = np.zeros(capacity, np.int8)
-        self._seq_count = np.ones(capacity, np.int32)
+        self._ids = np.array(ids, np.int32)
+        self._seq_count = np.full(capacity, self._ids.shape[1], np.int32)
         self._seq_ptr = np.zeros(capacity, np.uint64)
-        self._ids = np.arange(slots, dtype=np.int32)
-        self._id_address = [self._ids.ctypes.data + 4 * slot for slot in range(slots)]
+        self._id_address = [self._ids.ctypes.data + row * self._ids.strides[0] for row in range(len(ids))]
         self._positions = np.arange(capacity, dtype=np.int32)
 
         def pointer(array: np.ndarray[Any, Any], kind: Any) -> Any:
@@ -46,24 +49,28 @@ class Batch:
     def clear(self) -> None:
         self.size = 0
 
-    def add(self, slot: int, tokens: Sequence[int], position: int, *, wanted: bool) -> int:
-        """Append `tokens` of `slot` from `position` on; `wanted` asks for the logits of the last one.
+    def add(self, slot: int, tokens: Sequence[int], position: int, *, outputs: int) -> int:
+        """Append `tokens` of `slot` from `position` on, asking for the logits of the last `outputs` of them.
 
-        Returns the index in the batch of that last token.
+        Returns the index in the batch of the first that gets logits (or would, for 0).
         """
         start = self.size
         count = len(tokens)
         end = start + count
-        last = end - 1
         if count == 1:
             self._token[start] = tokens[0]
             self._pos[start] = position
             self._seq_ptr[start] = self._id_address[slot]
+            self._wanted[start] = outputs
         else:
             self._token[start:end] = tokens
             np.add(self._positions[:count], position, out=self._pos[start:end])
             self._seq_ptr[start:end] = self._id_address[slot]
-            self._wanted[start:last] = 0
-        self._wanted[last] = wanted
+            self._wanted[start : end - outputs] = 0
+            self._wanted[end - outputs : end] = 1
         self.size = self.native.n_tokens = end
-        return last
+        return end - outputs
+
+    def want_all(self) -> None:
+        """Ask for the row of every token in the batch."""
+        self._wanted[: self.size] = 1

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from engine.library.layout import DryRun
+from engine.library.shape import DryRun
 from engine.types import Device, DeviceNeed
 
 _MIB: Final = 2**20

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.library.layout import DryRun, Matrix
+from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.buffers import dry_run, rearranges
 from engine.runtime.backends.llama.library import LogCapture, devices, native
 from engine.runtime.backends.llama.model import Shape, check_options, context_params, shape_of
 from engine.runtime.backends.llama.repacking import rearranged
+from engine.runtime.backends.llama.sequences import layout_of
 
 
 class Simulated(Struct, frozen=True, kw_only=True):
@@ -74,7 +75,9 @@ def simulated(
         before_context(model)
         shape = shape_of(spec, api.llama_model_n_ctx_train(model))
         with LogCapture(debug=True) as context_log:
-            context: int | None = api.llama_init_from_model(model, context_params(spec.options, shape))
+            layout = layout_of(model, shape.slots, whole_window=shape.whole_window)
+            params = context_params(spec.options, shape, layout.sequences)
+            context: int | None = api.llama_init_from_model(model, params)
         if not context:
             raise weights.not_opened(spec.model, context_log)
         try:

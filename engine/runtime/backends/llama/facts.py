@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
 from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.llama.metadata import metadata
 from engine.runtime.backends.llama.model import Shape
+from engine.runtime.backends.llama.pooling import can_embed, can_rank
 from engine.runtime.backends.llama.samplers import HONOURED, order_of
+from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.sampling import resolve
-from engine.types import Capabilities, ModelFacts
+from engine.types import Capabilities, Infill, ModelFacts
 
 # Sampling field, type, and the suffix of llama.h's constant for its metadata key.
 _RECOMMENDED: Final = (
@@ -28,17 +30,6 @@ _RECOMMENDED: Final = (
     ("mirostat_tau", float, "MIROSTAT_TAU"),
     ("mirostat_eta", float, "MIROSTAT_ETA"),
 )
-
-
-def metadata(model: int, key: str) -> str | None:
-    """The value of a metadata key as text, None where the file has no such key."""
-    api = native()
-    length = api.llama_model_meta_val_str(model, key.encode(), None, 0)
-    if length < 0:
-        return None
-    buffer = ctypes.create_string_buffer(length + 1)
-    api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
-    return buffer.value.decode("utf-8", "replace")
 
 
 def generates(model: int) -> bool:
@@ -61,16 +52,24 @@ def template_of(model: int) -> str | None:
 
 
 def facts_of(
-    model: int, path: str, vocabulary: Vocabulary, shape: Shape, *, generates: bool, stoppable: bool
+    model: int,
+    path: str,
+    vocabulary: Vocabulary,
+    shape: Shape,
+    layout: Layout,
+    *,
+    generates: bool,
+    stoppable: bool,
 ) -> ModelFacts:
     """The facts of the loaded weights.
 
     `generates` False: an encoder, which this backend can load and not decode with. Recurrent and hybrid
-    models keep a running state that can be neither shared nor cut back, so their capabilities say so.
+    models keep a running state that cannot be cut back, so their capabilities say so.
     """
     api = native()
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
-    stateful = api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model)
+    infill = _infill(vocabulary)
+    cuttable = not layout.stateful and not layout.windowed
     return ModelFacts(
         name=metadata(model, "general.name") or Path(path).stem,
         architecture=metadata(model, "general.architecture") or "",
@@ -83,17 +82,42 @@ def facts_of(
         bos=vocabulary.bos,
         eos=vocabulary.end_tokens,
         chat_template=template_of(model),
+        infill=infill,
         sampling=_recommended(model),
         capabilities=Capabilities(
             backend="llama",
             sampling=HONOURED if generates else frozenset(),
             logprobs=generates,
+            prompt_logprobs=generates,
             adapters=generates,
-            fork=generates and not stateful,
-            trim=generates and not stateful,
-            cancel_in_prefill=stoppable and not stateful,
+            fork=generates and cuttable,
+            trim=generates and cuttable,
+            save=generates,
+            infill=generates and infill is not None,
+            # A step that is broken off has to be undone.
+            cancel_in_prefill=stoppable and cuttable,
+            embeddings=can_embed(model),
+            rerank=can_rank(model),
             max_slots=shape.slots,
         ),
+    )
+
+
+def _infill(vocabulary: Vocabulary) -> Infill | None:
+    """The tokens for fill-in-the-middle, None where the model lacks one of the three that it takes."""
+    api = native()
+    prefix, suffix, middle, repository, file = (
+        getattr(api, f"llama_vocab_fim_{name}")(vocabulary.handle)
+        for name in ("pre", "suf", "mid", "rep", "sep")
+    )
+    if min(prefix, suffix, middle) < 0:
+        return None
+    return Infill(
+        prefix=prefix,
+        suffix=suffix,
+        middle=middle,
+        file=file if file >= 0 else None,
+        repository=repository if repository >= 0 else None,
     )
 
 

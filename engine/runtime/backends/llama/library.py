@@ -230,6 +230,13 @@ def system_info() -> str:
     return f"llama.cpp {api.llama_version().decode()}: {api.llama_print_system_info().decode().strip(' |')}"
 
 
+def build() -> str:
+    """Which build of the library this is: what it saved, another one may not read."""
+    api = native()
+    facts = os.stat(api._lib._name)
+    return f"{api.llama_version().decode()} {facts.st_size} {facts.st_mtime_ns}"
+
+
 def cores() -> int:
     """Processor cores that this process may use: physical ones, and no more than its affinity allows."""
     import psutil

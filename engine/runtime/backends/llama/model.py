@@ -11,13 +11,13 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from engine.errors import InsufficientMemory, ModelLoadFailed, Unsupported
-from engine.library.layout import Layout, layout_of
+from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.llama.library import LogCapture, cores, devices, native
 from engine.types import LoadOptions
 
 # ggml_type numbers of ggml.h.
-_KV_TYPES: Final[Mapping[str, int]] = {
+KV_TYPES: Final[Mapping[str, int]] = {
     "f32": 0,
     "f16": 1,
     "q4_0": 2,
@@ -29,8 +29,8 @@ _KV_TYPES: Final[Mapping[str, int]] = {
 }
 
 
-class Shape(Layout, frozen=True, kw_only=True):
-    """A layout and the threads that compute it."""
+class Shape(ContextShape, frozen=True, kw_only=True):
+    """The shape of a context, and the threads that compute it."""
 
     threads: int
     batch_threads: int
@@ -42,8 +42,7 @@ def check_options(options: LoadOptions) -> None:
         ("dtype", "A GGUF file fixes its own number types."),
         ("load_in_8bit", "A GGUF file is quantised already."),
         ("load_in_4bit", "A GGUF file is quantised already."),
-        ("draft_model", "Speculative decoding is not offered by this backend."),
-        ("draft_tokens", "Speculative decoding is not offered by this backend."),
+        ("draft_model", "Guesses are looked up in the text so far; a second model is not used for them."),
     ):
         if getattr(options, name):
             raise Unsupported(
@@ -127,42 +126,44 @@ def shape_of(spec: LoadSpec, trained: int) -> Shape:
     options = spec.options
     all_cores = cores()
     shares = spec.screen_attached or os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
-    layout = layout_of(options, trained, most_sequences=native().llama_max_parallel_sequences())
+    shape = context_shape(options, trained, most_ids=native().llama_max_parallel_sequences())
     return Shape(
-        **asdict(layout),
+        **asdict(shape),
         threads=options.threads or (max(1, all_cores - 1) if shares else all_cores),
         batch_threads=options.batch_threads or all_cores,
     )
 
 
-def context_params(options: LoadOptions, shape: Shape) -> Any:
-    """The parameters of a context of `shape`, for the real one and for a dry run."""
+def context_params(options: LoadOptions, shape: Shape, sequences: int) -> Any:
+    """The parameters of a context of `shape` for `sequences` sequence ids, for the real one and for a dry run.
+
+    One KV buffer serves all slots; unless `cells` says less it holds a whole window for each, so that a sequence can
+    always grow to its window.
+    """
     params = native().llama_context_default_params()
     params.n_ctx = shape.cells
     params.n_batch = shape.batch
     params.n_ubatch = shape.micro_batch
-    params.n_seq_max = shape.sequences
-    # A sequence is asked for one row of logits; the default reserves one for each token of a batch.
-    params.n_outputs_max = shape.slots
+    params.n_seq_max = sequences
+    # The default reserves a row of logits for each token of a batch.
+    params.n_outputs_max = max(shape.outputs, sequences)
     params.kv_unified = True
-    # A sliding-window cache of the window's size could not be cut back or shared.
     params.swa_full = shape.whole_window
     params.n_threads, params.n_threads_batch = shape.threads, shape.batch_threads
     if options.flash_attention is not None:
         params.flash_attn_type = int(options.flash_attention)
     if options.kv_type is not None:
-        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
     params.no_perf = True
     return params
 
 
-def open_context(model: int, spec: LoadSpec, shape: Shape, abort: tuple[Any, Any]) -> int:
-    """The native handle of a context of `shape`, whose one KV buffer serves all sequences.
+def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort: tuple[Any, Any]) -> int:
+    """The native handle of a context of `shape` for `sequences` sequence ids.
 
-    `abort` is the callback that ends a running decode, with its data.
-    Raises InsufficientMemory or ModelLoadFailed.
+    `abort` is the callback that ends a running decode, with its data. Raises InsufficientMemory or ModelLoadFailed.
     """
-    params = context_params(spec.options, shape)
+    params = context_params(spec.options, shape, sequences)
     params.abort_callback, params.abort_callback_data = abort
     with LogCapture() as log:
         context: int | None = native().llama_init_from_model(model, params)

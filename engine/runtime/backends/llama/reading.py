@@ -11,6 +11,7 @@ from engine.runtime.backends.llama.dryrun import simulated_model
 from engine.runtime.backends.llama.facts import facts_of, generates
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import on_processor_only, shape_of
+from engine.runtime.backends.llama.sequences import layout_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import MemoryUse
 
@@ -26,11 +27,13 @@ class LlamaText:
         model, _ = self._open.enter_context(simulated_model(spec, on_devices=False))
         api = native()
         self._vocabulary = Vocabulary(model)
+        shape = shape_of(spec, api.llama_model_n_ctx_train(model))
         self.facts = facts_of(
             model,
             spec.path,
             self._vocabulary,
-            shape_of(spec, api.llama_model_n_ctx_train(model)),
+            shape,
+            layout_of(model, shape.slots, whole_window=shape.whole_window),
             generates=generates(model),
             stoppable=on_processor_only(spec.options),
         )

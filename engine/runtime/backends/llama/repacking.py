@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from engine.library.ggml import BLOCKS
-from engine.library.layout import Matrix
+from engine.library.shape import Matrix
 from engine.runtime.backends.llama.library import native
 
 _NUMBERS: Final = {name: number for number, (name, _, _) in BLOCKS.items()}
