@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
+from engine.runtime.backends.llama.candidates import Workbench
 from engine.runtime.backends.llama.library import native
+from engine.runtime.guide import TokenTable
 
 
 class Vocabulary:
@@ -24,6 +27,11 @@ class Vocabulary:
         self.suppressed = self._suppressed()
         self._pieces: list[bytes | None] = [None] * self.size
         self._buffer = ctypes.create_string_buffer(256)
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """Room for the candidates of a draw."""
+        return Workbench(self.size)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`. A lone surrogate, which UTF-8 cannot carry, is read as a question mark."""
@@ -49,16 +57,40 @@ class Vocabulary:
         """Text of any token, control tokens written out."""
         return self._render(token, special=True).decode("utf-8", "replace")
 
-    def _render(self, token: int, *, special: bool) -> bytes:
-        length = self._api.llama_token_to_piece(
-            self.handle, token, self._buffer, len(self._buffer), 0, special
+    def token_table(self) -> TokenTable:
+        """What grammars have to know of the vocabulary; from any thread, some microseconds for each token.
+
+        Special are control and unknown tokens, whose output is empty, and tokens of the user's that look like a
+        tag: those a template or a tool parser reads as one. All go by the text that they are written out as.
+        """
+        api, buffer = self._api, ctypes.create_string_buffer(1024)
+        unseen = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        pieces, special = [], set()
+        for token in range(self.size):
+            piece, buffer = self._written(token, buffer, special=True)
+            pieces.append(piece)
+            kind = api.llama_vocab_get_attr(self.handle, token)
+            is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
+            if kind & unseen or is_tag:
+                special.add(token)
+        return TokenTable(
+            pieces=pieces, special=frozenset(special), ends=self.end_tokens, tokenize=self._tokenize_bytes
         )
+
+    def _tokenize_bytes(self, text: bytes) -> list[int]:
+        return self.tokenize(text.decode("utf-8", "replace"), add_special=False, parse_special=False)
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        piece, self._buffer = self._written(token, self._buffer, special=special)
+        return piece
+
+    def _written(self, token: int, buffer: Any, *, special: bool) -> tuple[bytes, Any]:
+        """The text of `token`, and `buffer` or the larger one that it took."""
+        length = self._api.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, special)
         if length < 0:
-            self._buffer = ctypes.create_string_buffer(-length)
-            length = self._api.llama_token_to_piece(
-                self.handle, token, self._buffer, len(self._buffer), 0, special
-            )
-        return self._buffer.raw[:length]
+            buffer = ctypes.create_string_buffer(-length)
+            length = self._api.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, special)
+        return ctypes.string_at(buffer, length), buffer
 
     def _suppressed(self) -> tuple[int, ...]:
         """Tokens that the model's own file says must never be sampled."""
