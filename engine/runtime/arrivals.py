@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import HearthError, InsufficientMemory, ModelLoadFailed
+from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
 from engine.library.pools import MAIN
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.estimates import Estimator, Figures
@@ -129,9 +129,9 @@ class Arrivals:
             place.fail_waiting(error)
             await self._give_up(place)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            place.state = "leaving"
-            place.fail_waiting(ModelLoadFailed(f"{place.id} could not be loaded.", reason, param="model"))
+            defect = InternalError(f"{place.id} could not be loaded.", f"{type(error).__name__}: {error}")
+            place.state, place.error = "leaving", defect.info
+            place.fail_waiting(defect)
             await self._give_up(place)
             raise
         else:
@@ -237,6 +237,13 @@ class Arrivals:
         if identity is not None and not await self._estimator.unchanged(identity):
             await self._dropped(place)
             raise self._changed(place)
+        if place.host is not host or place.state != "loading":
+            raise ModelLoadFailed(
+                f"The process of {place.id} ended as soon as the model was loaded.",
+                place.error.why if place.error is not None else "",
+                "Ask again; if it happens again, try other load options.",
+                param="model",
+            )
         if place.files is not None and options.use_mmap is False:
             # What was read cannot be changed any more.
             place.files.close()

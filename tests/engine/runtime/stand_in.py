@@ -1,11 +1,13 @@
 """A worker that holds nothing and does as it is told, for tests of the engine's side: `python -m … <fd> <parent>`.
 
 Its model is `scripted:weights=…,cache=…`. It gives its KV cache up on `Shrink`, makes it anew with the next request and
-tells both, as a real worker does. A name with `stubborn` in its text keeps its cache; `deaf` does not even answer.
+tells both, as a real worker does. A name with `stubborn` in its text keeps its cache, `deaf` does not even answer,
+`mortal` dies as soon as it is loaded.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -59,6 +61,8 @@ class StandIn:
                     capabilities=Capabilities(backend="scripted", max_slots=4),
                 )
                 self._send(Ready(facts, self._memory()))
+                if self._script.text == "mortal":
+                    os._exit(3)
             case Shrink():
                 words = (self._script.text or "").split()
                 if "deaf" not in words:

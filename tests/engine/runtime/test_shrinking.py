@@ -90,3 +90,9 @@ async def test_a_shrunk_model_can_be_pinned_reloaded_and_unloaded(engine: LocalE
     assert states(engine) == {"a": "ready"}
     await engine.unload(first)
     assert states(engine) == {}
+
+
+async def test_a_worker_that_dies_as_soon_as_it_is_loaded_ends_its_requests(engine: LocalEngine) -> None:
+    end = await engine.generate(ask(model("mortal", 10))).wait()
+    assert isinstance(end, Failed) and end.error.code in ("worker_died", "model_load_failed")
+    assert states(engine)["mortal"] == "failed"
