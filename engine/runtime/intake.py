@@ -1,4 +1,7 @@
-"""Turns a request into the tokens that are read: template, tokenizer, and fitting into the context window."""
+"""Turns a request into the tokens that are read, and into the form that its answer takes.
+
+Template, tokenizer, fitting into the context window, grammar. Usable from several threads at once.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from msgspec.structs import replace
 
 from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
-from engine.runtime.choice import Splitter
+from engine.runtime.guide import GuideMaker
 from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
-from engine.types import GenerationRequest, Message, Thinking, Tool
+from engine.types import GenerationRequest, Message, Tool
 
 if TYPE_CHECKING:
+    from engine.prompt.answer import AnswerForm
+    from engine.prompt.reader import Reader
     from engine.prompt.template import Template
     from engine.runtime.guide import Guide
 
@@ -39,10 +44,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     dropped_tokens: int = 0
     stops: tuple[str, ...] = ()
     """Stop strings of the template, beside the request's own."""
-    splitter: Callable[[], Splitter] | None = None
-    """Makes a fresh splitter for each choice; None where the answer is all content."""
+    reader: Callable[[], Reader] | None = None
+    """Makes a fresh reader for each choice; None where the answer is all content."""
     visible: Mapping[int, bytes] = {}
-    """Control tokens that the splitter must see, with their text."""
+    """Control tokens that the reader must see, with their text."""
     tools_mark: str = ""
     """Tells one set of offered tools from another."""
     guide: Guide | None = None
@@ -56,6 +61,7 @@ class Intake:
         self._backend = backend
         self._facts = backend.facts
         self._reserve = answer_reserve
+        self._guides = GuideMaker(backend.token_table)
         self._templates: dict[str, Template] = {}
 
     def prepare(self, request: GenerationRequest) -> Prepared:
@@ -106,6 +112,7 @@ class Intake:
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Imported when the first chat comes: a worker that only completes text needs no template engine.
+        from engine.prompt.answer import answer_form
         from engine.prompt.context import fit
 
         template = self._template(request.template)
@@ -122,26 +129,49 @@ class Intake:
                 args=request.template_args,
             )
 
-        fitted = fit(
-            messages,
-            self._room(request),
-            lambda some: len(self._tokens(text_of(some))),
-            request.overflow or "drop_oldest",
-        )
-        text = text_of(fitted.messages)
-        tokens = self._tokens(text)
-        splitter, visible = self._splitting(template, text, request.thinking)
+        limit = self._room(request)
+        for _ in range(2):
+            fitted = fit(
+                messages,
+                limit,
+                lambda some: len(self._tokens(text_of(some))),
+                request.overflow or "drop_oldest",
+            )
+            text = text_of(fitted.messages)
+            form = answer_form(template, text, request, self._backend.token_of)
+            tokens = self._tokens(text + form.prefill)
+            if len(tokens) <= limit:
+                break
+            # What the form of the answer adds to the prompt is known only now.
+            limit -= len(tokens) - len(self._tokens(text))
+        guide = self._guide(request, form)
         return Prepared(
             tokens=tuple(tokens),
-            text=text,
+            text=text + form.prefill,
             limit=self._limit(request),
             dropped_messages=fitted.dropped_messages,
             dropped_tokens=fitted.dropped_tokens,
-            stops=template.stops,
-            splitter=splitter,
-            visible=visible,
+            stops=form.stops,
+            reader=lambda: form.reader(enforced=guide is not None),
+            visible=self._visible(form.marks),
             tools_mark=_mark(tools),
+            guide=guide,
         )
+
+    def _guide(self, request: GenerationRequest, form: AnswerForm) -> Guide | None:
+        """What the answer's tokens must follow. A backend without grammars still reads calls that the model offers."""
+        if form.grammar is None:
+            return None
+        must = (
+            request.constraint is not None or form.counts or request.tool_choice.mode in ("required", "named")
+        )
+        if not must and not self._facts.capabilities.constraints:
+            return None
+        return self._guides.make(form.grammar)
+
+    def _visible(self, marks: Sequence[str]) -> dict[int, bytes]:
+        found = {self._backend.token_of(mark): mark.encode() for mark in marks}
+        return {token: text for token, text in found.items() if token is not None}
 
     def _from_text(self, request: GenerationRequest) -> Prepared:
         if request.tokens is not None:
@@ -172,7 +202,16 @@ class Intake:
             text=request.prompt if request.prompt is not None else self.text_of(tokens),
             limit=self._limit(request),
             dropped_tokens=dropped,
+            guide=self._constrained(request),
         )
+
+    def _constrained(self, request: GenerationRequest) -> Guide | None:
+        """The guide of an answer that has no form but its constraint."""
+        if request.constraint is None:
+            return None
+        from engine.prompt.grammar import grammar_of
+
+        return self._guides.make(grammar_of(request.constraint))
 
     def _from_gap(self, request: GenerationRequest) -> Prepared:
         """Fill-in-the-middle between `prompt` and `suffix`."""
@@ -208,6 +247,7 @@ class Intake:
             text=request.prompt or "",
             limit=self._limit(request),
             dropped_tokens=laid.dropped,
+            guide=self._constrained(request),
         )
 
     def text_of(self, tokens: Sequence[int]) -> str:
@@ -270,36 +310,6 @@ class Intake:
             self._templates[source] = found
         return found
 
-    def _splitting(
-        self, template: Template, prompt: str, thinking: Thinking
-    ) -> tuple[Callable[[], Splitter] | None, Mapping[int, bytes]]:
-        from engine.prompt.thinking import ThinkingSplitter, starts_inside, tags_of
-
-        if thinking.effort not in (None, "none") and "reasoning_effort" not in template.source:
-            raise Unsupported(
-                "This model has no grades of thinking.",
-                "Its prompt template does not read `reasoning_effort`.",
-                "Leave `thinking.effort` out, or choose another model.",
-                param="thinking.effort",
-            )
-        tags = tags_of(template.source)
-        if tags is None:
-            if thinking.enabled:
-                raise Unsupported(
-                    "This model cannot think before it answers.",
-                    "Its prompt template knows no section for reasoning.",
-                    "Leave `thinking` out, or choose another model.",
-                    param="thinking",
-                )
-            return None, {}
-        inside = starts_inside(prompt, tags)
-        visible: dict[int, bytes] = {}
-        for tag in tags:
-            found = self._backend.tokenize(tag, add_special=False, parse_special=True)
-            if len(found) == 1:
-                visible[found[0]] = tag.encode()
-        return lambda: ThinkingSplitter(tags[0], tags[1], starts_inside=inside), visible
-
 
 def _mark(tools: Sequence[Tool]) -> str:
     return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""
@@ -311,3 +321,4 @@ class _Boundless:
     def __init__(self, backend: StepBackend) -> None:
         self.facts = replace(backend.facts, context=_BOUNDLESS)
         self.tokenize, self.piece, self.special_text = backend.tokenize, backend.piece, backend.special_text
+        self.token_of, self.token_table = backend.token_of, backend.token_table

@@ -92,6 +92,8 @@ class Steps:
         drawn: dict[int, list[Sampled]] = {}
         for sampled in result.sampled:
             drawn.setdefault(sampled.slot, []).append(sampled)
+        for failure in result.failed:
+            slots.fail(slots.requests[slots.running[failure.slot].key], failure.error)
         guesses = {row.slot: row.draft for row in rows if row.draft}
         for slot, tokens in drawn.items():
             choice = slots.running.get(slot)

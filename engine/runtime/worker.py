@@ -8,6 +8,7 @@ whatever the main thread is doing. Descriptors 0, 1 and 2 belong to native libra
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import resource
 import signal
@@ -17,6 +18,8 @@ import threading
 import time
 import traceback
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
 from engine.runtime.backends import opener, reading_opener
@@ -52,7 +55,7 @@ from engine.runtime.wire import (
     ToWorker,
     worker_side,
 )
-from engine.types import MemoryUse
+from engine.types import MemoryUse, ModelFacts
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
@@ -104,6 +107,8 @@ class Worker:
             self._probe(order)
             return
         _make_way(order)
+        # Native loading leaves Python free meanwhile.
+        threading.Thread(target=importlib.import_module, args=("engine.prompt.answer",), daemon=True).start()
         try:
             backend = self._open(order)
         except InterruptedError:
@@ -131,7 +136,7 @@ class Worker:
         if self._stopped.is_set():
             runner.stop()
         self._memory = _with_resident(backend.memory())
-        self._outbox.frame(Ready(backend.facts, self._memory))
+        self._outbox.frame(Ready(_with_manners(backend.facts), self._memory))
         runner.run()
         backend.close()
 
@@ -224,6 +229,18 @@ class Worker:
     def _last_words(self, frame: LoadFailed | Probed) -> None:
         self._outbox.frame(frame)
         self._outbox.drained(_LAST_WORDS)
+
+
+def _with_manners(facts: ModelFacts) -> ModelFacts:
+    """`facts` with what the model's template says of tools and thinking; a template that is broken says nothing."""
+    from engine.prompt import for_model, format_of, thinking_of
+
+    source = facts.chat_template
+    try:
+        template = for_model(source)
+        return replace(facts, tool_format=format_of(source).name, thinking=thinking_of(template))
+    except HearthError:
+        return facts
 
 
 def _with_resident(use: MemoryUse) -> MemoryUse:

@@ -59,6 +59,9 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 SamplingOverrides = Mapping[str, Any]
 
 
+ConstraintKind = Literal["json", "schema", "regex", "grammar", "choice"]
+
+
 class Constraint(Struct, frozen=True, kw_only=True):
     """What the output must look like; one language for all backends.
 
@@ -66,7 +69,7 @@ class Constraint(Struct, frozen=True, kw_only=True):
     choice (list of strings) as their names say.
     """
 
-    kind: Literal["json", "schema", "regex", "grammar", "choice"]
+    kind: ConstraintKind
     value: Json = None
     strict: bool = True
     name: str | None = None

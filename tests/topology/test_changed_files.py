@@ -71,8 +71,11 @@ async def test_a_change_in_place_ends_the_stream_and_names_the_file(
         assert str(path) in f"{again.error.what} {again.error.why}"
     else:
         assert isinstance(again, Done), "the file as it is now is loaded"
-    rows = [row["reason"] for row in await engine.model_log() if row["state"] == "unloaded"]
-    assert rows[-1] == "file_changed"
+    reasons: list[object] = []
+    while not reasons:
+        # It is written when the process of the model is gone.
+        reasons = [row["reason"] for row in await engine.model_log() if row["state"] == "unloaded"]
+    assert reasons[-1] == "file_changed"
     other.cancel()  # type: ignore[attr-defined]
     assert isinstance(await other.wait(), Done)  # type: ignore[attr-defined]
 

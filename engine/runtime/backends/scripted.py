@@ -169,6 +169,14 @@ class ScriptedBackend:
     def special_text(self, token: int) -> str:
         return _SPECIAL.get(token) or self.piece(token).decode("utf-8", "replace")
 
+    def token_of(self, text: str) -> int | None:
+        return _SPECIAL_ID.get(text)
+
+    def token_table(self) -> NoReturn:
+        raise Unsupported(
+            "A scripted model follows no grammar.", "It says what its script says.", param="constraint"
+        )
+
     @property
     def texts(self) -> NoTexts:
         return NoTexts()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from engine.errors import ContextOverflow, InternalError, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import (
+    Failure,
     LoadSpec,
     Outcome,
     Progress,
@@ -41,7 +42,7 @@ from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 if TYPE_CHECKING:
-    from engine.runtime.guide import Guide
+    from engine.runtime.guide import Guide, TokenTable
 
 # "load_tensors:   CPU_Mapped model buffer size =     0.31 MiB"; one line for each device and kind.
 _BUFFER: Final = re.compile(r"(model|KV|RS|compute|output) buffer size\s*=\s*([\d.]+) MiB")
@@ -172,6 +173,12 @@ class LlamaBackend:
 
     def special_text(self, token: int) -> str:
         return self._vocabulary.special_text(token)
+
+    def token_of(self, text: str) -> int | None:
+        return self._vocabulary.token_of(text)
+
+    def token_table(self) -> TokenTable:
+        return self._vocabulary.token_table()
 
     @property
     def texts(self) -> TextReader:
@@ -363,6 +370,7 @@ class LlamaBackend:
             return StepResult(Outcome.OK)
         drawn: list[Sampled] = []
         scored: list[Scored] = []
+        failed: list[Failure] = []
         for each in moving:
             sequence, row = each.sequence, each.asked
             offset = 0
@@ -370,8 +378,11 @@ class LlamaBackend:
                 scored.append(self._score(each, logits))
                 offset = row.count - 1
             if each.end == len(sequence.tokens):
-                drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
-        return StepResult(Outcome.OK, tuple(drawn), tuple(scored))
+                try:
+                    drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
+                except HearthError as error:
+                    failed.append(Failure(sequence.slot, error))
+        return StepResult(Outcome.OK, tuple(drawn), tuple(scored), tuple(failed))
 
     def _draw(self, sequence: _Sequence, draft: tuple[int, ...], first: int, logits: Floats) -> list[Sampled]:
         """The token after the sequence, and those after each guess that was the token drawn."""
@@ -380,7 +391,7 @@ class LlamaBackend:
         for index in range(1 + len(draft)):
             row = logits[index]
             assert self._context is not None
-            token = sequence.chain.sample(self._context, first + index, row)
+            token = sequence.chain.sample(self._context, first + index, row, sequence.guide)
             logprob = None
             if sequence.top_logprobs is not None:
                 logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)

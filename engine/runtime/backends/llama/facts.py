@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from engine.errors import InvalidRequest
 from engine.runtime.backends.llama.library import native
@@ -14,7 +14,7 @@ from engine.runtime.backends.llama.samplers import HONOURED, order_of
 from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.sampling import resolve
-from engine.types import Capabilities, Infill, ModelFacts
+from engine.types import Capabilities, ConstraintKind, Infill, ModelFacts
 
 # Sampling field, type, and the suffix of llama.h's constant for its metadata key.
 _RECOMMENDED: Final = (
@@ -87,6 +87,7 @@ def facts_of(
         capabilities=Capabilities(
             backend="llama",
             sampling=HONOURED if generates else frozenset(),
+            constraints=frozenset(get_args(ConstraintKind)) if generates else frozenset(),
             logprobs=generates,
             prompt_logprobs=generates,
             adapters=generates,

@@ -13,6 +13,7 @@ from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import on_processor_only, shape_of
 from engine.runtime.backends.llama.sequences import layout_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.guide import TokenTable
 from engine.types import MemoryUse
 
 
@@ -46,6 +47,12 @@ class LlamaText:
 
     def special_text(self, token: int) -> str:
         return self._vocabulary.special_text(token)
+
+    def token_of(self, text: str) -> int | None:
+        return self._vocabulary.token_of(text)
+
+    def token_table(self) -> TokenTable:
+        return self._vocabulary.token_table()
 
     def memory(self) -> MemoryUse:
         unit = 1 if sys.platform == "darwin" else 1024

@@ -302,6 +302,11 @@ class Chain:
                 self._api.llama_sampler_free(handle)
         self.handle = self._spare = None
 
+    def __del__(self) -> None:
+        # One that was suspended belongs to a request, which may end while it waits.
+        if getattr(self, "handle", None) is not None:
+            self.close()
+
 
 _MAKERS: Final[dict[str, Callable[[Chain, Sampling], None]]] = {
     name: getattr(Chain, f"_{name}") for name in DEFAULT_ORDER

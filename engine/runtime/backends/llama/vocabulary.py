@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import cached_property
 from itertools import repeat
 from typing import Any
@@ -26,7 +27,7 @@ class Vocabulary:
         self.bos = bos if bos >= 0 else None
         self.suppressed = self._suppressed()
         self._pieces: list[bytes | None] = [None] * self.size
-        self._buffer = ctypes.create_string_buffer(256)
+        self._local = threading.local()
 
     @cached_property
     def workbench(self) -> Workbench:
@@ -63,25 +64,38 @@ class Vocabulary:
         Special are control and unknown tokens, whose output is empty, and tokens of the user's that look like a
         tag: those a template or a tool parser reads as one. All go by the text that they are written out as.
         """
-        api, buffer = self._api, ctypes.create_string_buffer(1024)
-        unseen = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        buffer = ctypes.create_string_buffer(1024)
         pieces, special = [], set()
         for token in range(self.size):
             piece, buffer = self._written(token, buffer, special=True)
             pieces.append(piece)
-            kind = api.llama_vocab_get_attr(self.handle, token)
-            is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
-            if kind & unseen or is_tag:
+            if self._is_special(token, piece):
                 special.add(token)
         return TokenTable(
             pieces=pieces, special=frozenset(special), ends=self.end_tokens, tokenize=self._tokenize_bytes
         )
 
+    def token_of(self, text: str) -> int | None:
+        """The one special token (as in `token_table`) that is exactly `text`, if there is one. From any thread."""
+        tokens = self.tokenize(text, add_special=False, parse_special=True)
+        if len(tokens) != 1:
+            return None
+        piece, _ = self._written(tokens[0], ctypes.create_string_buffer(1024), special=True)
+        return tokens[0] if piece == text.encode() and self._is_special(tokens[0], piece) else None
+
+    def _is_special(self, token: int, piece: bytes) -> bool:
+        api = self._api
+        kind = api.llama_vocab_get_attr(self.handle, token)
+        unseen = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
+        return bool(kind & unseen or is_tag)
+
     def _tokenize_bytes(self, text: bytes) -> list[int]:
         return self.tokenize(text.decode("utf-8", "replace"), add_special=False, parse_special=False)
 
     def _render(self, token: int, *, special: bool) -> bytes:
-        piece, self._buffer = self._written(token, self._buffer, special=special)
+        buffer = getattr(self._local, "buffer", None) or ctypes.create_string_buffer(256)
+        piece, self._local.buffer = self._written(token, buffer, special=special)
         return piece
 
     def _written(self, token: int, buffer: Any, *, special: bool) -> tuple[bytes, Any]:
