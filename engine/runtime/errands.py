@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.errors import HearthError, InternalError
 from engine.runtime.backends.base import StepBackend, TextJob
 from engine.runtime.intake import Intake
-from engine.runtime.wire import Detokenize, Embed, Question, Render, Reply, Rerank, Tokenize
+from engine.runtime.wire import Count, Detokenize, Embed, Question, Render, Reply, Rerank, Tokenize
 from engine.types import Embeddings
 
 RELEASE_AFTER = 60.0
@@ -45,7 +45,7 @@ class Errands:
                     return Reading(question.call, texts.embed_job(question.request, question.adapters))
                 case Rerank():
                     return Reading(question.call, self._backend.texts.rank_job(question.request))
-                case Tokenize() | Detokenize() | Render():
+                case Tokenize() | Detokenize() | Render() | Count():
                     self._reply(self._intake.answer(question))
         except HearthError as error:
             self._reply(Reply(question.call, error=error.info))

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.guide import GuideMaker
-from engine.runtime.wire import Detokenize, Render, Reply, Tokenize
+from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
 from engine.types import GenerationRequest, Message, Tool
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from engine.prompt.template import Template
     from engine.runtime.guide import Guide
 
+_BOUNDLESS: Final = 2**31 - 1
 _TEMPLATES = 16
 """How many compiled templates are kept: the model's own and those that requests bring."""
 
@@ -80,7 +83,7 @@ class Intake:
         template = self._template(None)
         return template.render(messages, tools=tools, add_generation_prompt=open_turn)
 
-    def answer(self, question: Tokenize | Detokenize | Render) -> Reply:
+    def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
         """The reply to a question about text; never raises."""
         try:
             match question:
@@ -93,11 +96,19 @@ class Intake:
                 case Render():
                     text = self.render(question.messages, question.tools, open_turn=question.open_turn)
                     return Reply(question.call, text=text)
+                case Count():
+                    # Prepared as for an answer, in a window that nothing overflows.
+                    prepared = self._boundless.prepare(replace(question.request, max_tokens=0))
+                    return Reply(question.call, count=len(prepared.tokens))
         except HearthError as error:
             return Reply(question.call, error=error.info)
         except Exception as error:
             traceback.print_exc()
             return Reply(question.call, error=InternalError("The call failed.", str(error)).info)
+
+    @cached_property
+    def _boundless(self) -> Intake:
+        return Intake(cast(StepBackend, _Boundless(self._backend)), answer_reserve=0)
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Imported when the first chat comes: a worker that only completes text needs no template engine.
@@ -302,3 +313,12 @@ class Intake:
 
 def _mark(tools: Sequence[Tool]) -> str:
     return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""
+
+
+class _Boundless:
+    """What `Intake` needs of a backend, with a window that holds any prompt."""
+
+    def __init__(self, backend: StepBackend) -> None:
+        self.facts = replace(backend.facts, context=_BOUNDLESS)
+        self.tokenize, self.piece, self.special_text = backend.tokenize, backend.piece, backend.special_text
+        self.token_of, self.token_table = backend.token_of, backend.token_table

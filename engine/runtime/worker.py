@@ -22,16 +22,18 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
-from engine.runtime.backends import opener
+from engine.runtime.backends import opener, reading_opener
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.cache import PrefixCache
 from engine.runtime.kvstore import KvStore
 from engine.runtime.outbox import Outbox
+from engine.runtime.reader import ReaderRunner
 from engine.runtime.runner import Runner, StepRunner
 from engine.runtime.wire import (
     PROTOCOL,
     CacheSpec,
     Cancel,
+    Count,
     Detokenize,
     Embed,
     Forget,
@@ -40,9 +42,13 @@ from engine.runtime.wire import (
     LoadFailed,
     LoadProgress,
     LogLines,
+    Probe,
+    Probed,
     Ready,
     Render,
     Rerank,
+    Resized,
+    Shrink,
     Stop,
     Submit,
     Tokenize,
@@ -87,22 +93,27 @@ class Worker:
         self._socket = sock
         self._outbox = Outbox(sock)
         self._load = threading.Event()
-        self._order: Load | None = None
+        self._order: Load | Probe | None = None
         self._stopped = threading.Event()
         self._runner: Runner | None = None
+        self._memory = MemoryUse()
 
     def run(self) -> None:
         """Until the engine says stop; the process should end after it."""
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         self._outbox.frame(Hello(PROTOCOL, os.getpid()))
         self._load.wait()
-        if self._order is None:
+        order = self._order
+        if order is None:
             return
-        _make_way(self._order)
+        if isinstance(order, Probe):
+            self._probe(order)
+            return
+        _make_way(order)
         # Native loading leaves Python free meanwhile.
         threading.Thread(target=importlib.import_module, args=("engine.prompt.answer",), daemon=True).start()
         try:
-            backend = self._open(self._order)
+            backend = self._open(order)
         except InterruptedError:
             return
         except HearthError as error:
@@ -113,17 +124,22 @@ class Worker:
             reason = f"{type(error).__name__}: {error}"
             self._last_words(LoadFailed(ModelLoadFailed("The model could not be loaded.", reason).info))
             return
-        runner = StepRunner(
-            backend,
-            self._order.limits,
-            self._outbox.items,
-            self._outbox.frame,
-            cache=self._cache(backend, self._order.cache),
-        )
+        runner: Runner
+        if order.reading:
+            runner = ReaderRunner(backend, self._outbox.items, self._outbox.frame)
+        else:
+            runner = StepRunner(
+                backend,
+                order.limits,
+                self._outbox.items,
+                self._outbox.frame,
+                cache=self._cache(backend, order.cache),
+            )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
-        self._outbox.frame(Ready(_with_manners(backend.facts), _with_resident(backend.memory())))
+        self._memory = _with_resident(backend.memory())
+        self._outbox.frame(Ready(_with_manners(backend.facts), self._memory))
         runner.run()
         backend.close()
 
@@ -155,7 +171,26 @@ class Worker:
         def log(level: str, text: str) -> None:
             self._outbox.frame(LogLines([(level, text)]))
 
+        if order.reading:
+            return reading_opener(order.backend, log)(order.spec)
         return opener(order.backend, log)(order.spec, progress)
+
+    def _probe(self, order: Probe) -> None:
+        from engine.runtime.probe import probed
+
+        def tell(stage: str) -> None:
+            self._outbox.frame(LoadProgress(stage, None))
+            # What kills this process may come at once: the engine shall know what it was doing.
+            self._outbox.drained(_LAST_WORDS)
+
+        try:
+            self._last_words(probed(order, tell))
+        except HearthError as error:
+            self._last_words(LoadFailed(error.info))
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+            self._last_words(LoadFailed(ModelLoadFailed("The model file could not be tried.", reason).info))
 
     def _read(self) -> None:
         frames = worker_side()
@@ -169,7 +204,7 @@ class Worker:
         os._exit(0)
 
     def _receive(self, frame: ToWorker) -> None:
-        if isinstance(frame, Load):
+        if isinstance(frame, Load | Probe):
             self._order = frame
             self._load.set()
             return
@@ -184,14 +219,17 @@ class Worker:
                 runner.submit(frame)
             case Cancel():
                 runner.cancel(frame.key)
-            case Tokenize() | Detokenize() | Render() | Embed() | Rerank():
+            case Tokenize() | Detokenize() | Render() | Count() | Embed() | Rerank():
                 runner.ask(frame)
             case Forget():
                 runner.forget(frame.call)
+            case Shrink():
+                # Nothing is given up yet: the answer says so.
+                self._outbox.frame(Resized(self._memory))
             case Stop():
                 runner.stop()
 
-    def _last_words(self, frame: LoadFailed) -> None:
+    def _last_words(self, frame: LoadFailed | Probed) -> None:
         self._outbox.frame(frame)
         self._outbox.drained(_LAST_WORDS)
 

@@ -49,6 +49,7 @@ from engine.types.messages import (
 )
 from engine.types.models import (
     Capabilities,
+    Device,
     DeviceNeed,
     Estimate,
     Infill,
@@ -94,6 +95,7 @@ __all__ = [
     "Count",
     "Deadlines",
     "Delta",
+    "Device",
     "DeviceNeed",
     "DocumentPart",
     "Done",

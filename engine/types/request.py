@@ -203,7 +203,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: Literal["auto", "llama", "mlx", "transformers", "scripted"] = "auto"
     keep_alive: Annotated[float, Meta(le=1e9)] | None = None
-    """Seconds the model stays after the request ends; negative for ever, 0 unloads, None: settings."""
+    """Seconds the model stays after the request ends; negative for ever, 0 unloads. None: as the last one that said
+    something since it was loaded, else settings."""
     client: str = ""
     """Who asks: fairness and metrics are counted by it."""
     source: str = ""

@@ -22,7 +22,14 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
-from engine.errors import InternalError, InvalidRequest, ModelLoadFailed, ModelNotFound, Unsupported
+from engine.errors import (
+    InsufficientMemory,
+    InternalError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    Unsupported,
+)
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -342,6 +349,10 @@ class ScriptedBackend:
         self._interrupt.set()
 
     def memory(self) -> MemoryUse:
+        script = self._script
+        if script.weights or script.cache:
+            cache = script.cache * self.facts.context // script.context
+            return MemoryUse(weights=script.weights, kv_cache=cache, resident=script.weights + cache)
         return MemoryUse(kv_cache=self._used)
 
     def close(self) -> None:
@@ -430,6 +441,13 @@ def _first_time(mark: str) -> bool:
     return True
 
 
+def open_text(spec: LoadSpec) -> ScriptedBackend:
+    """The script in `spec.path` for questions about text: nothing takes time, nothing fails."""
+    script = parse(spec.path)
+    context = min(spec.options.context or script.context, script.context)
+    return ScriptedBackend(spec.model, script, spec.options.slots or script.slots, context, script.batch)
+
+
 def open_model(spec: LoadSpec, progress: Progress) -> ScriptedBackend:
     """Load the script in `spec.path`. Raises as `Opener` says, and ModelNotFound for an unreadable script."""
     script = parse(spec.path)
@@ -450,5 +468,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> ScriptedBackend:
     context = min(options.context or script.context, script.context)
     if slots < 1 or context < 8:
         raise InvalidRequest("A scripted model needs a slot and a context of 8 tokens at least.")
+    if script.fits is not None and context > script.fits:
+        raise InsufficientMemory("There is not enough memory.", f"A context of {script.fits} fits.")
     batch = min(options.batch or script.batch, script.batch)
     return ScriptedBackend(spec.model, script, slots, context, batch)

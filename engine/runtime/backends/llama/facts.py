@@ -32,6 +32,25 @@ _RECOMMENDED: Final = (
 )
 
 
+def generates(model: int) -> bool:
+    """Whether the model writes text, and keeps what it has read: neither encoders nor diffusion models do."""
+    from engine.library.dimensions import ENCODERS
+
+    api = native()
+    return bool(
+        metadata(model, "general.architecture") not in ENCODERS
+        and api.llama_model_has_decoder(model)
+        and not api.llama_model_has_encoder(model)
+        and not api.llama_model_is_diffusion(model)
+    )
+
+
+def template_of(model: int) -> str | None:
+    """The chat template that the model's file brings."""
+    template = native().llama_model_chat_template(model, None)
+    return template.decode("utf-8", "replace") if template else None
+
+
 def facts_of(
     model: int,
     path: str,
@@ -49,7 +68,6 @@ def facts_of(
     """
     api = native()
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
-    template = api.llama_model_chat_template(model, None)
     infill = _infill(vocabulary)
     cuttable = not layout.stateful and not layout.windowed
     return ModelFacts(
@@ -63,7 +81,7 @@ def facts_of(
         vocabulary=vocabulary.size,
         bos=vocabulary.bos,
         eos=vocabulary.end_tokens,
-        chat_template=template.decode("utf-8", "replace") if template else None,
+        chat_template=template_of(model),
         infill=infill,
         sampling=_recommended(model),
         capabilities=Capabilities(
