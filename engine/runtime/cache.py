@@ -335,6 +335,8 @@ class PrefixCache:
             tokens = tokens[: max(1, self._prompts.get(shelf, len(tokens)) - 1)]
         state = self._backend.save(shelf, len(tokens))
         file = self._store.write(root.text, tokens, state, exact=exact)
+        # Whoever wants it from now on reads it behind the writing.
+        self._take_entry(Entry(file, root.text, tokens, exact))
         self._files[shelf] = file
         self._asked.add(file)
         for replaced in self._replaced.pop(shelf, ()):

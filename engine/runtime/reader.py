@@ -35,6 +35,9 @@ class ReaderRunner:
     def forget(self, call: int) -> None:
         """An answer that nobody waits for does no harm."""
 
+    def shrink(self) -> None:
+        """There is nothing to give up."""
+
     def poke(self) -> None:
         """There is no saved state."""
 

@@ -81,6 +81,11 @@ class Steps:
             self._batch = None
             self._deliver(plan.rows, result)
 
+    def renew(self) -> None:
+        """Make the backend anew, empty. Raises what opening it raises."""
+        self._backend.rebuild()
+        self._applied = None
+
     def _deliver(self, rows: tuple[Row, ...], result: StepResult) -> None:
         """Hand out what a step gave."""
         slots = self._slots
@@ -217,8 +222,7 @@ class Steps:
         running = list(slots.running.values())
         for choice in running:
             slots.lose(choice, slots.requests[choice.key])
-        self._backend.rebuild()
-        self._applied = None
+        self.renew()
         for key in {choice.key for choice in running}:
             if not slots.requests[key].lost():
                 slots.fail(slots.requests[key], error)

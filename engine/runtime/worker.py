@@ -96,7 +96,6 @@ class Worker:
         self._order: Load | Probe | None = None
         self._stopped = threading.Event()
         self._runner: Runner | None = None
-        self._memory = MemoryUse()
 
     def run(self) -> None:
         """Until the engine says stop; the process should end after it."""
@@ -134,12 +133,12 @@ class Worker:
                 self._outbox.items,
                 self._outbox.frame,
                 cache=self._cache(backend, order.cache),
+                resized=lambda: self._outbox.frame(Resized(_with_resident(backend.memory()))),
             )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
-        self._memory = _with_resident(backend.memory())
-        self._outbox.frame(Ready(_with_manners(backend.facts), self._memory))
+        self._outbox.frame(Ready(_with_manners(backend.facts), _with_resident(backend.memory())))
         runner.run()
         backend.close()
 
@@ -224,8 +223,7 @@ class Worker:
             case Forget():
                 runner.forget(frame.call)
             case Shrink():
-                # Nothing is given up yet: the answer says so.
-                self._outbox.frame(Resized(self._memory))
+                runner.shrink()
             case Stop():
                 runner.stop()
 
@@ -252,7 +250,7 @@ def _with_resident(use: MemoryUse) -> MemoryUse:
         return use
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
-    return MemoryUse(weights=use.weights, kv_cache=use.kv_cache, compute=use.compute, resident=peak * unit)
+    return replace(use, resident=peak * unit)
 
 
 def _die_with(parent: int) -> None:

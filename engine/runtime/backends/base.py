@@ -171,8 +171,13 @@ class TextReader(Protocol):
     @property
     def busy(self) -> bool: ...
 
+    @property
+    def holds_memory(self) -> bool:
+        """Whether it holds more than the weights now."""
+        ...
+
     def release_if_idle(self, seconds: float) -> bool:
-        """Free its memory if no text was read for so long; whether it is free now."""
+        """Free its memory if no text was read for so long; whether that freed any."""
         ...
 
 

@@ -86,7 +86,7 @@ class _Sequence(Struct):
 class NoTexts:
     """A script has no vectors."""
 
-    busy = False
+    busy = holds_memory = False
 
     def embed_job(self, request: object, adapters: object) -> NoReturn:
         raise Unsupported("A scripted model gives no embeddings.", "It has no weights.", param="model")
@@ -102,7 +102,7 @@ class NoTexts:
     def cancel(self, job: object) -> None: ...
 
     def release_if_idle(self, seconds: float) -> bool:
-        return True
+        return False
 
 
 class ScriptedBackend:
@@ -114,6 +114,7 @@ class ScriptedBackend:
         self._cells: list[list[_Cell]] = [[] for _ in range(slots + script.shelves)]
         """Those of each holder, in order: slots, then shelves."""
         self._used = 0
+        self._shrunk = False
         self._words: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._adapters: tuple[AdapterRef, ...] = ()
@@ -250,12 +251,14 @@ class ScriptedBackend:
 
     def rebuild(self) -> None:
         self.shrink()
+        self._shrunk = False
 
     def shrink(self) -> None:
         self._sequences.clear()
         self._cells = [[] for _ in self._cells]
         self._used = 0
         self._adapters = ()
+        self._shrunk = True
 
     def _check_cells(self, holder: int) -> None:
         """Raises InternalError if a slot has a cell that was computed for another sequence."""
@@ -351,7 +354,7 @@ class ScriptedBackend:
     def memory(self) -> MemoryUse:
         script = self._script
         if script.weights or script.cache:
-            cache = script.cache * self.facts.context // script.context
+            cache = 0 if self._shrunk else script.cache * self.facts.context // script.context
             return MemoryUse(weights=script.weights, kv_cache=cache, resident=script.weights + cache)
         return MemoryUse(kv_cache=self._used)
 

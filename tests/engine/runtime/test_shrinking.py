@@ -14,9 +14,18 @@ from tests.engine.runtime.test_room import MB, answer, ask, limited, model
 
 
 @pytest.fixture
-def engine(open_engine: Open, monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
-    """An engine whose workers know how to shrink, with a gigabyte for all of them."""
+def acted(open_engine: Open, monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
+    """An engine with a gigabyte for all models, whose workers are played by `stand_in`."""
     monkeypatch.setattr(host, "WORKER", "tests.engine.runtime.stand_in")
+    return open_engine(limited(1000))
+
+
+@pytest.fixture(params=["real", "acted"])
+def engine(request: pytest.FixtureRequest, open_engine: Open) -> LocalEngine:
+    """The same with real workers, or with those that are played: they are to behave alike."""
+    if request.param == "acted":
+        played: LocalEngine = request.getfixturevalue("acted")
+        return played
     return open_engine(limited(1000))
 
 
@@ -69,8 +78,9 @@ async def test_a_cache_for_which_there_is_no_room_is_refused_with_figures(engine
 
 @pytest.mark.parametrize("kind", ["stubborn", "deaf"])
 async def test_a_model_that_cannot_shrink_leaves_instead(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+    acted: LocalEngine, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    engine = acted
     monkeypatch.setattr(room, "PATIENCE", 0.2)
     await answer(engine, model(kind, 300, 400))
     await answer(engine, model("b", 400, 100))
@@ -92,7 +102,8 @@ async def test_a_shrunk_model_can_be_pinned_reloaded_and_unloaded(engine: LocalE
     assert states(engine) == {}
 
 
-async def test_a_worker_that_dies_as_soon_as_it_is_loaded_ends_its_requests(engine: LocalEngine) -> None:
+async def test_a_worker_that_dies_as_soon_as_it_is_loaded_ends_its_requests(acted: LocalEngine) -> None:
+    engine = acted
     end = await engine.generate(ask(model("mortal", 10))).wait()
     assert isinstance(end, Failed) and end.error.code in ("worker_died", "model_load_failed")
     assert states(engine)["mortal"] == "failed"
