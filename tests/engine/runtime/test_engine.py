@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from itertools import pairwise
 
@@ -228,6 +229,10 @@ async def test_tools_that_must_not_be_called_are_not_offered(engine: LocalEngine
         ({"load": LoadOptions(slots=500)}, "load.slots"),
         ({"tokens": (2**70,)}, None),
         ({"template_args": {"now": object()}}, None),
+        (
+            {"template_args": {"deep": functools.reduce(lambda inner, _: [inner], range(2000), [])}},
+            "template_args",
+        ),
     ],
 )
 async def test_a_value_out_of_bounds_harms_nobody_else(
