@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from engine.types import (
     Embeddings,
     EmbedRequest,
+    Estimate,
     GenerationRequest,
     LoadedModel,
     LoadOptions,
@@ -71,6 +72,19 @@ class Engine(Protocol):
     async def cancel(self, request_id: str) -> bool:
         """Cancel a request by id; False if it is not running."""
         ...
+
+    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
+        """What loading `model` would take, and whether that fits; a file that is new here is tried on the way.
+
+        Raises ModelLoadFailed for one that would not load, Unsupported where its backend cannot tell.
+        """
+        ...
+
+    async def pin(self, model: str) -> None:
+        """Never send `model` away once it is loaded: neither to make room nor when its keep-alive is over."""
+        ...
+
+    async def unpin(self, model: str) -> None: ...
 
     def running(self) -> list[RunningRequest]: ...
 

@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from engine.errors import WorkerDied
 from tui.app import HearthApp
-from tui.recorded import Answer, RecordedEngine
+from tui.recorded import Answers, RecordedEngine
 from tui.screens.chat.screen import ChatScreen
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
@@ -44,7 +44,7 @@ DIED = WorkerDied(
 
 
 async def _say(
-    pilot: Pilot[None], app: HearthApp, text: str, answer: Answer | None = None, events: int | None = None
+    pilot: Pilot[None], app: HearthApp, text: str, answer: Answers | None = None, events: int | None = None
 ) -> None:
     """Ask `text`; with `events` only that many of the answer's come."""
     engine = cast(RecordedEngine, app.connection.ready)

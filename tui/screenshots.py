@@ -25,7 +25,8 @@ from engine.errors import ModelLoadFailed
 from engine.settings import Settings
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
-from tui.recorded import RecordedEngine, entries, lines, loaded
+from tui.recorded import RecordedEngine
+from tui.recordings import entries, lines, loaded
 from tui.status import ChatStatus
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
