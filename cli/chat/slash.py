@@ -159,7 +159,7 @@ def _result(chat: Chat, argument: str) -> None:
 def _estimate(chat: Chat, argument: str) -> None:
     estimate = chat.estimate()
     chat.note(memory.short(estimate))
-    for line in [memory.verdict(estimate), *memory.remarks(estimate)]:
+    for line in [memory.verdict(estimate), *memory.consequences(estimate), *memory.remarks(estimate)]:
         chat.note(line)
 
 

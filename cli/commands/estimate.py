@@ -79,5 +79,5 @@ def show(found: Estimate) -> None:
         if found.fits
         else paint(f"{said[0].upper()}{said[1:]}.", "31", sys.stdout)
     )
-    for remark in memory.remarks(found):
+    for remark in [*memory.consequences(found), *memory.remarks(found)]:
         print(dim(remark, sys.stdout))

@@ -29,6 +29,8 @@ from tui.telling.json_layout import laid_out
 THOUGHT_STYLE = "$foreground-muted italic"
 ALERT_STYLE = "$text-error"
 WARNING_STYLE = "$text-warning"
+BETWEEN = " · "
+"""What stands between the figures of a meta line."""
 FENCE = "`" * 24
 """Opens the block of a text that is code as a whole; no line of such a text is as long a fence."""
 
@@ -152,9 +154,20 @@ def foot(view: MessageView, width: int) -> list[Line]:
             lines += _decoration(sentence, "" if place else ALERT_STYLE, width)
     for sentence in clean(view.warning).splitlines():
         lines += _decoration(f"! {sentence}", WARNING_STYLE, width)
-    if view.meta:
-        lines += _decoration(plain(view.meta), DIM, width)
+    for row in _packed(plain(view.meta), width) if view.meta else ():
+        lines += _decoration(row, DIM, width)
     return [*lines, Line(Content(""), copied=False)]
+
+
+def _packed(meta: str, width: int) -> list[str]:
+    """The figures of a meta line in rows, none of them torn apart."""
+    rows: list[str] = []
+    for part in meta.split(BETWEEN):
+        if rows and len(rows[-1]) + len(BETWEEN) + len(part) <= width:
+            rows[-1] += BETWEEN + part
+        else:
+            rows.append(part)
+    return rows
 
 
 def thought_line(view: MessageView, width: int) -> list[Line]:

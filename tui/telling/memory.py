@@ -75,18 +75,25 @@ def verdict(estimate: Estimate) -> str:
     return f"does not fit: needs {units.size(estimate.total)}"
 
 
-def remarks(estimate: Estimate) -> list[str]:
-    """What else is to be known: advice, what would leave, for which window, how far the figures can be trusted."""
+def consequences(estimate: Estimate) -> list[str]:
+    """What follows from the verdict: what would help, what would leave."""
     found = [plain(estimate.advice)] if estimate.advice else []
     if estimate.leaving:
         found.append(f"Makes room: {', '.join(plain(name, 40) for name in estimate.leaving)}.")
+    return found
+
+
+def remarks(estimate: Estimate) -> list[str]:
+    """For which window the figures are, and how far they can be trusted."""
     window = f"A window of {estimate.context:,} tokens"
-    found.append(f"{window}, {estimate.slots} at once." if estimate.slots > 1 else f"{window}.")
     trust = "Figures of a dry run" if estimate.exact else "Figures by rule of thumb"
     corrected = (
         "" if estimate.correction == 1.0 else f", corrected by earlier loads (× {estimate.correction:.2f})"
     )
-    return [*found, f"{trust}{corrected}."]
+    return [
+        f"{window}, {estimate.slots} at once." if estimate.slots > 1 else f"{window}.",
+        f"{trust}{corrected}.",
+    ]
 
 
 def short(estimate: Estimate) -> str:

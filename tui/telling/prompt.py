@@ -29,14 +29,14 @@ def cached(prompt: int, cached: int, miss: CacheMiss | None) -> str:
     """`412 of 430 from cache · new from token 413`; empty where nothing is known of a cache. Tokens count from 1."""
     if not prompt or (not cached and miss is None):
         return ""
-    share = f"{cached or 'none'} of {prompt} from cache"
+    share = f"{f'{cached:,}' if cached else 'none'} of {prompt:,} from cache"
     return f"{share} · {reason(miss, whole=not cached)}" if miss is not None else share
 
 
 def reason(miss: CacheMiss, *, whole: bool = False) -> str:
     """Why the cache did not give more; `whole` where it gave nothing."""
     known = WHOLE.get(miss.cause) if whole else None
-    return known or CAUSES[miss.cause].format(token=miss.token + 1)
+    return known or CAUSES[miss.cause].format(token=f"{miss.token + 1:,}")
 
 
 def dropped(messages: int, tokens: int = 0) -> str:

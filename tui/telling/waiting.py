@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.text_safety import plain
-from tui import units
 
 STAGES: dict[str, str] = {
     "waiting": "waiting for room in memory",
@@ -24,8 +23,12 @@ def stage(name: str) -> str:
 
 def queued(position: int, eta_s: float | None) -> str:
     """`place 2 in the queue · about 8 s`."""
-    wait = "" if eta_s is None else f" · about {units.seconds(max(1.0, eta_s))}"
-    return f"place {position} in the queue{wait}"
+    return f"place {position} in the queue" + ("" if eta_s is None else f" · {about(eta_s)}")
+
+
+def about(seconds: float) -> str:
+    """A wait that is only guessed: whole seconds, from a minute and a half on minutes."""
+    return f"about {max(1, round(seconds))} s" if seconds < 90 else f"about {round(seconds / 60)} min"
 
 
 def bar(share: float, width: int) -> str:

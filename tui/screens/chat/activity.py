@@ -1,6 +1,6 @@
 """The line between conversation and prompt: what the model is doing, how far it is, whether the screen follows.
 
-While a model is loaded a second line below it says what that takes in memory.
+While a model is loaded a second line below it says the stage, and what it takes in memory.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from textual.widget import Widget
 from engine.text_safety import plain
 from engine.types import Estimate
 from tui.screens.chat.generation import Generation
-from tui.telling import memory, waiting
+from tui.telling import memory
 from tui.telling.prompt import count
+from tui.telling.waiting import bar, stage
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR = 12
@@ -52,8 +53,10 @@ class ActivityLine(Widget):
         right = (
             Content.styled(follow, "$ctx-warn" if "paused" in follow else "$muted") if follow else Content("")
         )
-        loads = generation is not None and generation.progress.stage == "loading"
-        below = memory.short(estimate) if loads and estimate is not None else ""
+        below = ""
+        if generation is not None and generation.progress.stage == "loading":
+            below = stage(generation.progress.detail)
+            below += f" · {memory.short(estimate)}" if estimate is not None else ""
         if (left, right, below) != (self._left, self._right, self._below):
             higher = bool(below) != bool(self._below)
             self._left, self._right, self._below = left, right, below
@@ -88,7 +91,7 @@ def activity(generation: Generation | None, waits: int, spinner: str) -> Content
         "starting": "the engine starts · your message waits for it",
         "waiting": "sent",
         "queued": detail,
-        "loading": f"loading {plain(generation.request.model, 24)} · {waiting.stage(progress.detail)}",
+        "loading": f"loading {plain(generation.request.model, 28)}",
         "prefill": f"reading {count(generation.prompt_tokens, 'token')}",
         "thinking": f"thinking · {count(generation.tokens, 'token')}",
         "writing": f"writing · {count(generation.tokens, 'token')}",
@@ -96,11 +99,11 @@ def activity(generation: Generation | None, waits: int, spinner: str) -> Content
         "stopping": "stopping",
         "ended": "",
     }[progress.stage]
-    bar = ""
+    drawn = ""
     if progress.fraction is not None:
         width = LOAD_BAR if progress.stage == "loading" else BAR
-        bar = f" {waiting.bar(progress.fraction, width)} {progress.fraction:.0%}"
+        drawn = f" {progress.fraction:.0%} {bar(progress.fraction, width)}"
     more = "" if not waits else f" · {waits} message{'s' if waits > 1 else ''} after this"
     ends = "esc cancels" if progress.stage in ("queued", "loading") else "esc stops"
     stop = "" if progress.stage in ("stopping", "ended") else f"   {ends}"
-    return Content.assemble((f"{spinner} ", "$state-busy"), words, (bar, "$gauge"), more, (stop, "$muted"))
+    return Content.assemble((f"{spinner} ", "$state-busy"), words, (drawn, "$gauge"), more, (stop, "$muted"))

@@ -91,12 +91,12 @@ class AdapterPicker(Dialogue[Chosen | None]):
             [
                 Option(_line(OWN, "the model's own", self._current is None and nothing)),
                 Option(_line(BASE, "no adapter", self._current == () and nothing)),
-                *(Option(self._name(name)) for name in self._names),
+                *(Option(self._option(name)) for name in self._names),
             ]
         )
         options.highlighted = place
 
-    def _name(self, name: str) -> Content:
+    def _option(self, name: str) -> Content:
         scale = self._scales.get(name)
         shown = plain(name, NAME_WIDTH)
         pad = " " * max(1, NAME_WIDTH + 1 - Content(shown).cell_length)

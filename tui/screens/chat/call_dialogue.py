@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Static, TextArea
+from textual.widgets import Button, Static, TextArea
 
 from engine.text_safety import clean, plain
 from engine.types import ToolCall
 from tui.dialogue import Dialogue
+from tui.screens.chat.rows import Tick
 from tui.stream.calls import GLYPH
 from tui.stream.code import highlight_lines
 from tui.telling.json_layout import laid_out
@@ -58,7 +59,7 @@ class CallDialogue(Dialogue[Result | None]):
                 highlight_cursor_line=False,
                 placeholder="What the tool gives: text or JSON",
             )
-            yield Checkbox("the tool failed", compact=True)
+            yield Tick("the tool failed")
             with Horizontal(id="buttons"):
                 if self._waiting:
                     left = f"{self._waiting} more call{'' if self._waiting == 1 else 's'}"
@@ -89,4 +90,4 @@ class CallDialogue(Dialogue[Result | None]):
     def action_save(self, resend: bool) -> None:
         """Close with the result; an empty one is a result too."""
         text = clean(self.query_one(TextArea).text)
-        self.dismiss(Result(text, self.query_one(Checkbox).value, resend))
+        self.dismiss(Result(text, self.query_one(Tick).value, resend))

@@ -47,14 +47,15 @@ def _figures(node: Node) -> list[str]:
     if usage is None or timings is None or not usage.completion_tokens:
         return []
     read = f"{units.tokens(usage.prompt_tokens)} → " if usage.prompt_tokens else ""
-    found = [f"{read}{usage.completion_tokens} tokens"]
-    found += [prompt.cached(usage.prompt_tokens, usage.cached_tokens, node.miss)]
     rate = timings.decode_rate(usage.completion_tokens)
-    if rate is not None:
-        found.append(f"{rate:.{1 if rate < 100 else 0}f} tok/s")
-    found.append(prompt.guesses(usage.draft_accepted, usage.draft_rejected))
+    found = [
+        f"{read}{usage.completion_tokens} tokens",
+        "" if rate is None else f"{rate:.{1 if rate < 100 else 0}f} tok/s",
+        f"TTFT {units.seconds(timings.ttft_s)}" if timings.first_token else "",
+        prompt.cached(usage.prompt_tokens, usage.cached_tokens, node.miss),
+        prompt.guesses(usage.draft_accepted, usage.draft_rejected),
+    ]
     if timings.first_token:
-        found.append(f"TTFT {units.seconds(timings.ttft_s)}")
         found.append(f"prefill {units.seconds(timings.prefill_s)}")
         found.append(f"decode {units.seconds(timings.decode_s)}")
     return [part for part in found if part]

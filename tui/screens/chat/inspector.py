@@ -128,10 +128,10 @@ class Inspector(VerticalScroll, can_focus=False):
         entry, chosen = self._entry, self._controls.adapters
         said = adapters.OWN if chosen is None else adapters.shown(chosen) or adapters.BASE
         count = len(entry.adapters) if entry else 0
-        note = f"of {count}" if count else ""
+        parts = [f"of {count}"] if count else []
         if entry is not None and entry.broken_adapters:
-            note += f"{', ' if note else ''}✗ {len(entry.broken_adapters)} broken"
-        self.query_one("#adapter", Opener).show(said, note)
+            parts.append(f"✗ {len(entry.broken_adapters)} broken")
+        self.query_one("#adapter", Opener).show(said, " · ".join(parts))
         thinking = self.query_one("#thinking", Choice)
         thinking.offer((("", "always"),) if self._thinks == "always" else THINK)
         level = self.query_one("#effort", Choice)

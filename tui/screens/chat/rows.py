@@ -1,4 +1,4 @@
-"""The rows of the inspector: a number or a file to type, one of a few words to turn, what opens a dialogue."""
+"""Rows to set something: a number or a file to type, one of a few words, yes or no, what opens a dialogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, Static
 from engine.text_safety import clean, plain
 from tui.screens.chat.controls import Field
 
-LABEL = 14
+LABEL = 12
 """Cells of a label."""
 
 
@@ -103,6 +103,35 @@ class Choice(Static, can_focus=True):
         self.action_turn(1)
 
 
+class Tick(Static, can_focus=True):
+    """Something that holds or not, changed by space, enter or a click."""
+
+    BINDINGS = [  # noqa: RUF012
+        Binding("space,enter", "turn", "Change", id="tick.turn"),
+    ]
+
+    def __init__(self, label: str) -> None:
+        super().__init__("", classes="choice", markup=False)
+        self._label = label
+        self.value = False
+
+    def on_mount(self) -> None:
+        """Show it."""
+        self._show()
+
+    def _show(self) -> None:
+        self.update(Content.assemble(("■ " if self.value else "□ ", "$primary"), self._label))
+
+    def action_turn(self) -> None:
+        """The other way."""
+        self.value = not self.value
+        self._show()
+
+    def on_click(self, event: events.Click) -> None:
+        """The other way."""
+        self.action_turn()
+
+
 class Opener(Static, can_focus=True):
     """A label and what holds; enter, space or a click opens the dialogue that changes it."""
 
@@ -128,13 +157,11 @@ class Opener(Static, can_focus=True):
         self.value = ""
 
     def show(self, value: str, note: str = "") -> None:
-        """Show what holds, and a note behind it."""
+        """Show what holds, and a note below it."""
         self.value = value
-        self.update(
-            Content.assemble(
-                f"{self._label:<{LABEL}}", "  ", (value, "bold"), (f"  {note}" if note else "", "$muted")
-            )
-        )
+        line = Content.assemble(f"{self._label:<{LABEL}}", ("▸ ", "$muted"), (value, "bold"))
+        below = [Content.styled(f"  {note}", "$muted")] if note else []
+        self.update(Content("\n").join([line, *below]))
 
     def action_open(self) -> None:
         """Ask for it."""

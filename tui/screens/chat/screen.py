@@ -162,7 +162,8 @@ class ChatScreen(ChatCommands):
         status = status_of(presenter, following=view.following, pending=view.pending)
         if status != self.hearth.chat_status:
             self.hearth.show_chat_status(status)
-        chip = view.status if conversation.nodes and (running is not None or not view.following) else ""
+        writes = running is not None and running.generation.tokens > 0
+        chip = view.status if conversation.nodes and (writes or not view.following) else ""
         moving = self.app.animation_level != "none"
         self.activity.tell(
             running.generation if running else None,

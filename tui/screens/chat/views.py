@@ -43,7 +43,9 @@ def growing_view(conversation: Conversation, node: Node, *, folded: bool = True)
         folded=folded,
         thought=thought(node.thought_ns / 1e9, node.thought_tokens, running=thinks) if node.reasoning else "",
         warning=warnings(node),
-        calls=tuple(_call(call, "being written") for call in node.tool_calls),
+        calls=tuple(
+            _call(call, "being written" if call is node.tool_calls[-1] else "") for call in node.tool_calls
+        ),
         syntax=node.syntax,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from engine.errors import ErrorInfo
@@ -15,25 +17,25 @@ ABREAST = 3
 """Columns beside each other; further devices come below."""
 
 
-def verdict(found: Estimate | ErrorInfo | None) -> Content:
-    """One line: whether it fits, why that cannot be told, or that it is looked into."""
+def verdict(found: Estimate | ErrorInfo | None) -> list[Content]:
+    """Whether it fits and what follows, why that cannot be told, or that it is looked into."""
     if found is None:
-        return Content.styled("… estimating its memory", "$muted")
+        return [Content.styled("… estimating its memory", "$muted")]
     if isinstance(found, ErrorInfo):
-        return Content.assemble(("– ", "$muted"), (plain(found.sentence(), 200), "$muted"))
-    said = memory.verdict(found)
+        return [Content.styled(f"– {plain(found.sentence(), 200)}", "$muted")]
+    said, follows = memory.verdict(found), memory.consequences(found)
     if not found.fits:
-        return Content.assemble(("✗ ", "$text-error"), (said, "bold $text-error"))
-    if found.advice or found.leaving:
-        return Content.assemble(("! ", "$text-warning"), said)
-    return Content.assemble(("✓ ", "$success"), said)
+        first = Content.assemble(("✗ ", "$text-error"), (said, "bold $text-error"))
+    elif follows:
+        first = Content.assemble(("! ", "$text-warning"), said)
+    else:
+        first = Content.assemble(("✓ ", "$success"), said)
+    return [first, *(Content(sentence) for sentence in follows)]
 
 
 def before_a_load(estimate: Estimate) -> list[Content]:
     """What it would take of each device, and what is to be known of the figures."""
-    shares = [
-        bar(device.total / device.free, COLUMN - 2) if device.free else "" for device in estimate.devices
-    ]
+    shares = [device.total / device.free if device.free else None for device in estimate.devices]
     return [
         *_table("memory before a load", memory.needs(estimate), shares),
         *(Content.styled(remark, "$muted") for remark in memory.remarks(estimate)),
@@ -46,7 +48,7 @@ def in_memory(model: LoadedModel) -> list[Content]:
     return _table("memory", table, []) if table.rows else []
 
 
-def _table(title: str, table: memory.Table, shares: list[str]) -> list[Content]:
+def _table(title: str, table: memory.Table, shares: Sequence[float | None]) -> list[Content]:
     lines: list[Content] = []
     for start in range(0, max(1, len(table.columns)), ABREAST):
         columns = slice(start, start + ABREAST)
@@ -59,6 +61,12 @@ def _table(title: str, table: memory.Table, shares: list[str]) -> list[Content]:
             style = "bold" if label == "needs" else ""
             lines.append(Content.assemble((f"{label:<{LABEL}}", "$muted"), (figures, style)))
         if any(shares[columns]):
-            bars = "".join(share.rjust(COLUMN) for share in shares[columns])
-            lines.append(Content.assemble((f"{'of free':<{LABEL}}", "$muted"), (bars, "$gauge")))
+            bars = [_share(share) for share in shares[columns]]
+            lines.append(Content.assemble((f"{'of free':<{LABEL}}", "$muted"), *bars))
     return [Content.styled(title, "bold"), *lines]
+
+
+def _share(share: float | None) -> tuple[str, str]:
+    """A bar of how much of what is free would be taken."""
+    drawn = "" if share is None else bar(share, COLUMN - 2)
+    return drawn.rjust(COLUMN), "$text-error" if share is not None and share > 1 else "$gauge"

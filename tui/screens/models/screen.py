@@ -98,9 +98,9 @@ class ModelsScreen(FilteredScreen):
                 yield Static("", id="name", markup=False)
                 yield Static("", id="reason", markup=False)
                 yield Static("", id="verdict", markup=False)
+                yield Static("", id="memory", markup=False)
                 yield Static("", id="facts", markup=False)
                 yield Static("", id="adapters", markup=False)
-                yield Static("", id="memory", markup=False)
         yield Static("", id="summary", markup=False)
 
     def on_mount(self) -> None:
@@ -217,7 +217,7 @@ class ModelsScreen(FilteredScreen):
             for label, value in presenter.card(row, self._loaded)
         ]
         self._tell("#reason", [Content("✗ " + clean(entry.broken))] if entry.broken else [])
-        self._tell("#verdict", [] if entry.broken or loaded is not None else [memory.verdict(found)])
+        self._tell("#verdict", [] if entry.broken or loaded is not None else memory.verdict(found))
         self._tell("#facts", facts)
         self._tell(
             "#adapters",
