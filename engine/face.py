@@ -95,7 +95,7 @@ class Engine(Protocol):
         ...
 
     async def facts(self, model: str) -> ModelFacts:
-        """What `model` is; loads it if it is not resident."""
+        """What `model` is; its weights are not loaded for it, nor for any question about text."""
         ...
 
     async def tokenize(self, model: str, text: str, *, special: bool = True) -> list[int]: ...
@@ -108,6 +108,10 @@ class Engine(Protocol):
         """The prompt text that the model's template makes of `messages`."""
         ...
 
+    async def count(self, request: GenerationRequest) -> int:
+        """How many tokens the prompt of `request` has, before anything of it is dropped to fit a window."""
+        ...
+
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Turn texts into vectors, beside whatever else the model does."""
         ...
@@ -118,6 +122,10 @@ class Engine(Protocol):
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
         """The last finished requests, newest first, as rows of the metrics store's `requests` table."""
+        ...
+
+    async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
+        """What became of models, newest first, as rows of the metrics store's `model_events` table."""
         ...
 
     def logs(self, limit: int = 500) -> list[LogLine]:

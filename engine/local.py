@@ -19,18 +19,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from engine.checking import check
-from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable
+from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
 from engine.paths import Paths, resolve
+from engine.runtime.estimates import Estimator
 from engine.runtime.logring import LogRing
+from engine.runtime.readers import BACKENDS as READABLE
+from engine.runtime.readers import Readers
 from engine.runtime.supervisor import Supervisor
 from engine.runtime.targets import Backend, Targets
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import Detokenize, Embed, Render, Reply, Rerank, Tokenize, ToWorker
+from engine.runtime.wire import (
+    Count,
+    Detokenize,
+    Embed,
+    Render,
+    Reply,
+    Rerank,
+    Tokenize,
+    ToWorker,
+)
 from engine.settings import Settings
+from engine.store.rows import refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
     Embeddings,
     EmbedRequest,
+    Estimate,
     Failed,
     GenerationRequest,
     LoadedModel,
@@ -70,13 +84,16 @@ class LocalEngine:
         self._paths = paths if paths is not None else resolve()
         self._threaded = thread
         self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
+        self._targets = Targets(self._settings, self._paths)
         self._supervisor = Supervisor(
             self._settings,
             self._log,
+            Estimator(self._settings, self._paths, self._log, self._targets),
+            record=lambda row: self._store().record(row),
             screen_attached=screen_attached,
             kv_folder=self._paths.cache / "kv",
         )
-        self._targets = Targets(self._settings, self._paths)
+        self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -100,7 +117,11 @@ class LocalEngine:
                     raise InvalidRequest(f"There is a running request {stream.id!r} already.", param="id")
                 loop.call_soon_threadsafe(self._begin, ticket)
         except HearthError as error:
-            stream.push(Failed(error=error.info))
+            refusal = Failed(error=error.info)
+            with self._starting:
+                if not self._closed:
+                    self._store().record(refused_row(request, refusal, stream.id))
+            stream.push(refusal)
         return stream
 
     async def cancel(self, request_id: str) -> bool:
@@ -136,6 +157,34 @@ class LocalEngine:
 
         await self._on_loop(there())
 
+    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
+        check(options or LoadOptions())
+
+        async def there() -> Estimate:
+            target = await self._find(model)
+            found = await self._supervisor.estimate(target, options or LoadOptions())
+            if found is None:
+                raise Unsupported(
+                    f"What {target.id} would need cannot be said before it is loaded.",
+                    f"Its backend ({target.backend}) has no way to tell.",
+                    param="model",
+                )
+            return found
+
+        return await self._on_loop(there())
+
+    async def pin(self, model: str) -> None:
+        await self._set_pinned(model, True)
+
+    async def unpin(self, model: str) -> None:
+        await self._set_pinned(model, False)
+
+    async def _set_pinned(self, model: str, pinned: bool) -> None:
+        async def there() -> None:
+            self._supervisor.pin(await self._find(model), pinned=pinned)
+
+        await self._on_loop(there())
+
     def loaded(self) -> list[LoadedModel]:
         return self._supervisor.loaded()
 
@@ -146,7 +195,11 @@ class LocalEngine:
         async def there() -> ModelFacts:
             target = await self._find(model)
             known = self._supervisor.facts(target.id)
-            return known or await self._supervisor.load(target, LoadOptions(), None)
+            if known is not None:
+                return known
+            if target.backend in READABLE:
+                return await self._readers.facts(target)
+            return await self._supervisor.load(target, LoadOptions(), None)
 
         return await self._on_loop(there())
 
@@ -163,6 +216,11 @@ class LocalEngine:
     ) -> str:
         reply = await self._ask(model, lambda call: Render(call, tuple(messages), tuple(tools), open_turn))
         return reply.text or ""
+
+    async def count(self, request: GenerationRequest) -> int:
+        check(request)
+        reply = await self._ask(request.model, lambda call: Count(call, self._completed(request)))
+        return reply.count or 0
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         check(request)
@@ -206,6 +264,9 @@ class LocalEngine:
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
         return await asyncio.to_thread(self._store().recent, limit)
 
+    async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
+        return await asyncio.to_thread(self._store().recent, limit, "model_events")
+
     def logs(self, limit: int = 500) -> list[LogLine]:
         return self._log.shown(limit)
 
@@ -229,6 +290,7 @@ class LocalEngine:
         for ticket in list(self._tickets.values()):
             if ticket.target is None:
                 ticket.end("cancelled")
+        await self._readers.close()
         await self._supervisor.close()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -238,7 +300,7 @@ class LocalEngine:
     # --- on the engine's loop
 
     def _begin(self, ticket: Ticket) -> None:
-        task = asyncio.get_running_loop().create_task(self._submit(ticket))
+        task = ticket.task = asyncio.get_running_loop().create_task(self._submit(ticket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -300,8 +362,7 @@ class LocalEngine:
             await self._supervisor.unload(target.id)
             ticket.end("unloaded")
             return
-        ticket.loading("starting")
-        await self._supervisor.load(target, request.load, request.keep_alive)
+        await self._supervisor.load(target, request.load, request.keep_alive, ticket.loading)
         ticket.end("loaded")
 
     def _cancel_stream(self, stream: EventStream) -> None:
@@ -320,12 +381,13 @@ class LocalEngine:
     def _ended(self, ticket: Ticket) -> None:
         self._tickets.pop(ticket.stream.id, None)
         self._supervisor.ended(ticket)
+        if ticket.task is not None and ticket.task is not asyncio.current_task():
+            # Whatever it still waits for, nobody wants it any more.
+            ticket.task.cancel()
         # The reader has the terminal event; the row is made and written behind its back.
         self._call(self._record, ticket)
 
     def _record(self, ticket: Ticket) -> None:
-        from engine.store.rows import row_of
-
         assert ticket.terminal is not None
         self._store().record(
             row_of(
@@ -347,7 +409,10 @@ class LocalEngine:
 
     async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
         async def there() -> Reply:
-            return await self._supervisor.ask(await self._find(model), question)
+            target = await self._find(model)
+            if target.backend in READABLE and self._supervisor.facts(target.id) is None:
+                return await self._readers.ask(target, question)
+            return await self._supervisor.ask(target, question)
 
         return await self._on_loop(there())
 

@@ -71,6 +71,16 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "spool"
 
     @property
+    def probes_file(self) -> Path:
+        """What trials of model files found."""
+        return self.state / "probes.json"
+
+    @property
+    def calibration_file(self) -> Path:
+        """What models took of memory, over what was predicted."""
+        return self.state / "calibration.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held with `flock` by the one engine that owns the state folder."""
         return self.state / "hearth.lock"

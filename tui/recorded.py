@@ -16,6 +16,7 @@ from engine.errors import HearthError, ModelNotFound
 from engine.types import (
     Capabilities,
     Delta,
+    DeviceNeed,
     Done,
     Estimate,
     Failed,
@@ -155,6 +156,31 @@ class RecordedEngine:
         self._entry(model)
         self.resident[model] = LoadedModel(id=model, state="ready", memory=MemoryUse(resident=64 * 2**20))
 
+    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
+        """What the entry's size suggests; it fits."""
+        entry = self._entry(model)
+        need = DeviceNeed(device="CPU", weights=entry.size, free=16 * 2**30, capacity=32 * 2**30)
+        context = (options.context if options is not None else None) or self.context
+        return Estimate(
+            model=model,
+            context=context,
+            slots=4,
+            cells=4 * context,
+            devices=(need,),
+            resident=entry.size + 40 * 2**20,
+            exact=True,
+        )
+
+    async def pin(self, model: str) -> None:
+        """Mark it."""
+        if model in self.resident:
+            self.resident[model] = replace(self.resident[model], pinned=True)
+
+    async def unpin(self, model: str) -> None:
+        """Take the mark away."""
+        if model in self.resident:
+            self.resident[model] = replace(self.resident[model], pinned=False)
+
     async def unload(self, model: str) -> None:
         """Forget it."""
         self.resident.pop(model, None)
@@ -237,9 +263,17 @@ class RecordedEngine:
         """A line a message."""
         return "\n".join(f"{message.role}: {message.text}" for message in messages)
 
+    async def count(self, request: GenerationRequest) -> int:
+        """A byte a token."""
+        return len((request.prompt or "\n".join(each.text for each in request.messages or ())).encode())
+
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
         """The requests, newest first."""
         return [{"id": request.id, "model": request.model} for request in self.requests[::-1][:limit]]
+
+    async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
+        """Nothing is recorded."""
+        return []
 
     def logs(self, limit: int = 500) -> list[LogLine]:
         """The newest recorded lines."""

@@ -121,9 +121,9 @@ class Catalog:
             raise ModelNotFound(f"{plain(wanted.name, 80)!r} is no adapter of {entry.id}.", param="adapters")
         return found[0]
 
-    def header(self, entry: ModelEntry) -> Header:
-        """The header of a GGUF model. Raises ModelLoadFailed."""
-        return self._headers.of(Path(entry.path))
+    def headers(self, entry: ModelEntry) -> list[Header]:
+        """The headers of all parts of a GGUF model, the first part's first. Raises ModelLoadFailed."""
+        return [self._headers.of(path) for path in parts_of(Path(entry.path))]
 
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
         return Resolved(
@@ -136,7 +136,7 @@ class Catalog:
 
     def _base(self, entry: ModelEntry) -> Base:
         """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
-        headers = [self._headers.of(part) for part in parts_of(Path(entry.path))]
+        headers = self.headers(entry)
         known = self._bases.get(entry.path)
         if known is None or any(old is not new for old, new in zip(known[0], headers, strict=True)):
             known = (headers, base_of(entry.id, headers))

@@ -59,6 +59,8 @@ class Header(Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, Any]
     tensors: tuple[Tensor, ...]
     file_size: int
+    size: int = 0
+    """Bytes of the header itself."""
 
     @property
     def tensor_bytes(self) -> int:
@@ -243,11 +245,13 @@ def _header(reader: _Reader) -> Header:
             raise _Malformed(f"the metadata key {key[:80]!r} is empty or comes twice")
         metadata[key] = _value(reader, reader.unpack("<I"))
     found = [_tensor(reader) for _ in range(tensor_count)]
+    size = reader.position
     return Header(
         version=version,
         metadata=metadata,
         tensors=_placed(found, reader, metadata.get("general.alignment", 32)),
         file_size=reader.size,
+        size=size,
     )
 
 

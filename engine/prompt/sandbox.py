@@ -166,7 +166,8 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     return json.dumps(
-        value,
+        # `tools | map(…) | tojson` is written for engines whose filters give lists.
+        list(value) if isinstance(value, Iterator) else value,
         ensure_ascii=ensure_ascii,
         indent=indent if indent is None else min(indent, 80),
         separators=separators,

@@ -1,8 +1,7 @@
 """A model's prompt template: messages in, prompt text out.
 
-What the templates of different models can take differs; a `Template` finds out once, by trying, whether tool
-arguments go in as objects or as JSON text, and whether there is a system role (else the system prompt is put
-at the head of the first user message, as the authors of such models advise).
+What the templates of different models can take differs: a `Template` finds out once, by trying (see `traits`), and
+has messages and tools rewritten into what it can show (see `history`).
 """
 
 from __future__ import annotations
@@ -11,13 +10,18 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 
 from engine.errors import InvalidRequest
+from engine.prompt.effort import SOFT_SWITCH, is_off, settled, switches
+from engine.prompt.history import adapted, with_system
+from engine.prompt.mappings import CALL_STYLES, message_mapping, plain_tool, tool_mapping
 from engine.prompt.sandbox import Sandbox, new_budget
-from engine.types import DocumentPart, ImagePart, Message, TextPart, Thinking, Tool, ToolCall
+from engine.prompt.tools import ToolFormat, format_of
+from engine.prompt.traits import Traits
+from engine.types import Message, Thinking, Tool
 
 MAX_PROMPT = 64 * 1024 * 1024
 """Characters at which a render is broken off, whatever the caller's own bound is."""
@@ -43,16 +47,6 @@ FALLBACK_STOPS = ("\nUser:",)
 
 _UNSAID = Thinking()
 _MARK = "⟦the answer goes on here⟧ "
-
-
-class CallStyle(NamedTuple):
-    """How a template takes tool calls: arguments as an object or as JSON text, and what empty content is."""
-
-    objects: bool
-    empty: str | None
-
-
-CALL_STYLES = (CallStyle(True, ""), CallStyle(False, ""), CallStyle(True, None), CallStyle(False, None))
 
 
 class Template:
@@ -98,16 +92,57 @@ class Template:
             raise InvalidRequest("There are no messages to make a prompt of.", param="messages")
         if continue_last:
             messages = _opened(messages)
-        if not self._has_system:
-            messages = _folded(messages)
-        text = self._run(
-            [_as_dict(message, self._call_style) for message in messages],
-            tools=[_tool(tool) for tool in tools] or self._no_tools,
-            add_generation_prompt=add_generation_prompt and not continue_last,
-            max_chars=max_chars,
-            args={**_switches(thinking), **args},
-        )
+        thinking = settled(thinking, lambda: self.traits.levels)
+        if is_off(thinking) and self.soft_switch:
+            messages = with_system(messages, SOFT_SWITCH)
+        ways = self._offers(tools)
+        for way, (described, offered) in enumerate(ways):
+            try:
+                text = self._run(
+                    self._rows(messages, described),
+                    tools=offered,
+                    add_generation_prompt=add_generation_prompt and not continue_last,
+                    max_chars=max_chars,
+                    args={**switches(thinking, self.source), **args},
+                )
+                break
+            except InvalidRequest as error:
+                # It fails on what these tools have in them: there are plainer ways to offer them.
+                if way == len(ways) - 1 or error.param != "template":
+                    raise
         return _cut(text, messages[-1]) if continue_last else text
+
+    def _offers(self, tools: Sequence[Tool]) -> list[tuple[Sequence[Tool], list[dict[str, Any]] | None]]:
+        """Ways to offer tools, the best first: those described in the system prompt, those the template shows."""
+        if not tools:
+            return [((), self.traits.no_tools)]
+        described = (tools, self.traits.no_tools)
+        if self.family.takes_over or not self.traits.tools:
+            return [described]
+        rows = [tool_mapping(tool) for tool in tools]
+        return [((), rows), ((), [plain_tool(row) for row in rows]), described]
+
+    def _rows(self, messages: Sequence[Message], described: Sequence[Tool]) -> list[dict[str, Any]]:
+        """The messages as mappings that the template can show."""
+        style = self.traits.call_style
+        shows_calls = style is not None and not self.family.takes_over
+        made = adapted(messages, described, self.traits, self.family, shows_calls=shows_calls)
+        return [message_mapping(one, style or CALL_STYLES[0], self.family.history_values) for one in made]
+
+    @cached_property
+    def family(self) -> ToolFormat:
+        """How the models of this template write their answers."""
+        return format_of(self.source)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What this template can show."""
+        return Traits(self._tried, lambda on: switches(Thinking(enabled=on), self.source))
+
+    @cached_property
+    def soft_switch(self) -> bool:
+        """Whether reasoning is switched off by a word in the system prompt, and by nothing else."""
+        return SOFT_SWITCH in self.source and not self.traits.switch
 
     def _run(
         self,
@@ -150,44 +185,16 @@ class Template:
             raise _failure(error) from None
         return "".join(pieces)
 
-    @cached_property
-    def _call_style(self) -> CallStyle:
-        """How this template wants tool calls: the first way in which the call shows as JSON in the prompt."""
-        call = ToolCall(id="call00001", name="look", arguments='{"needle": "hay"}')
-        talk = (
-            Message(role="user", content="Look."),
-            Message(role="assistant", tool_calls=(call,)),
-            Message(role="tool", content="Found.", tool_call_id=call.id, tool_name="look"),
-            Message(role="assistant", content="Done."),
-            Message(role="user", content="Thanks."),
-        )
-        for style in CALL_STYLES:
-            text = self._tried([_as_dict(message, style) for message in talk])
-            if text is not None and "needle" in text and "'needle'" not in text:
-                return style
-        return CALL_STYLES[0]
-
-    @cached_property
-    def _has_system(self) -> bool:
-        user = {"role": "user", "content": "Hello."}
-        found = self._tried([{"role": "system", "content": "needle in hay"}, user])
-        if found is not None:
-            return "needle in hay" in found
-        return self._tried([user]) is None
-
-    @cached_property
-    def _no_tools(self) -> list[dict[str, Any]] | None:
-        """What stands for "no tools": None, or an empty list where the template walks it unasked."""
-        user = {"role": "user", "content": "Hello."}
-        fails = self._rendered([user], None) is None
-        return [] if fails and self._rendered([user], []) is not None else None
-
-    def _tried(self, messages: list[dict[str, Any]]) -> str | None:
-        return self._rendered(messages, self._no_tools)
-
-    def _rendered(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str | None:
+    def _tried(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None = None,
+        args: Mapping[str, Any] = {},
+        *,
+        open_turn: bool = True,
+    ) -> str | None:
         try:
-            return self._run(messages, tools=tools, add_generation_prompt=True)
+            return self._run(messages, tools=tools, add_generation_prompt=open_turn, args=args)
         except InvalidRequest:
             return None
 
@@ -202,88 +209,6 @@ def for_model(source: str | None, *, bos: str = "", eos: str = "") -> Template:
 @cache
 def _sandbox() -> Sandbox:
     return Sandbox()
-
-
-def _as_dict(message: Message, style: CallStyle) -> dict[str, Any]:
-    """The message as the mapping that templates read (the chat format of `transformers`)."""
-    made: dict[str, Any] = {"role": message.role, "content": _content(message)}
-    if message.name or message.tool_name:
-        made["name"] = message.tool_name or message.name
-    if message.reasoning is not None:
-        # gpt-oss reads `thinking`, all others `reasoning_content`.
-        made["reasoning_content"] = made["thinking"] = message.reasoning
-    if message.tool_calls:
-        made["tool_calls"] = [_call(call, objects=style.objects) for call in message.tool_calls]
-        made["content"] = made["content"] or style.empty
-    if message.tool_call_id is not None:
-        made["tool_call_id"] = message.tool_call_id
-    return made
-
-
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    """Text, or a list of parts where there are media that the template has to place."""
-    if isinstance(message.content, str) or all(
-        isinstance(part, TextPart | DocumentPart) for part in message.content
-    ):
-        return message.text
-    return [
-        {"type": "text", "text": part.text}
-        if isinstance(part, TextPart | DocumentPart)
-        else {"type": "image" if isinstance(part, ImagePart) else "audio"}
-        for part in message.content
-    ]
-
-
-def _call(call: ToolCall, *, objects: bool) -> dict[str, Any]:
-    arguments: Any = call.arguments
-    if objects:
-        try:
-            parsed = json.loads(call.arguments or "{}")
-            arguments = parsed if isinstance(parsed, dict) else call.arguments
-        except (ValueError, RecursionError):
-            arguments = call.arguments
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    parameters = tool.parameters if tool.parameters is not None else {"type": "object", "properties": {}}
-    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
-    return {"type": "function", "function": function}
-
-
-def _switches(thinking: Thinking) -> dict[str, Any]:
-    """The variables by which templates switch reasoning; what was not said is left to the template."""
-    found: dict[str, Any] = {}
-    enabled = False if thinking.effort == "none" else thinking.enabled
-    if enabled is not None:
-        found["enable_thinking"] = found["thinking"] = enabled
-    if enabled is False:
-        found["thinking_budget"] = 0
-    elif thinking.budget is not None:
-        found["thinking_budget"] = thinking.budget
-    if thinking.effort not in (None, "none"):
-        found["reasoning_effort"] = thinking.effort
-    return found
-
-
-def _folded(messages: Sequence[Message]) -> list[Message]:
-    """The system messages put at the head of the first user message, for templates without a system role."""
-    system = "\n\n".join(message.text for message in messages if message.role == "system")
-    rest = [message for message in messages if message.role != "system"]
-    if not system:
-        return rest
-    for index, message in enumerate(rest):
-        if message.role == "user":
-            rest[index] = _prefixed(message, system + "\n\n")
-            return rest
-    return [Message(role="user", content=system), *rest]
-
-
-def _prefixed(message: Message, text: str) -> Message:
-    content = (
-        text + message.content if isinstance(message.content, str) else (TextPart(text), *message.content)
-    )
-    return Message(role=message.role, content=content, name=message.name)
 
 
 def _opened(messages: Sequence[Message]) -> list[Message]:

@@ -68,7 +68,7 @@ class Active:
                 visible=prepared.visible,
                 ends=ends,
                 stops=(*request.stop, *prepared.stops),
-                splitter=prepared.splitter() if prepared.splitter is not None else None,
+                reader=prepared.reader() if prepared.reader is not None else None,
                 limit=prepared.limit,
                 context=facts.context,
                 shifts=request.overflow == "shift",

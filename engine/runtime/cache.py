@@ -28,6 +28,9 @@ WORTH_WAITING = 32
 RESEMBLES = 8
 """Tokens from which on two prompts count as beginnings of one another: nearly all begin with the same marks."""
 
+_NOWHERE = -1
+"""The file of a shelf that cannot be saved."""
+
 
 class Root(Struct, frozen=True):
     """What a state was computed under: it is good for nothing else. `caller` keeps one caller's from another's."""
@@ -197,7 +200,7 @@ class PrefixCache:
         self._changed = time.monotonic()
         for freed in added.freed:
             replaced = self._replaced.pop(freed, [])
-            if freed in self._files:
+            if self._files.get(freed, _NOWHERE) != _NOWHERE:
                 replaced.append(self._files.pop(freed))
             self._replaced.setdefault(shelf, []).extend(replaced)
             self._release(freed)
@@ -219,7 +222,7 @@ class PrefixCache:
         self._tools.pop(shelf, None)
         self._prompts.pop(shelf, None)
         self._replaced.pop(shelf, None)
-        self._asked.discard(self._files.pop(shelf, -1))
+        self._asked.discard(self._files.pop(shelf, _NOWHERE))
         self._free.append(shelf)
 
     def give_room(self, cells: int) -> bool:
@@ -229,7 +232,7 @@ class PrefixCache:
         for cut in self._tree.evict(cells):
             if cut.count:
                 self._backend.cut(cut.holder, cut.count)
-                self._asked.discard(self._files.pop(cut.holder, -1))
+                self._asked.discard(self._files.pop(cut.holder, _NOWHERE))
             else:
                 self._release(cut.holder)
         return True
@@ -333,8 +336,15 @@ class PrefixCache:
             # What comes next begins with the prompt in any case; templates may write the answer otherwise.
             exact = True
             tokens = tokens[: max(1, self._prompts.get(shelf, len(tokens)) - 1)]
-        state = self._backend.save(shelf, len(tokens))
+        try:
+            state = self._backend.save(shelf, len(tokens))
+        except HearthError:
+            # It serves from memory all the same, and is not tried again.
+            self._files[shelf] = _NOWHERE
+            return
         file = self._store.write(root.text, tokens, state, exact=exact)
+        # Whoever wants it from now on reads it behind the writing.
+        self._take_entry(Entry(file, root.text, tokens, exact))
         self._files[shelf] = file
         self._asked.add(file)
         for replaced in self._replaced.pop(shelf, ()):

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.prompt.parts import AnswerPart, CallPart, Passage
 from engine.runtime.prefix import Tokens
 from engine.runtime.text import StopStrings, Utf8
 from engine.runtime.wire import Item, Notice, Piece
-from engine.types import Finished, FinishReason, Shifted, TokenLogprob
+from engine.types import Finished, FinishReason, Shifted, TokenLogprob, ToolDelta
 
 if TYPE_CHECKING:
+    from engine.prompt.reader import Reader
     from engine.runtime.draft import Lookup
     from engine.runtime.guide import Guide
-
-
-class Splitter(Protocol):
-    """Parts text into reasoning and content (see `engine.prompt.thinking`)."""
-
-    def feed(self, text: str) -> Sequence[tuple[str, str]]: ...
-
-    def flush(self) -> Sequence[tuple[str, str]]: ...
 
 
 class Choice:
@@ -42,7 +36,7 @@ class Choice:
         visible: Mapping[int, bytes],
         ends: Collection[int],
         stops: Sequence[str],
-        splitter: Splitter | None,
+        reader: Reader | None,
         limit: int,
         context: int,
         shifts: bool,
@@ -72,7 +66,7 @@ class Choice:
         self.finished = False
         self.reasoning_tokens = 0
         self._piece, self._visible, self._ends = piece, visible, ends
-        self._utf8, self._stops, self._splitter = Utf8(), StopStrings(stops), splitter
+        self._utf8, self._stops, self._reader = Utf8(), StopStrings(stops), reader
         self._limit, self._context, self._shifts = limit, context, shifts
         self._keep_ids, self._show_reasoning = keep_ids, show_reasoning
         self._unreported = 0
@@ -157,36 +151,61 @@ class Choice:
     def _end(self, text: str, reason: FinishReason, hit: str | None, now: int) -> list[Item]:
         self.finished = True
         items = self._show(text, now, last=True)
+        if reason == "stop" and self._reader is not None and self._reader.calls:
+            reason = "tool_calls"
         items.append(Notice(self.key, Finished(t_ns=now, choice=self.index, reason=reason, stop_string=hit)))
         return items
 
     def _show(self, text: str, now: int, last: bool = False) -> list[Item]:
-        parts: list[tuple[str, str]]
-        if self._splitter is None:
-            parts = [("content", text)] if text else []
-        else:
-            parts = [*self._splitter.feed(text), *(self._splitter.flush() if last else ())]
-        if not parts and last and self._unreported:
-            parts = [("content", "")]
         items: list[Item] = []
-        for kind, part in parts:
-            reasoning = kind == "reasoning"
+        for part in self._parts(text, last=last):
+            if isinstance(part, CallPart):
+                # Its tokens are told by an empty piece of text: a call has no place for them.
+                items += self._told(now)
+                items.append(
+                    Notice(
+                        self.key,
+                        ToolDelta(
+                            t_ns=now,
+                            choice=self.index,
+                            index=part.index,
+                            id=part.id,
+                            name=part.name,
+                            arguments=part.arguments,
+                        ),
+                    )
+                )
+                continue
+            reasoning = part.kind == "reasoning"
             if reasoning:
                 self.reasoning_tokens += self._unreported
-                part = part if self._show_reasoning else ""
-            items.append(
-                Piece(
-                    self.key,
-                    now,
-                    self.index,
-                    reasoning,
-                    part,
-                    self._unreported,
-                    tuple(self._ids),
-                    tuple(self._logprobs),
-                )
-            )
-            self._unreported = 0
-            self._ids.clear()
-            self._logprobs.clear()
+            shown = part.text if self._show_reasoning or not reasoning else ""
+            items.append(self._piece_of(shown, now, reasoning=reasoning))
+        if last:
+            items += self._told(now)
         return items
+
+    def _parts(self, text: str, *, last: bool) -> Sequence[AnswerPart]:
+        if self._reader is None:
+            return (Passage("content", text),) if text else ()
+        return [*self._reader.feed(text), *(self._reader.flush() if last else ())]
+
+    def _told(self, now: int) -> list[Item]:
+        """An empty piece that carries the tokens of which nothing was told yet, if there are any."""
+        return [self._piece_of("", now, reasoning=False)] if self._unreported else []
+
+    def _piece_of(self, text: str, now: int, *, reasoning: bool) -> Piece:
+        made = Piece(
+            self.key,
+            now,
+            self.index,
+            reasoning,
+            text,
+            self._unreported,
+            tuple(self._ids),
+            tuple(self._logprobs),
+        )
+        self._unreported = 0
+        self._ids.clear()
+        self._logprobs.clear()
+        return made

@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.errors import HearthError, InternalError
 from engine.runtime.backends.base import StepBackend, TextJob
 from engine.runtime.intake import Intake
-from engine.runtime.wire import Detokenize, Embed, Question, Render, Reply, Rerank, Tokenize
+from engine.runtime.wire import Count, Detokenize, Embed, Question, Render, Reply, Rerank, Tokenize
 from engine.types import Embeddings
 
 RELEASE_AFTER = 60.0
@@ -31,10 +31,15 @@ class Reading(Struct, frozen=True):
 class Errands:
     """See the module. `prepare` may be called from any thread, the rest is for the runner's."""
 
-    def __init__(self, backend: StepBackend, intake: Intake, reply: Callable[[Reply], None]) -> None:
-        self._backend, self._intake, self._reply = backend, intake, reply
+    def __init__(
+        self,
+        backend: StepBackend,
+        intake: Intake,
+        reply: Callable[[Reply], None],
+        resized: Callable[[], None],
+    ) -> None:
+        self._backend, self._intake, self._reply, self._resized = backend, intake, reply, resized
         self._running: dict[int, TextJob] = {}
-        self._holds_memory = False
 
     def prepare(self, question: Question) -> Reading | None:
         """Answer `question`, or make the job that has to be read for it."""
@@ -45,7 +50,7 @@ class Errands:
                     return Reading(question.call, texts.embed_job(question.request, question.adapters))
                 case Rerank():
                     return Reading(question.call, self._backend.texts.rank_job(question.request))
-                case Tokenize() | Detokenize() | Render():
+                case Tokenize() | Detokenize() | Render() | Count():
                     self._reply(self._intake.answer(question))
         except HearthError as error:
             self._reply(Reply(question.call, error=error.info))
@@ -54,9 +59,12 @@ class Errands:
             self._reply(Reply(question.call, error=InternalError("The call failed.", str(error)).info))
         return None
 
+    def refuse(self, reading: Reading, error: HearthError) -> None:
+        """Answer a call with `error`."""
+        self._reply(Reply(reading.call, error=error.info))
+
     def begin(self, reading: Reading) -> None:
         self._running[reading.call] = reading.job
-        self._holds_memory = True
         self._backend.texts.begin(reading.job)
 
     def forget(self, call: int) -> None:
@@ -71,7 +79,11 @@ class Errands:
 
     def step(self) -> None:
         """Compute one batch, and answer the calls that are done."""
-        for ended in self._backend.texts.step():
+        had_memory = self._backend.texts.holds_memory
+        ended_jobs = self._backend.texts.step()
+        if self._backend.texts.holds_memory != had_memory:
+            self._resized()
+        for ended in ended_jobs:
             call = next(call for call, job in self._running.items() if job is ended)
             del self._running[call]
             self._reply(self._answer(call, ended))
@@ -86,9 +98,9 @@ class Errands:
 
     def pause(self) -> float | None:
         """Seconds until memory may be given back that nobody uses; None: there is none."""
-        return RELEASE_AFTER if self._holds_memory and not self.busy else None
+        return RELEASE_AFTER if self._backend.texts.holds_memory and not self.busy else None
 
     def tidy(self) -> None:
         """Give back memory that was not used for a while."""
-        if self._holds_memory and not self.busy:
-            self._holds_memory = not self._backend.texts.release_if_idle(RELEASE_AFTER)
+        if not self.busy and self._backend.texts.release_if_idle(RELEASE_AFTER):
+            self._resized()

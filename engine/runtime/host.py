@@ -15,7 +15,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import HearthError, ModelLoadFailed, WorkerDied
+from msgspec import Struct
+
+from engine.errors import ErrorInfo, HearthError, ModelLoadFailed, WorkerDied
 from engine.runtime.logring import LineSplitter, LogRing
 from engine.runtime.wire import (
     PROTOCOL,
@@ -26,8 +28,11 @@ from engine.runtime.wire import (
     LoadFailed,
     LoadProgress,
     LogLines,
+    Probe,
+    Probed,
     Ready,
     Reply,
+    Resized,
     StepFrame,
     Stop,
     ToWorker,
@@ -35,7 +40,10 @@ from engine.runtime.wire import (
     encode,
     engine_side,
 )
+from engine.types import MemoryUse
 
+WORKER = "engine.runtime.worker"
+"""The module that a worker runs."""
 STOP_GRACE = 3.0
 """Seconds from `Stop` to SIGKILL."""
 CAUSE_WAIT = 0.3
@@ -44,8 +52,15 @@ since the kernel gives memory back first, and nobody should wait for that."""
 _LAST_LINES = 4
 
 
+class Effort(Struct, frozen=True):
+    """Processor time of all threads in seconds, and bytes fetched from disks."""
+
+    seconds: float
+    bytes_read: int
+
+
 class Host:
-    """One worker process. `on_items`, `on_progress`, `on_reply` and `on_death` are called on the loop.
+    """One worker process. `on_items`, `on_progress` and their like are called on the loop.
 
     `on_death` comes once, unless the worker was stopped on purpose, with the error that its streams shall end
     in. `gone` is set when the process has been waited for and its memory is free.
@@ -60,18 +75,21 @@ class Host:
         on_progress: Callable[[LoadProgress], None],
         on_reply: Callable[[Reply], None],
         on_death: Callable[[WorkerDied], None],
+        on_resized: Callable[[MemoryUse], None] = lambda memory: None,
     ) -> None:
         self.name = name
         self.pid: int | None = None
         self.gone = asyncio.Event()
         self.log = log
         self._on_items, self._on_progress = on_items, on_progress
-        self._on_reply, self._on_death = on_reply, on_death
-        self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        self._on_reply, self._on_death, self._on_resized = on_reply, on_death, on_resized
+        self._ready: asyncio.Future[Ready | Probed] = asyncio.get_running_loop().create_future()
         self._link: asyncio.Transport | None = None
         self._process: asyncio.SubprocessTransport | None = None
         self._spawning = False
         self._stopping = asyncio.Event()
+        self.refused: ErrorInfo | None = None
+        """What the worker itself said against a load or a trial."""
         self._ending: asyncio.Task[None] | None = None
 
     async def start(self, load: Load, *, passive: bool) -> Ready:
@@ -79,6 +97,17 @@ class Host:
 
         Raises ModelLoadFailed or what the backend raised; then the worker is gone or going.
         """
+        ready = await self._begin(load, passive=passive)
+        assert isinstance(ready, Ready)
+        return ready
+
+    async def probe(self, probe: Probe) -> Probed:
+        """Spawn the worker and have it try a file, after which it ends. Raises as `start` does."""
+        probed = await self._begin(probe, passive=True)
+        assert isinstance(probed, Probed)
+        return probed
+
+    async def _begin(self, order: Load | Probe, *, passive: bool) -> Ready | Probed:
         if self._stopping.is_set():
             self.gone.set()
             raise ModelLoadFailed("The load was stopped.")
@@ -92,7 +121,7 @@ class Host:
                 sys.executable,
                 "-P",
                 "-m",
-                "engine.runtime.worker",
+                WORKER,
                 str(theirs.fileno()),
                 str(os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -119,7 +148,7 @@ class Host:
             process.kill()
         link, _ = await loop.create_unix_connection(lambda: _Link(self), sock=ours)
         self._link = link
-        self.send(load)
+        self.send(order)
         return await self._ready
 
     def send(self, frame: ToWorker) -> None:
@@ -132,15 +161,31 @@ class Host:
         if self._process is not None and self._process.get_returncode() is None:
             self._process.kill()
 
-    def processor_seconds(self) -> float:
-        """Processor time that the worker has used, all threads together; 0 if it is gone."""
+    def resident(self) -> int:
+        """Resident set of the worker, bytes; 0 if it is gone."""
         import psutil
 
         try:
-            times = psutil.Process(self.pid).cpu_times()
+            return int(psutil.Process(self.pid).memory_info().rss)
         except psutil.Error:
-            return 0.0
-        return times.user + times.system
+            return 0
+
+    def processor_seconds(self) -> float:
+        """Processor time that the worker has used, all threads together; 0 if it is gone."""
+        return self.effort().seconds
+
+    def effort(self) -> Effort:
+        """What the worker has done so far; nothing if it is gone."""
+        import psutil
+
+        try:
+            process = psutil.Process(self.pid)
+            times = process.cpu_times()
+            # Not every system counts what a process reads.
+            read = process.io_counters().read_bytes if hasattr(process, "io_counters") else 0
+        except psutil.Error:
+            return Effort(0.0, 0)
+        return Effort(times.user + times.system, read)
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Ask the worker to end, make it after `grace` seconds, and wait until it is gone."""
@@ -178,7 +223,15 @@ class Host:
             case Ready():
                 if not self._ready.done():
                     self._ready.set_result(frame)
+            case Probed():
+                # Its work is done: that it ends now is no death.
+                self._stopping.set()
+                if not self._ready.done():
+                    self._ready.set_result(frame)
+            case Resized():
+                self._on_resized(frame.memory)
             case LoadFailed():
+                self.refused = frame.error
                 self._fail_load(HearthError.from_info(frame.error))
             case Hello():
                 if frame.protocol != PROTOCOL:
@@ -208,11 +261,16 @@ class Host:
             else:
                 death = self._death()
                 what = f"The worker of {self.name} died while it loaded the model."
-                self._ready.set_exception(LoadDied(what, death.why, death.fix))
+                self._ready.set_exception(LoadDied(what, death.why, death.fix, code=self.exit_code))
         await self.gone.wait()
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended; None while it runs or before its end is known. Negative: by that signal."""
+        return self._process.get_returncode() if self._process is not None else None
+
     def _death(self) -> WorkerDied:
-        code = self._process.get_returncode() if self._process is not None else None
+        code = self.exit_code
         lines = [line.text for line in self.log.last(_LAST_LINES, self.name)]
         why = cause(code) + (f" Its last words: {' / '.join(lines)}" if lines else "")
         fix = "Send the request again: the model is loaded anew. If it happens again, try other load options."
@@ -224,7 +282,11 @@ class Host:
 
 
 class LoadDied(ModelLoadFailed):
-    """A load that ended with the death of its worker, which counts towards quarantine."""
+    """A load that ended with the death of its worker, which counts towards quarantine. `code` as in `exit_code`."""
+
+    def __init__(self, what: str, why: str = "", fix: str = "", *, code: int | None = None) -> None:
+        super().__init__(what, why, fix, param="model")
+        self.exit_code = code
 
 
 class _Link(asyncio.Protocol):
@@ -307,6 +369,7 @@ def cause(code: int | None) -> str:
         "SIGSEGV": "the native library touched memory that is not its own",
         "SIGBUS": "the model file changed or was cut while it was in use",
         "SIGILL": "the library was compiled for another processor",
+        "SIGPROF": "it computed for longer than it may",
     }
     hint = hints.get(name)
     return f"It was ended by {name}{f': {hint}' if hint else ''}."

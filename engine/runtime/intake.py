@@ -1,25 +1,33 @@
-"""Turns a request into the tokens that are read: template, tokenizer, and fitting into the context window."""
+"""Turns a request into the tokens that are read, and into the form that its answer takes.
+
+Template, tokenizer, fitting into the context window, grammar. Usable from several threads at once.
+"""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
-from engine.runtime.choice import Splitter
-from engine.runtime.wire import Detokenize, Render, Reply, Tokenize
-from engine.types import GenerationRequest, Message, Thinking, Tool
+from engine.runtime.guide import GuideMaker
+from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
+from engine.types import GenerationRequest, Message, Tool
 
 if TYPE_CHECKING:
+    from engine.prompt.answer import AnswerForm
+    from engine.prompt.reader import Reader
     from engine.prompt.template import Template
     from engine.runtime.guide import Guide
 
+_BOUNDLESS: Final = 2**31 - 1
 _TEMPLATES = 16
 """How many compiled templates are kept: the model's own and those that requests bring."""
 
@@ -36,10 +44,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     dropped_tokens: int = 0
     stops: tuple[str, ...] = ()
     """Stop strings of the template, beside the request's own."""
-    splitter: Callable[[], Splitter] | None = None
-    """Makes a fresh splitter for each choice; None where the answer is all content."""
+    reader: Callable[[], Reader] | None = None
+    """Makes a fresh reader for each choice; None where the answer is all content."""
     visible: Mapping[int, bytes] = {}
-    """Control tokens that the splitter must see, with their text."""
+    """Control tokens that the reader must see, with their text."""
     tools_mark: str = ""
     """Tells one set of offered tools from another."""
     guide: Guide | None = None
@@ -53,6 +61,7 @@ class Intake:
         self._backend = backend
         self._facts = backend.facts
         self._reserve = answer_reserve
+        self._guides = GuideMaker(backend.token_table)
         self._templates: dict[str, Template] = {}
 
     def prepare(self, request: GenerationRequest) -> Prepared:
@@ -74,7 +83,7 @@ class Intake:
         template = self._template(None)
         return template.render(messages, tools=tools, add_generation_prompt=open_turn)
 
-    def answer(self, question: Tokenize | Detokenize | Render) -> Reply:
+    def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
         """The reply to a question about text; never raises."""
         try:
             match question:
@@ -87,14 +96,23 @@ class Intake:
                 case Render():
                     text = self.render(question.messages, question.tools, open_turn=question.open_turn)
                     return Reply(question.call, text=text)
+                case Count():
+                    # Prepared as for an answer, in a window that nothing overflows.
+                    prepared = self._boundless.prepare(replace(question.request, max_tokens=0))
+                    return Reply(question.call, count=len(prepared.tokens))
         except HearthError as error:
             return Reply(question.call, error=error.info)
         except Exception as error:
             traceback.print_exc()
             return Reply(question.call, error=InternalError("The call failed.", str(error)).info)
 
+    @cached_property
+    def _boundless(self) -> Intake:
+        return Intake(cast(StepBackend, _Boundless(self._backend)), answer_reserve=0)
+
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Imported when the first chat comes: a worker that only completes text needs no template engine.
+        from engine.prompt.answer import answer_form
         from engine.prompt.context import fit
 
         template = self._template(request.template)
@@ -111,26 +129,49 @@ class Intake:
                 args=request.template_args,
             )
 
-        fitted = fit(
-            messages,
-            self._room(request),
-            lambda some: len(self._tokens(text_of(some))),
-            request.overflow or "drop_oldest",
-        )
-        text = text_of(fitted.messages)
-        tokens = self._tokens(text)
-        splitter, visible = self._splitting(template, text, request.thinking)
+        limit = self._room(request)
+        for _ in range(2):
+            fitted = fit(
+                messages,
+                limit,
+                lambda some: len(self._tokens(text_of(some))),
+                request.overflow or "drop_oldest",
+            )
+            text = text_of(fitted.messages)
+            form = answer_form(template, text, request, self._backend.token_of)
+            tokens = self._tokens(text + form.prefill)
+            if len(tokens) <= limit:
+                break
+            # What the form of the answer adds to the prompt is known only now.
+            limit -= len(tokens) - len(self._tokens(text))
+        guide = self._guide(request, form)
         return Prepared(
             tokens=tuple(tokens),
-            text=text,
+            text=text + form.prefill,
             limit=self._limit(request),
             dropped_messages=fitted.dropped_messages,
             dropped_tokens=fitted.dropped_tokens,
-            stops=template.stops,
-            splitter=splitter,
-            visible=visible,
+            stops=form.stops,
+            reader=lambda: form.reader(enforced=guide is not None),
+            visible=self._visible(form.marks),
             tools_mark=_mark(tools),
+            guide=guide,
         )
+
+    def _guide(self, request: GenerationRequest, form: AnswerForm) -> Guide | None:
+        """What the answer's tokens must follow. A backend without grammars still reads calls that the model offers."""
+        if form.grammar is None:
+            return None
+        must = (
+            request.constraint is not None or form.counts or request.tool_choice.mode in ("required", "named")
+        )
+        if not must and not self._facts.capabilities.constraints:
+            return None
+        return self._guides.make(form.grammar)
+
+    def _visible(self, marks: Sequence[str]) -> dict[int, bytes]:
+        found = {self._backend.token_of(mark): mark.encode() for mark in marks}
+        return {token: text for token, text in found.items() if token is not None}
 
     def _from_text(self, request: GenerationRequest) -> Prepared:
         if request.tokens is not None:
@@ -161,7 +202,16 @@ class Intake:
             text=request.prompt if request.prompt is not None else self.text_of(tokens),
             limit=self._limit(request),
             dropped_tokens=dropped,
+            guide=self._constrained(request),
         )
+
+    def _constrained(self, request: GenerationRequest) -> Guide | None:
+        """The guide of an answer that has no form but its constraint."""
+        if request.constraint is None:
+            return None
+        from engine.prompt.grammar import grammar_of
+
+        return self._guides.make(grammar_of(request.constraint))
 
     def _from_gap(self, request: GenerationRequest) -> Prepared:
         """Fill-in-the-middle between `prompt` and `suffix`."""
@@ -197,6 +247,7 @@ class Intake:
             text=request.prompt or "",
             limit=self._limit(request),
             dropped_tokens=laid.dropped,
+            guide=self._constrained(request),
         )
 
     def text_of(self, tokens: Sequence[int]) -> str:
@@ -259,36 +310,15 @@ class Intake:
             self._templates[source] = found
         return found
 
-    def _splitting(
-        self, template: Template, prompt: str, thinking: Thinking
-    ) -> tuple[Callable[[], Splitter] | None, Mapping[int, bytes]]:
-        from engine.prompt.thinking import ThinkingSplitter, starts_inside, tags_of
-
-        if thinking.effort not in (None, "none") and "reasoning_effort" not in template.source:
-            raise Unsupported(
-                "This model has no grades of thinking.",
-                "Its prompt template does not read `reasoning_effort`.",
-                "Leave `thinking.effort` out, or choose another model.",
-                param="thinking.effort",
-            )
-        tags = tags_of(template.source)
-        if tags is None:
-            if thinking.enabled:
-                raise Unsupported(
-                    "This model cannot think before it answers.",
-                    "Its prompt template knows no section for reasoning.",
-                    "Leave `thinking` out, or choose another model.",
-                    param="thinking",
-                )
-            return None, {}
-        inside = starts_inside(prompt, tags)
-        visible: dict[int, bytes] = {}
-        for tag in tags:
-            found = self._backend.tokenize(tag, add_special=False, parse_special=True)
-            if len(found) == 1:
-                visible[found[0]] = tag.encode()
-        return lambda: ThinkingSplitter(tags[0], tags[1], starts_inside=inside), visible
-
 
 def _mark(tools: Sequence[Tool]) -> str:
     return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""
+
+
+class _Boundless:
+    """What `Intake` needs of a backend, with a window that holds any prompt."""
+
+    def __init__(self, backend: StepBackend) -> None:
+        self.facts = replace(backend.facts, context=_BOUNDLESS)
+        self.tokenize, self.piece, self.special_text = backend.tokenize, backend.piece, backend.special_text
+        self.token_of, self.token_table = backend.token_of, backend.token_table

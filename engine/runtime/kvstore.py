@@ -104,7 +104,7 @@ class KvStore:
         return said
 
     def write(self, root: str, tokens: Tokens, state: memoryview, *, exact: bool) -> int:
-        """Save a state; returns the number of its file, which is there some time later, or not if the disk is full."""
+        """Save a state; returns the number of its file, which can be read from now on, unless the disk is full."""
         number = self._number()
         self._work.put(lambda: self._write(number, root, tokens, state, exact))
         return number
@@ -199,7 +199,6 @@ class KvStore:
                 Path(file.name).unlink(missing_ok=True)
                 raise
         self._paths[number] = path
-        self._tell(Entry(number, root, tokens, exact))
 
     def _read(self, file: int) -> None:
         path = self._paths.get(file)

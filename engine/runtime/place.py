@@ -1,53 +1,82 @@
 """One model's place in the engine: its worker, the requests that wait for it and those that run on it.
 
-A place outlives its workers. It decides nothing about other models; that is `supervisor`.
+A place outlives its workers. It decides nothing about other models; that is `residency`, carried out by `room`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from msgspec import Struct
+
 from engine.errors import ErrorInfo, HearthError
+from engine.runtime import residency
 from engine.runtime.deaths import Deaths
+from engine.runtime.estimates import Figures
+from engine.runtime.filewatch import FileWatch
 from engine.runtime.host import Host
-from engine.runtime.residency import Resident
+from engine.runtime.memory import Held
 from engine.runtime.ticket import Target, Ticket
 from engine.runtime.wire import Item, LoadProgress, Piece, Reply
 from engine.types import LoadedModel, LoadOptions, MemoryUse, ModelFacts
 
-State = Literal["absent", "waiting", "loading", "ready", "leaving"]
+State = Literal["absent", "arriving", "loading", "ready", "leaving"]
+
+
+class Wanted(Struct, eq=False):
+    """A call that waits for the model, loaded with `options` where they say something."""
+
+    options: LoadOptions
+    future: asyncio.Future[ModelFacts]
+    tell: Callable[[str, float | None], None]
+    """Hears of the load's progress."""
 
 
 class Place:
-    """`state`: absent (no process), waiting (for room), loading, ready, leaving (its process is ending)."""
+    """`state`: absent (no process), arriving (checked, estimated, waiting for room), loading, ready, leaving."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.state: State = "absent"
         self.draining = False
         """Ready, but only for what runs already: a waiting request needs other load options."""
+        self.arrival: asyncio.Task[None] | None = None
+        """Brings the model in, while it is arriving and loading."""
+        self.stage: LoadProgress | None = None
         self.host: Host | None = None
         self.facts: ModelFacts | None = None
         self.memory = MemoryUse()
+        self.figures: Figures | None = None
+        """What was predicted for it as it is loaded, or is to be."""
+        self.files: FileWatch | None = None
         self.options = LoadOptions()
         self.error: ErrorInfo | None = None
         self.deaths = Deaths()
         self.waiting: list[Ticket] = []
         self.running: dict[int, Ticket] = {}
-        self.wanted: list[asyncio.Future[ModelFacts]] = []
+        self.wanted: list[Wanted] = []
         """Calls that wait for the model, beside the requests."""
-        self.wanted_options = LoadOptions()
         self.replies: dict[int, asyncio.Future[Reply]] = {}
         self.last_used = time.monotonic_ns()
         self.last_heard = 0
+        self.load_seconds = 0.0
         self.watch: asyncio.TimerHandle | None = None
         """The next look whether the worker still moves."""
         self.expires: int | None = None
-        self.keep_alive = 0.0
-        """Seconds, as the last request or load wanted it."""
+        self.keep_alive: float | None = None
+        """Seconds, as the last request or load wanted it that said anything, as in Ollama; None: nobody yet."""
+        self.pinned = False
+        self.shrunk = False
+        """It has given up its KV cache."""
+        self.can_shrink = True
+        self.resizing: asyncio.Future[MemoryUse] | None = None
+        """It is giving up its KV cache, or waits for room to have it again."""
+        self.growth: asyncio.Task[None] | None = None
+        self.refusal: ErrorInfo | None = None
+        """Why it could not have its KV cache again when it last wanted it."""
 
     @property
     def id(self) -> str:
@@ -57,7 +86,7 @@ class Place:
     def references(self) -> int:
         return (
             len(self.waiting) + len(self.running) + len(self.wanted) + len(self.replies)
-            + (self.state == "loading")
+            + (self.state in ("arriving", "loading")) + (self.resizing is not None)
         )  # fmt: skip
 
     @property
@@ -65,8 +94,43 @@ class Place:
         """Whether anybody waits for the model to be loaded."""
         return bool(self.waiting or self.wanted)
 
-    def resident(self) -> Resident:
-        return Resident(self.id, self.references, self.last_used, self.expires, self.state == "leaving")
+    @property
+    def in_memory(self) -> bool:
+        """Whether it takes memory now, or is about to."""
+        return self.state in ("loading", "ready", "leaving")
+
+    # --- what it holds
+
+    @property
+    def holds(self) -> Mapping[str, int]:
+        """Bytes by pool of memory."""
+        if self.figures is None:
+            return {}
+        given_up = self.figures.spare if self.shrunk else {}
+        return {pool: size - given_up.get(pool, 0) for pool, size in self.figures.demand.items()}
+
+    def resident(self) -> residency.Resident:
+        spare = self.figures.spare if self.figures is not None else {}
+        return residency.Resident(
+            model=self.id,
+            references=self.references,
+            last_used=self.last_used,
+            expires=self.expires,
+            leaving=self.state == "leaving",
+            pinned=self.pinned,
+            holds=self.holds,
+            spare=spare if self.can_shrink and not self.shrunk and any(spare.values()) else {},
+            load_seconds=self.load_seconds,
+            weight=residency.FOR_EVER_WEIGHT if self.keep_alive is not None and self.keep_alive < 0 else 1.0,
+        )
+
+    def held(self) -> Held:
+        is_mapped = self.options.use_mmap is not False and self.target.backend == "llama"
+        devices = self.figures.estimate.devices if self.figures is not None and is_mapped else ()
+        mapped = sum(each.weights for each in devices if each.kind == "cpu")
+        return Held(self.holds, mapped, loading=self.state == "loading")
+
+    # --- what is asked of it
 
     def suits(self, wanted: LoadOptions) -> bool:
         """Whether the model as it is loaded has every option that `wanted` says."""
@@ -82,6 +146,13 @@ class Place:
             return True
         # No window is longer than the one that the model was made for.
         return min(context, self.facts.context_trained or context) == self.facts.context
+
+    def asked_options(self) -> LoadOptions:
+        """What the next load is asked for by those who wait: calls first, of them the first that says something."""
+        for wanted in self.wanted:
+            if wanted.options != LoadOptions():
+                return wanted.options
+        return self.waiting[0].request.load if self.waiting else LoadOptions()
 
     # --- what the worker says
 
@@ -104,8 +175,26 @@ class Place:
             future.set_result(reply)
 
     def take_progress(self, progress: LoadProgress) -> None:
+        self.last_heard = time.monotonic_ns()
+        self.tell(progress.stage, progress.fraction)
+
+    def take_memory(self, memory: MemoryUse) -> None:
+        """It holds another amount now: it has given up its KV cache, or made it anew."""
+        self.last_heard = time.monotonic_ns()
+        self.memory = memory
+        if self.resizing is not None and not self.resizing.done():
+            self.resizing.set_result(memory)
+
+    def tell(self, stage: str, fraction: float | None = None) -> None:
+        """Tell everybody who waits for the model what its load is at."""
+        news = LoadProgress(stage, fraction)
+        if news == self.stage:
+            return
+        self.stage = news
         for ticket in self.waiting:
-            ticket.loading(progress.stage, progress.fraction)
+            ticket.loading(stage, fraction)
+        for call in self.wanted:
+            call.tell(stage, fraction)
 
     # --- its end
 
@@ -116,9 +205,9 @@ class Place:
         wanted, self.wanted = self.wanted, []
         for ticket in waiting:
             ticket.fail(error)
-        for future in wanted:
-            if not future.done():
-                future.set_exception(error)
+        for call in wanted:
+            if not call.future.done():
+                call.future.set_exception(error)
 
     def fail_replies(self, error: HearthError) -> None:
         replies, self.replies = self.replies, {}
@@ -126,25 +215,44 @@ class Place:
             if not future.done():
                 future.set_exception(error)
 
+    def clear(self) -> None:
+        """The worker is gone: nothing of the model is in memory any more."""
+        if self.files is not None:
+            self.files.close()
+        self.host, self.files, self.facts, self.figures = None, None, None, None
+        self.memory, self.stage = MemoryUse(), None
+        self.draining, self.shrunk, self.can_shrink = False, False, True
+        self.expires, self.keep_alive = None, None
+        self.state = "absent"
+
     def report(self) -> LoadedModel:
-        states: dict[State, Literal["loading", "ready", "draining", "failed"]] = {
-            "absent": "failed",
-            "waiting": "loading",
-            "loading": "loading",
-            "ready": "draining" if self.draining else "ready",
-            "leaving": "draining",
-        }
-        state = "failed" if self.state == "leaving" and self.error is not None else states[self.state]
-        busy = state == "ready" and self.running
         return LoadedModel(
             id=self.id,
-            state="busy" if busy else state,
+            state=self._reported_state(),
+            stage=self.stage.stage if self.stage is not None and self.state != "ready" else "",
+            fraction=self.stage.fraction if self.stage is not None and self.state != "ready" else None,
             facts=self.facts,
             memory=self.memory,
             pid=self.host.pid if self.host is not None else None,
             active=sum(ticket.state in ("prefill", "decode") for ticket in list(self.running.values())),
             queued=len(self.waiting)
             + sum(ticket.state in ("loading", "queued") for ticket in list(self.running.values())),
-            expires_ns=self.expires if not self.references else None,
+            expires_ns=self.expires if not self.references and not self.pinned else None,
+            pinned=self.pinned,
+            estimate=self.figures.estimate if self.figures is not None else None,
             error=self.error,
         )
+
+    def _reported_state(self) -> Literal["loading", "ready", "busy", "shrunk", "draining", "failed"]:
+        match self.state:
+            case "absent":
+                return "failed"
+            case "arriving" | "loading":
+                return "loading"
+            case "leaving":
+                return "failed" if self.error is not None else "draining"
+        if self.draining:
+            return "draining"
+        if self.running:
+            return "busy"
+        return "shrunk" if self.shrunk else "ready"

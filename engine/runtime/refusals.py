@@ -22,8 +22,8 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
             raise _cannot(f"the sampling field {name}", name, can)
     if request.constraint is not None and request.constraint.kind not in can.constraints:
         raise _cannot(f"output constraints of kind {request.constraint.kind}", "constraint", can)
-    if request.tools and request.tool_choice.mode != "none":
-        raise _cannot("tools", "tools", can)
+    if request.tool_choice.mode in ("required", "named") and not can.constraints:
+        raise _cannot("calls of tools that must come", "tool_choice", can)
     _check_infill(request, can)
     if request.logprobs is not None and not can.logprobs:
         raise _cannot("log-probabilities", "logprobs", can)
@@ -33,7 +33,7 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
         raise _cannot("adapters", "adapters", can)
     if request.best_of is not None and request.best_of != request.n:
         raise _cannot("best_of other than n", "best_of", can)
-    if request.thinking.budget is not None:
+    if request.thinking.budget is not None and not can.constraints:
         raise _cannot("a budget of thinking tokens", "thinking.budget", can)
     if request.images:
         raise _cannot("images", "images", can)
@@ -52,7 +52,7 @@ def _check_unread(request: GenerationRequest) -> None:
         )
     if request.tokens is not None or request.raw:
         plain = GenerationRequest(model=request.model)
-        for name in ("system", "template", "template_args", "continue_last", "thinking"):
+        for name in ("system", "template", "template_args", "continue_last", "thinking", "tools"):
             if getattr(request, name) != getattr(plain, name):
                 raise InvalidRequest(
                     f"`{name}` has no part in a prompt that is read as it stands.",

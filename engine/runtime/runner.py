@@ -27,7 +27,7 @@ from engine.runtime.intake import Intake, Prepared
 from engine.runtime.scheduler import Limits
 from engine.runtime.slots import Slots
 from engine.runtime.steps import Steps
-from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, Submit
+from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, Shrink, Submit
 from engine.types import Done, Failed, Finished, Timings
 
 HELPERS = 2
@@ -53,6 +53,10 @@ class Runner(Protocol):
         """Nobody waits for the answer to a question any more."""
         ...
 
+    def shrink(self) -> None:
+        """Give up everything but the weights until there is work again, if there is none now."""
+        ...
+
     def poke(self) -> None:
         """Saved state that was asked for is there."""
         ...
@@ -73,7 +77,7 @@ class _Ready(Struct, frozen=True):
     result: Prepared | HearthError
 
 
-_Note = Submit | Cancel | Question | Forget | _Ready | Reading
+_Note = Submit | Cancel | Question | Forget | Shrink | _Ready | Reading
 
 
 class StepRunner:
@@ -87,13 +91,16 @@ class StepRunner:
         reply: Callable[[Reply], None],
         *,
         cache: PrefixCache | None = None,
+        resized: Callable[[], None] = lambda: None,
         helpers: int = HELPERS,
     ) -> None:
         self._backend = backend
         self._limits = limits
         self._emit = emit
         self._intake = Intake(backend, limits.answer_reserve)
-        self._errands = Errands(backend, self._intake, reply)
+        self._errands = Errands(backend, self._intake, reply, resized)
+        self._resized = resized
+        self._shrunk = False
         self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None
         self._cache = cache or PrefixCache(backend, None, enabled=False)
         self._slots = Slots(backend, limits, self._cache)
@@ -139,6 +146,9 @@ class StepRunner:
             self._changed.notify()
             if self._breakable or self._yields:
                 self._backend.interrupt()
+
+    def shrink(self) -> None:
+        self._note(Shrink())
 
     def poke(self) -> None:
         with self._changed:
@@ -206,7 +216,9 @@ class StepRunner:
             elif isinstance(note, Cancel):
                 self._cancel(note.key)
             elif isinstance(note, Reading):
-                self._errands.begin(note)
+                self._read(note)
+            elif isinstance(note, Shrink):
+                self._shrink()
             elif isinstance(note, Forget):
                 self._errands.forget(note.call)
             else:
@@ -216,6 +228,31 @@ class StepRunner:
     @property
     def _idle(self) -> bool:
         return not (self._slots.requests or self._preparing)
+
+    def _read(self, reading: Reading) -> None:
+        try:
+            self._grow()
+        except HearthError as error:
+            self._errands.refuse(reading, error)
+        else:
+            self._errands.begin(reading)
+
+    def _shrink(self) -> None:
+        """Save what is worth it and give up the rest; told in any case, also where there is work."""
+        if self._idle and not self._errands.busy and not self._shrunk:
+            for shelf in self._cache.unsaved():
+                self._cache.save(shelf)
+            self._cache.forget()
+            self._backend.shrink()
+            self._shrunk = True
+        self._resized()
+
+    def _grow(self) -> None:
+        """Have the KV cache again. Raises what opening it raises."""
+        if self._shrunk:
+            self._steps.renew()
+            self._shrunk = False
+            self._resized()
 
     def _pause(self) -> float | None:
         """How long the loop may sleep without work; None: until somebody calls."""
@@ -234,6 +271,7 @@ class StepRunner:
         """Take a request in, unless the queue is full; its prompt is being put together meanwhile."""
         priority = work.request.priority
         try:
+            self._grow()
             line = self._slots.line
             ahead = line.ahead(priority) + sum(
                 each.request.priority == priority for each in self._preparing.values()

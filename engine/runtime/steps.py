@@ -81,6 +81,11 @@ class Steps:
             self._batch = None
             self._deliver(plan.rows, result)
 
+    def renew(self) -> None:
+        """Make the backend anew, empty. Raises what opening it raises."""
+        self._backend.rebuild()
+        self._applied = None
+
     def _deliver(self, rows: tuple[Row, ...], result: StepResult) -> None:
         """Hand out what a step gave."""
         slots = self._slots
@@ -92,6 +97,8 @@ class Steps:
         drawn: dict[int, list[Sampled]] = {}
         for sampled in result.sampled:
             drawn.setdefault(sampled.slot, []).append(sampled)
+        for failure in result.failed:
+            slots.fail(slots.requests[slots.running[failure.slot].key], failure.error)
         guesses = {row.slot: row.draft for row in rows if row.draft}
         for slot, tokens in drawn.items():
             choice = slots.running.get(slot)
@@ -114,6 +121,9 @@ class Steps:
                 slots.out += choice.take(sampled.token, sampled.logprob, now)
             if choice.finished:
                 break
+        if not choice.finished and choice.guide is not None and choice.guide.ended:
+            # Nothing but the end could follow: the step that would draw it can be spared.
+            slots.out += choice.finish("stop", now)
         if choice.finished:
             choice.computed = min(choice.computed, len(choice.tokens))
             slots.release(choice)
@@ -212,8 +222,7 @@ class Steps:
         running = list(slots.running.values())
         for choice in running:
             slots.lose(choice, slots.requests[choice.key])
-        self._backend.rebuild()
-        self._applied = None
+        self.renew()
         for key in {choice.key for choice in running}:
             if not slots.requests[key].lost():
                 slots.fail(slots.requests[key], error)

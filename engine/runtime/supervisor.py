@@ -1,6 +1,7 @@
-"""Runs the places of all models on the engine's loop: loads, hands requests over, buries the dead.
+"""Runs the places of all models on the engine's loop: takes requests, hands them over, buries the dead.
 
-What stays and what leaves is decided in `residency` and `deaths`; here the decisions are carried out.
+Models are brought in by `arrivals` and sent away by `room`; what stays and what leaves is decided in `residency` and
+`deaths`.
 """
 
 from __future__ import annotations
@@ -9,59 +10,75 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from engine.errors import HearthError, ModelUnavailable, WorkerDied
-from engine.runtime import residency
-from engine.runtime.backends.base import LoadSpec
+from engine.runtime.arrivals import Arrivals
 from engine.runtime.deaths import try_again
-from engine.runtime.host import Host, LoadDied
+from engine.runtime.estimates import Estimator
+from engine.runtime.host import Host
 from engine.runtime.logring import LogRing
-from engine.runtime.place import Place
-from engine.runtime.scheduler import Limits
+from engine.runtime.place import Place, Wanted
+from engine.runtime.room import Reason, Room
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import CacheSpec, Cancel, Forget, Load, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
-from engine.types import LoadedModel, LoadOptions, ModelFacts
+from engine.store.rows import ModelEventRow
+from engine.types import Estimate, LoadedModel, LoadOptions, ModelFacts
 
 BUSY_PATIENCE = 10
 """How many times `stall_seconds` a worker may be silent that computes all the while."""
-BUSY_SHARE = 0.1
+BUSY_SHARE = 0.02
 """Processor time per second of waiting from which on a silent worker counts as computing."""
 
 
 class Supervisor:
     """Owner of every worker process. All methods belong on one loop; any thread may call `loaded`."""
 
-    def __init__(self, settings: Settings, log: LogRing, *, screen_attached: bool, kv_folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: LogRing,
+        estimator: Estimator,
+        *,
+        record: Callable[[ModelEventRow], None],
+        screen_attached: bool,
+        kv_folder: Path,
+    ) -> None:
         self._settings = settings
-        self._kv_folder = kv_folder
         self._log = log
-        self._screen_attached = screen_attached
-        self._places: dict[str, Place] = {}
-        self._queue: list[Place] = []
+        self._room = Room(settings, log, estimator, record=record, changed=self._pump)
+        runtime = settings.runtime
+        self._arrivals = Arrivals(
+            settings,
+            estimator,
+            self._room,
+            make_host=self._host,
+            screen_attached=screen_attached,
+            cache=CacheSpec(
+                enabled=runtime.prefix_cache,
+                folder=str(kv_folder) if runtime.prefix_cache_disk else None,
+                limit=int(runtime.prefix_cache_disk_gb * 1e9),
+            ),
+        )
         self._calls = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._closing = False
 
     # --- requests
 
     def submit(self, ticket: Ticket, target: Target) -> None:
         """Take a request; from here it ends by an event of its stream."""
         ticket.target = target
-        place = self._place(target)
+        place = self._room.place(target)
         place.waiting.append(ticket)
         self._arm(ticket)
-        if place.state != "ready":
-            ticket.loading("waiting" if place.state == "waiting" else "starting")
+        if place.state != "ready" and place.stage is not None:
+            ticket.loading(place.stage.stage, place.stage.fraction)
         self._pump(place)
 
     def cancel(self, ticket: Ticket) -> None:
         """End a request; one that runs ends when its worker says so, within a step."""
         ticket.cancelled = True
-        place = self._places.get(ticket.target.id) if ticket.target is not None else None
+        place = self._room.places.get(ticket.target.id) if ticket.target is not None else None
         if place is not None and ticket.key in place.running and place.host is not None:
             place.host.send(Cancel(ticket.key))
         else:
@@ -71,17 +88,21 @@ class Supervisor:
         """Take a request that has its terminal event off the books."""
         if ticket.timer is not None:
             ticket.timer.cancel()
-        place = self._places.get(ticket.target.id) if ticket.target is not None else None
+        place = self._room.places.get(ticket.target.id) if ticket.target is not None else None
         if place is None:
             return
         if ticket in place.waiting:
             place.waiting.remove(ticket)
         elif place.running.pop(ticket.key, None) is None:
             return
-        self._used(place, ticket.request.keep_alive)
-        if place.state == "loading" and not place.needed:
-            self._dismiss(place)
+        self._room.used(place, ticket.request.keep_alive)
+        self._not_in_vain(place)
         self._pump(place)
+
+    def _not_in_vain(self, place: Place) -> None:
+        """Stop bringing a model in that nobody waits for any more."""
+        if place.arrival is not None and not place.needed:
+            place.arrival.cancel()
 
     def _arm(self, ticket: Ticket) -> None:
         """Look after the deadlines of `ticket` until it ends, also when its worker hangs or still loads."""
@@ -96,7 +117,7 @@ class Supervisor:
             if error is None:
                 self._arm(ticket)
                 return
-            place = self._places[ticket.target.id] if ticket.target is not None else None
+            place = self._room.places[ticket.target.id] if ticket.target is not None else None
             if place is not None and ticket.key in place.running and place.host is not None:
                 place.host.send(Cancel(ticket.key))
             ticket.fail(error)
@@ -106,27 +127,37 @@ class Supervisor:
 
     # --- calls
 
-    async def load(self, target: Target, options: LoadOptions, keep_alive: float | None) -> ModelFacts:
-        """Make a model resident, with `options` where they say something. Raises what the load raises."""
-        place = self._place(target)
-        future: asyncio.Future[ModelFacts] = asyncio.get_running_loop().create_future()
-        if options != LoadOptions() or not place.wanted:
-            place.wanted_options = options
-        place.wanted.append(future)
+    async def load(
+        self,
+        target: Target,
+        options: LoadOptions,
+        keep_alive: float | None,
+        tell: Callable[[str, float | None], None] = lambda stage, fraction: None,
+    ) -> ModelFacts:
+        """Make a model resident, with `options` where they say something; `tell` hears how far it is.
+
+        Raises what the load raises. Cancelling the call stops the load, unless others wait for it too.
+        """
+        place = self._room.place(target)
+        call = Wanted(options, asyncio.get_running_loop().create_future(), tell)
+        place.wanted.append(call)
+        if place.state != "ready" and place.stage is not None:
+            tell(place.stage.stage, place.stage.fraction)
         self._pump(place)
         try:
-            return await future
+            return await call.future
         finally:
-            if future in place.wanted:
-                place.wanted.remove(future)
-            self._used(place, keep_alive)
+            if call in place.wanted:
+                place.wanted.remove(call)
+                self._not_in_vain(place)
+            self._room.used(place, keep_alive)
 
-    async def unload(self, model: str) -> None:
+    async def unload(self, model: str, reason: Reason = "asked") -> None:
         """End everything of `model` as cancelled and free it; returns when its process is gone."""
-        place = self._places.get(model)
+        place = self._room.places.get(model)
         if place is None:
             return
-        if place.host is not None:
+        if place.state == "ready":
             place.state = "leaving"
         waiting, place.waiting = place.waiting, []
         running, place.running = place.running, {}
@@ -136,8 +167,26 @@ class Supervisor:
         place.fail_waiting(error)
         place.fail_replies(error)
         place.error = None
-        if place.host is not None:
-            await self._leave(place)
+        if (arrival := place.arrival) is not None:
+            arrival.cancel()
+            await asyncio.wait({arrival})
+        elif place.host is not None:
+            await self._room.leave(place, reason)
+
+    async def estimate(self, target: Target, options: LoadOptions) -> Estimate | None:
+        """What loading a model would take, and whether that fits; None if its backend cannot say."""
+        return await self._arrivals.estimate(target, options)
+
+    async def check(self, target: Target) -> None:
+        """Have the file of a model tried, if it is new. Raises ModelLoadFailed for one that should not be loaded."""
+        await self._arrivals.check(target)
+
+    def pin(self, target: Target, *, pinned: bool) -> None:
+        """Keep a model in memory once it is there, or no longer."""
+        place = self._room.place(target)
+        place.pinned = pinned
+        self._room.announce(place)
+        self._room.schedule()
 
     async def ask(
         self,
@@ -148,10 +197,12 @@ class Supervisor:
         keep_alive: float | None = None,
     ) -> Reply:
         """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says."""
-        place = self._place(target)
-        while place.state != "ready" or place.draining or not place.suits(options):
+        place = self._room.place(target)
+        while place.state != "ready" or place.draining or place.shrunk or not place.suits(options):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, options, keep_alive)
+            if place.shrunk and (error := await self._arrivals.grown(place)) is not None:
+                raise error
         host = place.host
         assert host is not None
         self._calls += 1
@@ -166,7 +217,7 @@ class Supervisor:
             raise
         finally:
             place.replies.pop(call, None)
-            self._used(place, place.keep_alive if keep_alive is None else keep_alive)
+            self._room.used(place, keep_alive)
             self._pump(place)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)
@@ -174,35 +225,25 @@ class Supervisor:
 
     def loaded(self) -> list[LoadedModel]:
         """Every model that is in memory, on its way, or failed when it was last tried."""
-        places = list(self._places.values())
+        places = list(self._room.places.values())
         return [place.report() for place in places if place.state != "absent" or place.error is not None]
 
     def facts(self, model: str) -> ModelFacts | None:
         """What a resident model is; None if it is not resident."""
-        place = self._places.get(model)
+        place = self._room.places.get(model)
         return place.facts if place is not None and place.state == "ready" else None
 
     async def close(self) -> None:
         """End all requests as cancelled, stop all workers, leave no task and no process."""
-        self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
-        await asyncio.gather(*(self.unload(model) for model in list(self._places)))
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._room.closing = True
+        await asyncio.gather(*(self.unload(model, "closing") for model in list(self._room.places)))
+        await self._room.close()
 
     # --- one place
 
-    def _place(self, target: Target) -> Place:
-        place = self._places.get(target.id)
-        if place is None:
-            place = self._places[target.id] = Place(target)
-        place.target = target
-        return place
-
     def _pump(self, place: Place) -> None:
         """Do what can be done for those who wait for the model of `place`."""
-        if self._closing:
+        if self._room.closing:
             place.fail_waiting(ModelUnavailable("Hearth is closing."))
         elif place.state == "ready":
             self._hand_over(place)
@@ -211,21 +252,26 @@ class Supervisor:
             if seconds:
                 place.fail_waiting(_quarantined(place, seconds))
                 return
-            place.state = "waiting"
-            self._queue.append(place)
-        self._grant()
+            self._arrivals.want(place)
 
     def _hand_over(self, place: Place) -> None:
         """Give the ready model what waits for it, in order, up to one that needs it loaded otherwise."""
         assert place.host is not None and place.facts is not None
-        if place.wanted and not place.draining:
-            if place.suits(place.wanted_options):
-                wanted, place.wanted = place.wanted, []
-                for future in wanted:
-                    if not future.done():
-                        future.set_result(place.facts)
-            else:
+        if place.files is not None and place.needed and (path := place.files.changed()):
+            self._file_changed(place, path)
+            return
+        while place.wanted and not place.draining:
+            call = place.wanted[0]
+            if not place.suits(call.options):
                 place.draining = True
+                break
+            del place.wanted[0]
+            if not call.future.done():
+                call.future.set_result(place.facts)
+        if place.resizing is not None or (place.shrunk and place.waiting):
+            if place.resizing is None:
+                self._arrivals.grow(place)
+            return
         while place.waiting and not place.draining:
             ticket = place.waiting[0]
             if not place.suits(ticket.request.load):
@@ -243,7 +289,7 @@ class Supervisor:
                 place.last_heard = time.monotonic_ns()
                 self._watch(place, place.host)
         if place.draining and not place.running and not place.replies:
-            self._dismiss(place)
+            self._room.dismiss(place, "reload")
 
     def _submit(self, ticket: Ticket, facts: ModelFacts) -> Submit:
         assert ticket.target is not None
@@ -261,67 +307,30 @@ class Supervisor:
             load=ticket.load,
         )
 
-    async def _load(self, place: Place, host: Host) -> None:
-        """Bring the model of `place` in: from loading to ready, or to absent with everybody told why."""
-        started = time.monotonic_ns()
-        # What calls ask for comes first: requests that need it otherwise reload it when the calls are answered.
-        asked = place.wanted_options if place.wanted else LoadOptions()
-        first = place.waiting[0].request.load if place.waiting and asked == LoadOptions() else asked
-        place.options = self._options(first)
-        place.error = None
-        runtime = self._settings.runtime
-        spec = LoadSpec(
-            model=place.target.entry.id,
-            path=place.target.entry.path,
-            options=place.options,
-            screen_attached=self._screen_attached and not runtime.exclusive,
-        )
-        load = Load(place.target.backend, spec, self._limits(place.options.draft_tokens or 0), self._cache())
-        try:
-            ready = await host.start(load, passive=not runtime.exclusive)
-        except HearthError as error:
-            if place.host is not host or place.state != "loading":
-                return
-            place.state = "leaving"
-            if isinstance(error, LoadDied):
-                place.deaths.add(time.monotonic_ns())
-            place.error = error.info
-            place.fail_waiting(error)
-            await self._leave(place)
-            return
-        if place.host is not host or place.state != "loading":
-            return
-        place.facts, place.memory = ready.facts, ready.memory
-        place.state = "ready"
-        ended = time.monotonic_ns()
-        for ticket in place.waiting:
-            ticket.load += ended - max(started, ticket.submitted)
-        self._used(place, None)
-        self._pump(place)
-
-    def _dismiss(self, place: Place) -> None:
-        place.state = "leaving"
-        self._start(self._leave(place))
-
-    async def _leave(self, place: Place) -> None:
-        """End the worker of `place` and wait until its memory is free."""
-        host = place.host
-        place.state = "leaving"
-        if host is not None:
-            await host.stop()
-        place.fail_replies(ModelUnavailable(f"{place.id} left before it could answer.", fix="Ask again."))
-        if place.host is host:
-            place.host, place.draining, place.facts = None, False, None
-            place.expires = None
-            place.state = "absent"
-        self._pump(place)
-
     def _died(self, place: Place, host: Host, error: WorkerDied) -> None:
         if place.host is not host or place.state == "leaving":
             return
-        place.state = "leaving"
+        if place.files is not None and (path := place.files.changed()):
+            # It read weights that were no longer there: no fault of the model's.
+            self._file_changed(place, path)
+            return
         place.deaths.add(time.monotonic_ns())
         place.error = error.info
+        self._fall(place, error, "died")
+
+    def _file_changed(self, place: Place, path: str) -> None:
+        """End a model whose file was written while it was mapped: its weights are not what they were."""
+        error = ModelUnavailable(
+            f"The file of {place.id} was changed while the model was in use.",
+            f"{path} was overwritten or cut.",
+            "Send the request again: the model is loaded anew from the file as it is now.",
+            param="model",
+        )
+        self._fall(place, error, "file_changed")
+
+    def _fall(self, place: Place, error: HearthError, reason: Reason) -> None:
+        """The model of `place` is lost: end what it ran, or put it back if nobody has seen anything of it."""
+        place.state = "leaving"
         self._log.add("error", place.id, error.info.sentence())
         tickets, place.running = list(place.running.values()), {}
         again = []
@@ -330,22 +339,36 @@ class Supervisor:
             if ticket.cancelled:
                 ticket.end("cancelled")
             elif try_again(ticket.deaths, ticket.shown):
-                ticket.loading("starting again")
+                ticket.loading("starting")
                 again.append(ticket)
             else:
                 ticket.fail(error)
         place.waiting[:0] = again
         place.fail_replies(error)
-        self._dismiss(place)
+        self._room.dismiss(place, reason)
+
+    def _take_items(self, place: Place, items: list[Item]) -> None:
+        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
+            # What these tokens were drawn from is not what was loaded.
+            self._file_changed(place, path)
+        else:
+            place.take_items(items)
+
+    def _take_reply(self, place: Place, reply: Reply) -> None:
+        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
+            self._file_changed(place, path)
+        else:
+            place.take_reply(reply)
 
     def _host(self, place: Place) -> Host:
         host = Host(
             place.id,
             self._log,
-            on_items=place.take_items,
+            on_items=lambda items: self._take_items(place, items),
             on_progress=place.take_progress,
-            on_reply=place.take_reply,
+            on_reply=lambda reply: self._take_reply(place, reply),
             on_death=lambda error: self._died(place, host, error),
+            on_resized=place.take_memory,
         )
         return host
 
@@ -379,105 +402,6 @@ class Supervisor:
         if place.watch is not None:
             place.watch.cancel()
         place.watch = loop.call_later(limit, look)
-
-    # --- all places
-
-    def _grant(self) -> None:
-        """Let waiting places load while there is room, making room where that is possible."""
-        while self._queue and not self._closing:
-            place = self._queue[0]
-            if not place.needed:
-                place.state = "absent"
-                del self._queue[0]
-                continue
-            verdict = residency.admit(self._residents(), self._settings.runtime.max_models)
-            if not verdict.granted:
-                if verdict.victim is not None:
-                    self._dismiss(self._places[verdict.victim])
-                return
-            del self._queue[0]
-            place.state = "loading"
-            place.host = self._host(place)
-            self._start(self._load(place, place.host))
-
-    def _residents(self) -> list[residency.Resident]:
-        return [
-            place.resident()
-            for place in self._places.values()
-            if place.state in ("loading", "ready", "leaving")
-        ]
-
-    def _used(self, place: Place, keep_alive: float | None) -> None:
-        """Somebody is done with the model: its keep-alive starts anew."""
-        now = time.monotonic_ns()
-        place.last_used = now
-        place.keep_alive = self._settings.runtime.keep_alive if keep_alive is None else keep_alive
-        place.expires = residency.expiry(now, place.keep_alive)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        moment = residency.next_due(self._residents())
-        if moment is not None and not self._closing:
-            delay = max(0.0, (moment - time.monotonic_ns()) / 1e9)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        for model in residency.due(self._residents(), time.monotonic_ns()):
-            self._dismiss(self._places[model])
-        self._schedule()
-
-    def _start(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.add("error", "engine", f"{type(error).__name__}: {error}")
-
-    # --- from settings
-
-    def _cache(self) -> CacheSpec:
-        runtime = self._settings.runtime
-        return CacheSpec(
-            enabled=runtime.prefix_cache,
-            folder=str(self._kv_folder) if runtime.prefix_cache_disk else None,
-            limit=int(runtime.prefix_cache_disk_gb * 1e9),
-        )
-
-    def _limits(self, draft: int) -> Limits:
-        runtime = self._settings.runtime
-        return Limits(
-            draft=draft,
-            chunk=runtime.prefill_chunk,
-            busy_chunk=runtime.prefill_chunk_busy,
-            answer_reserve=self._settings.generation.answer_reserve,
-            queue_interactive=runtime.queue_interactive,
-            queue_api=runtime.queue_api,
-        )
-
-    def _options(self, said: LoadOptions) -> LoadOptions:
-        """`said` over the settings; what neither says is left to the backend."""
-        runtime = self._settings.runtime
-        values = {name: getattr(said, name) for name in LoadOptions.__struct_fields__}
-        defaults = {
-            "context": runtime.context,
-            "slots": runtime.slots,
-            "gpu_layers": runtime.gpu_layers,
-            "threads": runtime.threads,
-            "batch_threads": runtime.batch_threads,
-            "kv_type": runtime.kv_type,
-            "flash_attention": runtime.flash_attention,
-            "use_mmap": runtime.use_mmap,
-            "draft_tokens": runtime.draft_tokens,
-        }
-        values |= {name: value for name, value in defaults.items() if values[name] is None}
-        return LoadOptions(**values)
 
 
 def _quarantined(place: Place, seconds: float) -> ModelUnavailable:

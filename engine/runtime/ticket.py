@@ -72,6 +72,8 @@ class Ticket:
         self.cancelled = False
         self.terminal: Terminal | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+        """Finds its model, and waits for it where the request is for no more than that."""
         self._on_end = on_end
         self._position = 0
         self._eta: float | None = None

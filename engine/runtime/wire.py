@@ -15,10 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ErrorInfo
+from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.scheduler import Limits
 from engine.types import (
     AdapterRef,
+    Device,
     Embeddings,
     EmbedRequest,
     GenerationRequest,
@@ -58,6 +60,20 @@ class Load(Struct, frozen=True, tag="load"):
     spec: LoadSpec
     limits: Limits
     cache: CacheSpec = CacheSpec()
+    reading: bool = False
+    """Answer questions about text only: no weights are loaded, and requests are refused."""
+
+
+class Probe(Struct, frozen=True, kw_only=True, tag="probe"):
+    """The first frame to a throw-away worker: try the file of `spec` without taking its memory, answer, end.
+
+    An empty path asks for the devices only.
+    """
+
+    backend: str
+    spec: LoadSpec
+    matrices: tuple[Matrix, ...] = ()
+    """Kinds of its weights, to be told which would be held twice."""
 
 
 class Submit(Struct, frozen=True, kw_only=True, tag="submit"):
@@ -114,14 +130,43 @@ class Forget(Struct, frozen=True, tag="forget"):
     call: int
 
 
+class Count(Struct, frozen=True, tag="count"):
+    """How many tokens the prompt of `request` has, before it is fitted into a window."""
+
+    call: int
+    request: GenerationRequest
+
+
+class Shrink(Struct, frozen=True, tag="shrink"):
+    """Give up the KV cache and the compute buffers, keep the weights. Only to a worker that has nothing to do.
+
+    Answered with `Resized`, whose KV cache is no smaller where the backend cannot. Whatever needs the cache next makes
+    it anew, and `Resized` tells of that too.
+    """
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Free the model and exit; also ends a load."""
 
 
-Question = Tokenize | Detokenize | Render | Embed | Rerank
+Question = Tokenize | Detokenize | Render | Count | Embed | Rerank
 """What is answered with a `Reply`."""
 
-ToWorker = Load | Submit | Cancel | Tokenize | Detokenize | Render | Embed | Rerank | Forget | Stop
+ToWorker = (
+    Load
+    | Probe
+    | Submit
+    | Cancel
+    | Tokenize
+    | Detokenize
+    | Render
+    | Count
+    | Embed
+    | Rerank
+    | Forget
+    | Shrink
+    | Stop
+)
 
 # --- worker to engine ---------------------------------------------------------------------------------------
 
@@ -139,6 +184,13 @@ class LoadProgress(Struct, frozen=True, tag="progress"):
 class Ready(Struct, frozen=True, tag="ready"):
     facts: ModelFacts
     memory: MemoryUse
+
+
+class Probed(Struct, frozen=True, kw_only=True, tag="probed"):
+    """The file of a `Probe` can be loaded."""
+
+    dry_run: DryRun | None = None
+    devices: tuple[Device, ...] = ()
 
 
 class LoadFailed(Struct, frozen=True, tag="load_failed"):
@@ -182,9 +234,16 @@ class Reply(Struct, frozen=True, tag="reply"):
     call: int
     tokens: tuple[int, ...] | None = None
     text: str | None = None
+    count: int | None = None
     embeddings: Embeddings | None = None
     ranking: Ranking | None = None
     error: ErrorInfo | None = None
+
+
+class Resized(Struct, frozen=True, tag="resized"):
+    """The model holds another amount of memory than before."""
+
+    memory: MemoryUse
 
 
 class LogLines(Struct, frozen=True, tag="log"):
@@ -192,7 +251,7 @@ class LogLines(Struct, frozen=True, tag="log"):
     """(level, text), oldest first."""
 
 
-FromWorker = Hello | LoadProgress | Ready | LoadFailed | StepFrame | Reply | LogLines
+FromWorker = Hello | LoadProgress | Ready | Probed | LoadFailed | StepFrame | Reply | Resized | LogLines
 
 _encoder = msgspec.msgpack.Encoder()
 _T = TypeVar("_T")

@@ -8,6 +8,7 @@ whatever the main thread is doing. Descriptors 0, 1 and 2 belong to native libra
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import resource
 import signal
@@ -18,17 +19,21 @@ import time
 import traceback
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.errors import HearthError, ModelLoadFailed
-from engine.runtime.backends import opener
+from engine.runtime.backends import opener, reading_opener
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.cache import PrefixCache
 from engine.runtime.kvstore import KvStore
 from engine.runtime.outbox import Outbox
+from engine.runtime.reader import ReaderRunner
 from engine.runtime.runner import Runner, StepRunner
 from engine.runtime.wire import (
     PROTOCOL,
     CacheSpec,
     Cancel,
+    Count,
     Detokenize,
     Embed,
     Forget,
@@ -37,19 +42,25 @@ from engine.runtime.wire import (
     LoadFailed,
     LoadProgress,
     LogLines,
+    Probe,
+    Probed,
     Ready,
     Render,
     Rerank,
+    Resized,
+    Shrink,
     Stop,
     Submit,
     Tokenize,
     ToWorker,
     worker_side,
 )
-from engine.types import MemoryUse
+from engine.types import MemoryUse, ModelFacts
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
+_STACK = 16 << 20
+"""Bytes of stack of each thread: compiling the deepest grammars that are let through takes most of eight."""
 _LAST_WORDS = 2.0
 """Seconds to get the reason of a failed load out."""
 
@@ -60,6 +71,7 @@ def main(arguments: list[str]) -> None:
     # Ctrl-C in the terminal is meant for the app, which ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.stack_size(_STACK)
     sock = socket.socket(fileno=int(arguments[0]))
     sock.set_inheritable(False)
     Worker(sock).run()
@@ -81,7 +93,7 @@ class Worker:
         self._socket = sock
         self._outbox = Outbox(sock)
         self._load = threading.Event()
-        self._order: Load | None = None
+        self._order: Load | Probe | None = None
         self._stopped = threading.Event()
         self._runner: Runner | None = None
 
@@ -90,11 +102,17 @@ class Worker:
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         self._outbox.frame(Hello(PROTOCOL, os.getpid()))
         self._load.wait()
-        if self._order is None:
+        order = self._order
+        if order is None:
             return
-        _make_way(self._order)
+        if isinstance(order, Probe):
+            self._probe(order)
+            return
+        _make_way(order)
+        # Native loading leaves Python free meanwhile.
+        threading.Thread(target=importlib.import_module, args=("engine.prompt.answer",), daemon=True).start()
         try:
-            backend = self._open(self._order)
+            backend = self._open(order)
         except InterruptedError:
             return
         except HearthError as error:
@@ -105,17 +123,22 @@ class Worker:
             reason = f"{type(error).__name__}: {error}"
             self._last_words(LoadFailed(ModelLoadFailed("The model could not be loaded.", reason).info))
             return
-        runner = StepRunner(
-            backend,
-            self._order.limits,
-            self._outbox.items,
-            self._outbox.frame,
-            cache=self._cache(backend, self._order.cache),
-        )
+        runner: Runner
+        if order.reading:
+            runner = ReaderRunner(backend, self._outbox.items, self._outbox.frame)
+        else:
+            runner = StepRunner(
+                backend,
+                order.limits,
+                self._outbox.items,
+                self._outbox.frame,
+                cache=self._cache(backend, order.cache),
+                resized=lambda: self._outbox.frame(Resized(_with_resident(backend.memory()))),
+            )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
-        self._outbox.frame(Ready(backend.facts, _with_resident(backend.memory())))
+        self._outbox.frame(Ready(_with_manners(backend.facts), _with_resident(backend.memory())))
         runner.run()
         backend.close()
 
@@ -147,7 +170,26 @@ class Worker:
         def log(level: str, text: str) -> None:
             self._outbox.frame(LogLines([(level, text)]))
 
+        if order.reading:
+            return reading_opener(order.backend, log)(order.spec)
         return opener(order.backend, log)(order.spec, progress)
+
+    def _probe(self, order: Probe) -> None:
+        from engine.runtime.probe import probed
+
+        def tell(stage: str) -> None:
+            self._outbox.frame(LoadProgress(stage, None))
+            # What kills this process may come at once: the engine shall know what it was doing.
+            self._outbox.drained(_LAST_WORDS)
+
+        try:
+            self._last_words(probed(order, tell))
+        except HearthError as error:
+            self._last_words(LoadFailed(error.info))
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+            self._last_words(LoadFailed(ModelLoadFailed("The model file could not be tried.", reason).info))
 
     def _read(self) -> None:
         frames = worker_side()
@@ -161,7 +203,7 @@ class Worker:
         os._exit(0)
 
     def _receive(self, frame: ToWorker) -> None:
-        if isinstance(frame, Load):
+        if isinstance(frame, Load | Probe):
             self._order = frame
             self._load.set()
             return
@@ -176,16 +218,30 @@ class Worker:
                 runner.submit(frame)
             case Cancel():
                 runner.cancel(frame.key)
-            case Tokenize() | Detokenize() | Render() | Embed() | Rerank():
+            case Tokenize() | Detokenize() | Render() | Count() | Embed() | Rerank():
                 runner.ask(frame)
             case Forget():
                 runner.forget(frame.call)
+            case Shrink():
+                runner.shrink()
             case Stop():
                 runner.stop()
 
-    def _last_words(self, frame: LoadFailed) -> None:
+    def _last_words(self, frame: LoadFailed | Probed) -> None:
         self._outbox.frame(frame)
         self._outbox.drained(_LAST_WORDS)
+
+
+def _with_manners(facts: ModelFacts) -> ModelFacts:
+    """`facts` with what the model's template says of tools and thinking; a template that is broken says nothing."""
+    from engine.prompt import for_model, format_of, thinking_of
+
+    source = facts.chat_template
+    try:
+        template = for_model(source)
+        return replace(facts, tool_format=format_of(source).name, thinking=thinking_of(template))
+    except HearthError:
+        return facts
 
 
 def _with_resident(use: MemoryUse) -> MemoryUse:
@@ -194,7 +250,7 @@ def _with_resident(use: MemoryUse) -> MemoryUse:
         return use
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
-    return MemoryUse(weights=use.weights, kv_cache=use.kv_cache, compute=use.compute, resident=peak * unit)
+    return replace(use, resident=peak * unit)
 
 
 def _die_with(parent: int) -> None:

@@ -22,6 +22,7 @@ from engine.settings.schema import (
     Ui,
     Web,
 )
+from engine.settings.sizes import parse_size, show_size
 from engine.settings.tables import SettingDescription, SettingRow, describe, rows, schema
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "load",
     "load_with_sources",
     "parse_duration",
+    "parse_size",
     "rows",
     "schema",
+    "show_size",
 ]

@@ -26,6 +26,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     """Whether it takes text as it stands, so that a variable's value is not read as TOML."""
     is_list: bool
     duration: bool = False
+    size: bool = False
     path: bool = False
     own: bool = False
 
@@ -77,10 +78,11 @@ def _settings(table: type[Struct], prefix: str) -> list[Setting]:
                 type=known.type,
                 default=default,
                 description=meta.description or "",
-                expects=DURATION_WORDS if extra.get("duration") else expected(info),
+                expects=next((words for kind, words in _WORDS.items() if extra.get(kind)), expected(info)),
                 is_text=_holds(info, mi.StrType, mi.LiteralType),
                 is_list=_holds(info, mi.VarTupleType),
                 duration=bool(extra.get("duration")),
+                size=bool(extra.get("size")),
                 path=bool(extra.get("path")),
                 own=bool(extra.get("own")),
             )
@@ -106,7 +108,10 @@ def _holds(info: mi.Type, *kinds: type[mi.Type]) -> bool:
     return isinstance(info, kinds)
 
 
-DURATION_WORDS = "a duration: seconds, or text such as 90s, 5m or 1h30m"
+_WORDS = {
+    "duration": "a duration: seconds, or text such as 90s, 5m or 1h30m",
+    "size": "a size: bytes, or text such as 800MB, 12GB or 1.5GiB",
+}
 
 
 def expected(info: mi.Type) -> str:

@@ -15,6 +15,7 @@ from engine.settings import problems
 from engine.settings.catalogue import Setting, catalogue, tables
 from engine.settings.duration import parse_duration
 from engine.settings.schema import Settings
+from engine.settings.sizes import parse_size
 from engine.settings.source import Source, command_line, environment, toml_file
 
 LOCAL_FILE = "hearth.toml"
@@ -103,6 +104,8 @@ def _checked(source: Source, setting: Setting, value: Any) -> Any:
         value = source.read(setting, value)
         if setting.duration:
             value = parse_duration(value)
+        if setting.size:
+            value = parse_size(value)
         value = msgspec.convert(value, setting.type, strict=not source.lenient, str_keys=True)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise problems.bad_value(source, setting, value, str(error)) from None

@@ -1,8 +1,9 @@
 """Every setting: its section, type, bounds, default and one sentence about it.
 
 The settings screen, `hearth config` and the docs show these descriptions. In `Meta.extra`, `duration` marks
-seconds that may be written as `5m`, `path` a path (`~` and relative paths are resolved), and `own` a key that
-a `hearth.toml` in the current folder may not set, because that folder may be somebody else's.
+seconds that may be written as `5m`, `size` bytes that may be written as `8GB`, `path` a path (`~` and relative
+paths are resolved), and `own` a key that a `hearth.toml` in the current folder may not set, because that folder may
+be somebody else's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Meta, Struct, field
 from engine.settings.sampling import SamplingSettings
 
 DURATION = {"duration": True}
+SIZE = {"size": True}
 PATH = {"path": True}
 OWN = {"own": True}
 
@@ -128,6 +130,25 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 300.0
     max_models: Annotated[int, Meta(ge=1, le=64, description="Models that are loaded at once.")] = 3
+    memory_limit: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Main memory that all models together may take, such as 8GB; not set: what is available.",
+            extra=SIZE,
+        ),
+    ] = None
+    memory_margin: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.9,
+            description="Share of the available memory, on each device, that loading a model leaves free.",
+        ),
+    ] = 0.1
+    probe: Annotated[
+        bool,
+        Meta(description="Try model files that are new here in a throw-away process before they are loaded."),
+    ] = True
     queue_interactive: Annotated[
         int, Meta(ge=1, le=100_000, description="Requests from screens that may wait for a slot.")
     ] = 8
@@ -165,7 +186,10 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     use_mmap: Annotated[
         bool | None,
-        Meta(description="Map the model file into memory; not set: only files that nobody will change."),
+        Meta(
+            description="Map the model file into memory; not set: where the library can. A mapped model whose file "
+            "is changed in place is ended; false reads a copy that nothing can change."
+        ),
     ] = None
     flash_attention: Annotated[bool | None, Meta(description="Flash attention; not set: where it helps.")] = (
         None

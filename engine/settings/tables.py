@@ -55,8 +55,9 @@ def value_of(settings: Settings, key: str) -> Any:
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a settings file, for editors that check and complete TOML by it."""
     made = msgspec.json.schema(Settings)
-    for key in (key for key, setting in catalogue().items() if setting.duration):
+    for key in (key for key, setting in catalogue().items() if setting.duration or setting.size):
         table, name = key.split(".")
         described = made["$defs"][table.capitalize()]["properties"][name]
+        described.pop("anyOf", None)
         described["type"] = ["number", "string"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Hearth settings", **made}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.paths import ensure
-from engine.store.rows import COLUMNS, SCHEMA_VERSION, RequestRow, values_of
+from engine.store.rows import COLUMNS, SCHEMA_VERSION, TABLES, Row, values_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,13 +32,23 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)",
     "CREATE TABLE IF NOT EXISTS spooled_files (name VARCHAR)",
-    f"CREATE TABLE IF NOT EXISTS requests ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})",
+    *(
+        f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+        for table, columns in COLUMNS.items()
+    ),
 )
-_INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) SELECT " + ", ".join(
-    "make_timestamp(unnest(?::BIGINT[]))" if kind == "TIMESTAMP" else f"unnest(?::{kind}[])"
-    for kind in COLUMNS.values()
-)
-_SHOWN = ", ".join("epoch(time) AS time" if name == "time" else name for name in COLUMNS)
+_INSERT = {
+    table: f"INSERT INTO {table} ({', '.join(columns)}) SELECT "
+    + ", ".join(
+        "make_timestamp(unnest(?::BIGINT[]))" if kind == "TIMESTAMP" else f"unnest(?::{kind}[])"
+        for kind in columns.values()
+    )
+    for table, columns in COLUMNS.items()
+}
+_SHOWN = {
+    table: ", ".join("epoch(time) AS time" if name == "time" else name for name in columns)
+    for table, columns in COLUMNS.items()
+}
 
 
 class Held(Exception):
@@ -57,7 +67,7 @@ class Database:
         self.path = path
         self._connection = self._opened()
 
-    def insert(self, rows: Sequence[RequestRow], spooled: str | None = None) -> None:
+    def insert(self, rows: Sequence[Row], spooled: str | None = None) -> None:
         """Write `rows` in one transaction; those of the spool file `spooled` only once, ever."""
         connection = self._connection
         connection.execute("BEGIN")
@@ -67,24 +77,25 @@ class Database:
                     connection.execute("COMMIT")
                     return
                 connection.execute("INSERT INTO spooled_files VALUES (?)", [spooled])
-            if rows:
-                connection.execute(_INSERT, values_of(rows))
+            for table, kind in TABLES.items():
+                if own := [row for row in rows if isinstance(row, kind)]:
+                    connection.execute(_INSERT[table], values_of(table, own))
             connection.execute("COMMIT")
         except Exception:
             self._roll_back()
             raise
         _make_private(_wal(self.path))
 
-    def recent(self, limit: int) -> list[dict[str, Any]]:
-        """The newest rows, newest first."""
+    def recent(self, table: str, limit: int) -> list[dict[str, Any]]:
+        """The newest rows of `table`, newest first."""
         cursor = self._connection.execute(
-            f"SELECT {_SHOWN} FROM requests ORDER BY requests.time DESC, rowid DESC LIMIT ?", [limit]
+            f"SELECT {_SHOWN[table]} FROM {table} ORDER BY {table}.time DESC, rowid DESC LIMIT ?", [limit]
         )
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
     def count(self) -> int:
-        """How many rows there are."""
+        """How many rows of requests there are."""
         return int(self._connection.execute("SELECT count(*) FROM requests").fetchall()[0][0])
 
     def forget_spooled(self, name: str) -> None:
@@ -149,7 +160,8 @@ class Database:
                 connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
             elif found != [(SCHEMA_VERSION,)]:
                 raise ValueError(f"its schema version is {found}")
-            connection.execute(f"SELECT {_SHOWN} FROM requests LIMIT 1").fetchall()
+            for table, shown in _SHOWN.items():
+                connection.execute(f"SELECT {shown} FROM {table} LIMIT 1").fetchall()
         except Exception as error:
             connection.close()
             raise _meaning(error) from error

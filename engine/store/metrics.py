@@ -1,4 +1,4 @@
-"""Records finished requests, off the hot path: `record` appends to a queue, one thread writes.
+"""Records finished requests and what becomes of models, off the hot path: one thread writes what is queued.
 
 DuckDB is imported and used by that thread alone, and only once there is something to write or read. Nothing
 here raises into a caller: metrics may be late, spooled or lost, and `counts` says so.
@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from engine.store.database import Database, Held, is_damage, set_aside
-from engine.store.rows import RequestRow
+from engine.store.rows import TABLES, RequestRow, Row
 from engine.store.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Metrics:
 
     def __init__(self, path: Path, spool: Path) -> None:
         self._path, self._spool = path, Spool(spool)
-        self._rows: deque[RequestRow] = deque()
+        self._rows: deque[Row] = deque()
         self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -46,9 +46,9 @@ class Metrics:
         # The writer's own.
         self._database: Database | None = None
         self._try_again = 0.0
-        self._unwritten: deque[RequestRow] = deque(maxlen=REMEMBERED)
+        self._unwritten: deque[Row] = deque(maxlen=REMEMBERED)
 
-    def record(self, row: RequestRow) -> None:
+    def record(self, row: Row) -> None:
         """Take a row; returns at once, from any thread. A full or closed queue drops it, and counts that."""
         with self._wake:
             if self._closing or len(self._rows) >= QUEUE:
@@ -60,12 +60,13 @@ class Metrics:
             if len(self._rows) in (1, BATCH):
                 self._wake.notify()
 
-    def recent(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest rows, newest first, after writing what is pending; waits, so not for an event loop.
+    def recent(self, limit: int = 100, table: str = "requests") -> list[dict[str, Any]]:
+        """The newest rows of `table` (requests, model_events), newest first, after writing what is pending.
 
-        A process that could not have the file shows the rows of its own. Empty after `close`.
+        It waits, so it is not for an event loop. A process that could not have the file shows the rows of its own.
+        Empty after `close`.
         """
-        found: list[dict[str, Any]] | None = self._ask(lambda: self._recent(limit))
+        found: list[dict[str, Any]] | None = self._ask(lambda: self._recent(table, limit))
         return found or []
 
     def flush(self) -> None:
@@ -131,7 +132,7 @@ class Metrics:
             log.exception("Metrics could not be kept")
             return None
 
-    def _store(self, rows: list[RequestRow]) -> None:
+    def _store(self, rows: list[Row]) -> None:
         """Write `rows`; where the file will not have them, spool them; where that fails too, drop them."""
         if not rows:
             return
@@ -154,19 +155,22 @@ class Metrics:
             log.warning("%d rows of metrics are lost: %s", len(rows), error)
             self._count("dropped", len(rows))
 
-    def _recent(self, limit: int) -> list[dict[str, Any]]:
+    def _recent(self, table: str, limit: int) -> list[dict[str, Any]]:
         for last_attempt in (False, True):
             database = self._open()
             if database is None:
                 break
             try:
                 self._take_in()
-                return database.recent(limit)
+                return database.recent(table, limit)
             except Exception as error:
                 log.warning("Reading metrics failed: %s", error)
                 self._give_up(damaged=last_attempt and is_damage(error))
-        newest = list(self._unwritten)[::-1][:limit]
-        return [{**asdict(row), "gaps": list(row.gaps)} for row in newest]
+        own = [row for row in self._unwritten if isinstance(row, TABLES[table])]
+        return [
+            {**asdict(row), "gaps": list(row.gaps)} if isinstance(row, RequestRow) else asdict(row)
+            for row in own[::-1][:limit]
+        ]
 
     def _open(self) -> Database | None:
         if self._database is not None:

@@ -1,4 +1,4 @@
-"""One finished request as a row: who, what, how long. Never what was said."""
+"""Rows of the metrics: a finished request (who, what, how long; never what was said), and what became of a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from engine.types import Admitted, Done, GenerationRequest, Terminal
@@ -49,6 +50,41 @@ class RequestRow(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     gaps: tuple[int, ...] = ()
     """Time between tokens as they came, in units of 10 µs, at most 65,535 each."""
+
+
+class ModelEventRow(Struct, frozen=True, kw_only=True):
+    """The columns of the table `model_events`; sizes in bytes, `time` in Unix seconds."""
+
+    time: float
+    model: str
+    state: str
+    """What it came to: loaded, failed, shrunk or unloaded."""
+    backend: str = ""
+    reason: str = ""
+    """Why: an error's code; or who wanted it away: asked, room, keep_alive, reload, died, file_changed, closing."""
+    load_ms: float = 0.0
+    context: int = 0
+    slots: int = 0
+    predicted_bytes: int = 0
+    """Weights, KV cache and buffers together, as predicted before the load."""
+    actual_bytes: int = 0
+    """The same by the allocator's own figures."""
+    predicted_resident: int = 0
+    actual_resident: int = 0
+
+
+Row = RequestRow | ModelEventRow
+
+
+def refused_row(request: GenerationRequest, terminal: Terminal, request_id: str) -> RequestRow:
+    """The row of a request that was not even taken; what is of the wrong type in it is left out."""
+    try:
+        made = row_of(request, terminal, request_id=request_id)
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=RequestRow)
+    except Exception:
+        # Whatever the caller put there.
+        code = None if isinstance(terminal, Done) else terminal.error.code
+        return RequestRow(id=request_id, time=time.time(), reason="failed", error_code=code)
 
 
 def row_of(
@@ -112,16 +148,23 @@ _COLUMN_TYPES: dict[str, str] = {
     "tuple[int, ...]": "USMALLINT[]",
 }
 
-COLUMNS: dict[str, str] = {
-    name: "TIMESTAMP" if name == "time" else _COLUMN_TYPES[str(RequestRow.__annotations__[name])]
-    for name in RequestRow.__struct_fields__
+TABLES: dict[str, type[RequestRow] | type[ModelEventRow]] = {
+    "requests": RequestRow,
+    "model_events": ModelEventRow,
 }
-"""The columns of `requests` with their DuckDB types; `time` is UTC."""
+COLUMNS: dict[str, dict[str, str]] = {
+    table: {
+        name: "TIMESTAMP" if name == "time" else _COLUMN_TYPES[str(row.__annotations__[name])]
+        for name in row.__struct_fields__
+    }
+    for table, row in TABLES.items()
+}
+"""The columns of each table with their DuckDB types; `time` is UTC."""
 
 
-def values_of(rows: Sequence[RequestRow]) -> list[list[Any]]:
+def values_of(table: str, rows: Sequence[Row]) -> list[list[Any]]:
     """The rows as one list a column, `time` in microseconds."""
     return [
         [round(row.time * 1e6) for row in rows] if name == "time" else [getattr(row, name) for row in rows]
-        for name in COLUMNS
+        for name in COLUMNS[table]
     ]

@@ -49,6 +49,7 @@ from engine.types.messages import (
 )
 from engine.types.models import (
     Capabilities,
+    Device,
     DeviceNeed,
     Estimate,
     Infill,
@@ -64,6 +65,7 @@ from engine.types.request import (
     CachePolicy,
     Class,
     Constraint,
+    ConstraintKind,
     Count,
     Deadlines,
     Effort,
@@ -89,9 +91,11 @@ __all__ = [
     "Capabilities",
     "Class",
     "Constraint",
+    "ConstraintKind",
     "Count",
     "Deadlines",
     "Delta",
+    "Device",
     "DeviceNeed",
     "DocumentPart",
     "Done",

@@ -10,6 +10,8 @@ from msgspec import Struct, field
 from engine.errors import ErrorInfo
 from engine.types.request import Class
 
+DeviceKind = Literal["cpu", "gpu", "igpu", "accelerator", "other"]
+
 
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What a loaded model on its backend really can do; a request beyond it is refused by name."""
@@ -71,11 +73,21 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     capabilities: Capabilities
 
 
+class Device(Struct, frozen=True, kw_only=True):
+    """A compute device that the backend can use, by the library's own name (CPU, CUDA0, …); memory in bytes."""
+
+    name: str
+    description: str = ""
+    kind: DeviceKind = "cpu"
+    free: int = 0
+    total: int = 0
+
+
 class DeviceNeed(Struct, frozen=True, kw_only=True):
     """Bytes that a model needs, or has, on one device. `device` is the library's own name for it: CPU, CUDA0, …"""
 
     device: str
-    kind: Literal["cpu", "gpu", "igpu", "accelerator", "other"] = "cpu"
+    kind: DeviceKind = "cpu"
     weights: int = 0
     kv_cache: int = 0
     compute: int = 0
@@ -156,6 +168,10 @@ class LoadedModel(Struct, frozen=True, kw_only=True):
     id: str
     state: Literal["loading", "ready", "busy", "shrunk", "draining", "failed"]
     """`shrunk`: the weights are in memory, the KV cache is not; the next request makes it anew."""
+    stage: str = ""
+    """What a load is at, as in `Loading.stage`."""
+    fraction: float | None = None
+    """How far its stage is, 0 to 1, where that is known."""
     facts: ModelFacts | None = None
     memory: MemoryUse = field(default_factory=MemoryUse)
     pid: int | None = None

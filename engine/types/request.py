@@ -59,6 +59,9 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 SamplingOverrides = Mapping[str, Any]
 
 
+ConstraintKind = Literal["json", "schema", "regex", "grammar", "choice"]
+
+
 class Constraint(Struct, frozen=True, kw_only=True):
     """What the output must look like; one language for all backends.
 
@@ -66,7 +69,7 @@ class Constraint(Struct, frozen=True, kw_only=True):
     choice (list of strings) as their names say.
     """
 
-    kind: Literal["json", "schema", "regex", "grammar", "choice"]
+    kind: ConstraintKind
     value: Json = None
     strict: bool = True
     name: str | None = None
@@ -200,7 +203,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: Literal["auto", "llama", "mlx", "transformers", "scripted"] = "auto"
     keep_alive: Annotated[float, Meta(le=1e9)] | None = None
-    """Seconds the model stays after the request ends; negative for ever, 0 unloads, None: settings."""
+    """Seconds the model stays after the request ends; negative for ever, 0 unloads. None: as the last one that said
+    something since it was loaded, else settings."""
     client: str = ""
     """Who asks: fairness and metrics are counted by it."""
     source: str = ""

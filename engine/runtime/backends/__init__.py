@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from engine.errors import Unsupported
-from engine.runtime.backends.base import Opener
+from engine.runtime.backends.base import LoadSpec, Opener, StepBackend
 
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
@@ -26,7 +27,28 @@ def opener(name: str, log: LogSink) -> Opener:
 
         library.set_log_sink(log)
         return backend.open_model
-    raise Unsupported(
+    raise _unknown(name)
+
+
+def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], StepBackend]:
+    """An opener of the backend `name` that loads no weights: what it opens has the part of the seam that is about text.
+
+    Raises Unsupported if unknown.
+    """
+    if name == "llama":
+        from engine.runtime.backends.llama import library, reading
+
+        library.set_log_sink(log)
+        return cast(Callable[[LoadSpec], StepBackend], reading.LlamaText)
+    if name == "scripted":
+        from engine.runtime.backends import scripted
+
+        return scripted.open_text
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> Unsupported:
+    return Unsupported(
         f"There is no backend {name!r} on this machine.",
         fix=f"Use one of: {', '.join(NAMES)}.",
         param="backend",

@@ -36,7 +36,7 @@ from engine.types import (
 )
 
 if TYPE_CHECKING:
-    from engine.runtime.guide import Guide
+    from engine.runtime.guide import Guide, TokenTable
 
 
 class StateLost(InternalError):
@@ -121,12 +121,20 @@ class Scored(Struct, frozen=True):
     logprobs: tuple[TokenLogprob, ...]
 
 
+class Failure(Struct, frozen=True):
+    """The row of `slot` was computed, and no token could be drawn for it."""
+
+    slot: int
+    error: HearthError
+
+
 class StepResult(Struct, frozen=True):
     """`sampled` has one entry a row that reached its end, and one more for each guess that was right, in order."""
 
     outcome: Outcome
     sampled: tuple[Sampled, ...] = ()
     scored: tuple[Scored, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
 
 class TextJob(Protocol):
@@ -163,8 +171,13 @@ class TextReader(Protocol):
     @property
     def busy(self) -> bool: ...
 
+    @property
+    def holds_memory(self) -> bool:
+        """Whether it holds more than the weights now."""
+        ...
+
     def release_if_idle(self, seconds: float) -> bool:
-        """Free its memory if no text was read for so long; whether it is free now."""
+        """Free its memory if no text was read for so long; whether that freed any."""
         ...
 
 
@@ -188,6 +201,14 @@ class StepBackend(Protocol):
 
     def special_text(self, token: int) -> str:
         """The text of a special token (as the template or a parser would write it), for any token."""
+        ...
+
+    def token_of(self, text: str) -> int | None:
+        """The one special token that is exactly `text`, if there is one. From any thread."""
+        ...
+
+    def token_table(self) -> TokenTable:
+        """The vocabulary as grammars have to know it. From any thread. Raises Unsupported if none can be followed."""
         ...
 
     def insert(self, spec: SequenceSpec) -> None:

@@ -44,6 +44,12 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: int = 2048
     cells: int | None = None
     """Size of the KV cache in tokens over all slots; beyond it a step answers NO_SLOT."""
+    weights: int = 0
+    """Bytes of weights that it says it needs and holds."""
+    cache: int = 0
+    """Bytes of KV cache that it says it needs and holds at a context of `context`; less at a smaller one."""
+    fits: int | None = None
+    """The largest context for which there is memory; the load of a larger one fails."""
     shelves: int = 8
     exact: bool = False
     """Computed state cannot be cut back, as in a recurrent model."""

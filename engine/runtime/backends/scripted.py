@@ -22,7 +22,14 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
-from engine.errors import InternalError, InvalidRequest, ModelLoadFailed, ModelNotFound, Unsupported
+from engine.errors import (
+    InsufficientMemory,
+    InternalError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    Unsupported,
+)
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -79,7 +86,7 @@ class _Sequence(Struct):
 class NoTexts:
     """A script has no vectors."""
 
-    busy = False
+    busy = holds_memory = False
 
     def embed_job(self, request: object, adapters: object) -> NoReturn:
         raise Unsupported("A scripted model gives no embeddings.", "It has no weights.", param="model")
@@ -95,7 +102,7 @@ class NoTexts:
     def cancel(self, job: object) -> None: ...
 
     def release_if_idle(self, seconds: float) -> bool:
-        return True
+        return False
 
 
 class ScriptedBackend:
@@ -107,6 +114,7 @@ class ScriptedBackend:
         self._cells: list[list[_Cell]] = [[] for _ in range(slots + script.shelves)]
         """Those of each holder, in order: slots, then shelves."""
         self._used = 0
+        self._shrunk = False
         self._words: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._adapters: tuple[AdapterRef, ...] = ()
@@ -161,6 +169,14 @@ class ScriptedBackend:
 
     def special_text(self, token: int) -> str:
         return _SPECIAL.get(token) or self.piece(token).decode("utf-8", "replace")
+
+    def token_of(self, text: str) -> int | None:
+        return _SPECIAL_ID.get(text)
+
+    def token_table(self) -> NoReturn:
+        raise Unsupported(
+            "A scripted model follows no grammar.", "It says what its script says.", param="constraint"
+        )
 
     @property
     def texts(self) -> NoTexts:
@@ -235,12 +251,14 @@ class ScriptedBackend:
 
     def rebuild(self) -> None:
         self.shrink()
+        self._shrunk = False
 
     def shrink(self) -> None:
         self._sequences.clear()
         self._cells = [[] for _ in self._cells]
         self._used = 0
         self._adapters = ()
+        self._shrunk = True
 
     def _check_cells(self, holder: int) -> None:
         """Raises InternalError if a slot has a cell that was computed for another sequence."""
@@ -334,6 +352,10 @@ class ScriptedBackend:
         self._interrupt.set()
 
     def memory(self) -> MemoryUse:
+        script = self._script
+        if script.weights or script.cache:
+            cache = 0 if self._shrunk else script.cache * self.facts.context // script.context
+            return MemoryUse(weights=script.weights, kv_cache=cache, resident=script.weights + cache)
         return MemoryUse(kv_cache=self._used)
 
     def close(self) -> None:
@@ -422,6 +444,13 @@ def _first_time(mark: str) -> bool:
     return True
 
 
+def open_text(spec: LoadSpec) -> ScriptedBackend:
+    """The script in `spec.path` for questions about text: nothing takes time, nothing fails."""
+    script = parse(spec.path)
+    context = min(spec.options.context or script.context, script.context)
+    return ScriptedBackend(spec.model, script, spec.options.slots or script.slots, context, script.batch)
+
+
 def open_model(spec: LoadSpec, progress: Progress) -> ScriptedBackend:
     """Load the script in `spec.path`. Raises as `Opener` says, and ModelNotFound for an unreadable script."""
     script = parse(spec.path)
@@ -442,5 +471,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> ScriptedBackend:
     context = min(options.context or script.context, script.context)
     if slots < 1 or context < 8:
         raise InvalidRequest("A scripted model needs a slot and a context of 8 tokens at least.")
+    if script.fits is not None and context > script.fits:
+        raise InsufficientMemory("There is not enough memory.", f"A context of {script.fits} fits.")
     batch = min(options.batch or script.batch, script.batch)
     return ScriptedBackend(spec.model, script, slots, context, batch)

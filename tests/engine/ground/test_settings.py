@@ -223,6 +223,36 @@ def test_a_duration_is_finite_or_refused(text: str) -> None:
         assert abs(seconds) < float("inf")
 
 
+SIZES = {
+    "0": 0, "4096": 4096, "512MB": 512 * 2**20, "8GB": 8 * 2**30, "1.5 GiB": 3 * 2**29, "2k": 2048, " 3T ": 3 * 2**40,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "count"), SIZES.items())
+def test_sizes_are_read_as_people_write_them(text: str, count: int) -> None:
+    assert settings.parse_size(text) == count
+
+
+@given(st.text(max_size=12) | st.integers() | st.floats())
+def test_a_size_is_an_amount_of_bytes_or_refused(value: str | float) -> None:
+    try:
+        count = settings.parse_size(value)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert isinstance(count, int) and count >= 0
+
+
+@given(st.integers(0, 2**50))
+def test_a_size_that_is_shown_reads_nearly_as_itself(count: int) -> None:
+    assert settings.parse_size(settings.show_size(count)) == pytest.approx(count, rel=0.06, abs=1)
+
+
+def test_a_size_can_be_set_with_its_unit(home: Path) -> None:
+    assert load(home, cli={"runtime.memory_limit": "2GB"}).settings.runtime.memory_limit == 2 * 2**30
+    assert "800MB" in error(home, cli={"runtime.memory_limit": "two"}).fix
+
+
 def test_every_setting_is_described(home: Path) -> None:
     described = settings.describe()
     assert [entry.key for entry in described] == [row.key for row in settings.rows(load(home))]

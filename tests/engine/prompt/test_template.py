@@ -77,6 +77,18 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.jinja"))
 
 
+SHOW_NOT_ALL = {
+    "deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja",
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja",
+    "deepseek-ai-DeepSeek-V3.1.jinja",
+    "ibm-granite-granite-3.3-2B-Instruct.jinja",
+    "llama-cpp-rwkv-world.jinja",
+    "microsoft-Phi-3.5-mini-instruct.jinja",
+    "moonshotai-Kimi-K2.jinja",
+}
+"""Templates that leave out tools, calls or ids, all of which Hearth shows (see test_history)."""
+
+
 @pytest.mark.parametrize("context_name", CONTEXTS)
 def test_real_templates_render_as_transformers_renders_them(shared_data: Path, context_name: str) -> None:
     context = json.loads((shared_data / "templates" / "contexts" / f"{context_name}.json").read_text())
@@ -104,7 +116,7 @@ def test_real_templates_render_as_transformers_renders_them(shared_data: Path, c
             assert not theirs, name
             continue
         if theirs:
-            assert ours in theirs, name
+            assert (ours in theirs) is (context_name != "tool_use" or name not in SHOW_NOT_ALL), name
             rendered += 1
     assert rendered >= 20
 
@@ -194,7 +206,7 @@ def test_media_are_parts_and_text_alone_is_a_string() -> None:
 
 
 def test_json_is_written_as_models_know_it() -> None:
-    template = Template("{{ tools | tojson }}")
+    template = Template("{{ tools | tojson }} <tool_call>")
     text = template.render([Message(role="user")], tools=[Tool(name="größe", description="a < b & 'c'")])
     assert "größe" in text and "a < b & 'c'" in text
 

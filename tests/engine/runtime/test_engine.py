@@ -32,6 +32,7 @@ from engine.types import (
     Thinking,
     Tool,
     ToolChoice,
+    ToolDelta,
 )
 from tests.engine.runtime.conftest import Open
 
@@ -159,7 +160,9 @@ async def test_logprobs_and_token_ids_come_on_demand(engine: LocalEngine) -> Non
     ("field", "fields"),
     [
         ("constraint", {"constraint": Constraint(kind="json")}),
-        ("tools", {"tools": (Tool(name="look"),)}),
+        ("tools", {"raw": True, "tools": (Tool(name="look"),)}),
+        ("tool_choice", {"tools": (Tool(name="look"),), "tool_choice": ToolChoice(mode="required")}),
+        ("thinking.budget", {"thinking": Thinking(budget=9)}),
         ("suffix", {"suffix": "end"}),
         ("mirostat", {"sampling": {"mirostat": 2}}),
         ("best_of", {"best_of": 3}),
@@ -172,7 +175,7 @@ async def test_logprobs_and_token_ids_come_on_demand(engine: LocalEngine) -> Non
         ("system", {"tokens": (5,), "system": "be brief"}),
         ("template", {"raw": True, "template": "{{ messages }}"}),
         ("thinking", {"raw": True, "thinking": Thinking(enabled=False)}),
-        ("thinking.effort", {"thinking": Thinking(effort="high")}),
+        ("thinking", {"thinking": Thinking(effort="high")}),
         ("tool_choice", {"tool_choice": ToolChoice(mode="required")}),
         ("adapters", {"adapters": (AdapterRef("one"), AdapterRef("one", 0.5))}),
         ("adapters", {"adapters": (AdapterRef("one", math.nan),)}),
@@ -187,6 +190,22 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     assert isinstance(got[-1], Failed)
     assert got[-1].error.param == field
     assert got[-1].error.http_status == 400
+
+
+async def test_calls_that_a_model_writes_come_as_calls(engine: LocalEngine) -> None:
+    """Nothing enforces them here: what proves to be no call stays text."""
+    call = '{"name": "look", "arguments": {"where": "hay"}}'
+    script = f"scripted:text=I look.<tool_call>{call}</tool_call>"
+    got = await events(engine, ask(script, tools=(Tool(name="look"),)))
+    calls = [event for event in got if isinstance(event, ToolDelta)]
+    assert calls[0].name == "look" and calls[0].id
+    assert "".join(event.arguments for event in calls) == '{"where": "hay"}'
+    assert next(event for event in got if isinstance(event, Finished)).reason == "tool_calls"
+    assert text(got) == "I look."
+    (done,) = [event for event in got if isinstance(event, Done)]
+    assert sum(event.tokens for event in got if isinstance(event, Delta)) == done.usage.completion_tokens
+    broken = await events(engine, ask("scripted:text=<tool_call>{never closed", tools=(Tool(name="look"),)))
+    assert text(broken) == "<tool_call>{never closed"
 
 
 async def test_tools_that_must_not_be_called_are_not_offered(engine: LocalEngine) -> None:

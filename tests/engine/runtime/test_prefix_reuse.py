@@ -262,3 +262,27 @@ def test_another_model_of_the_same_shape_gets_nothing_from_the_files(tmp_path: P
         assert desk.answer(ask(SYSTEM)).cached == 0
         desk.cache.close(60)
         backend.close()
+
+
+def test_a_cache_that_was_given_up_comes_back_from_disk(any_backend: StepBackend, tmp_path: Path) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    first = desk.answer(talk(SYSTEM))
+    desk.runner.shrink()
+    desk.runner.turn()
+    assert any_backend.memory().kv_cache == 0
+    going_on = desk.answer(talk(SYSTEM, first.text, "And then?"))
+    assert going_on.cached >= first.usage.prompt_tokens - 1
+    desk.cache.close(60)
+    assert going_on.text == fresh(any_backend, talk(SYSTEM, first.text, "And then?")).text
+
+
+def test_who_works_gives_up_nothing(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
+    expected = desk.answer(ask("Who are you?")).text
+    ticket = desk.submit(ask("Who are you?"))
+    desk.runner.turn()
+    desk.runner.shrink()
+    desk.run()
+    assert Answer(ticket.stream.drain()).text == expected

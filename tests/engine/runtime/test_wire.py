@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ErrorInfo
+from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.scheduler import Limits
 from engine.runtime.wire import (
     Cancel,
+    Count,
     Detokenize,
     FromWorker,
     Hello,
@@ -20,7 +22,11 @@ from engine.runtime.wire import (
     LogLines,
     Notice,
     Piece,
+    Probe,
+    Probed,
     Reply,
+    Resized,
+    Shrink,
     StepFrame,
     Stop,
     Submit,
@@ -34,11 +40,14 @@ from engine.runtime.wire import (
 from engine.types import (
     AdapterRef,
     Constraint,
+    Device,
+    DeviceNeed,
     Done,
     Finished,
     GenerationRequest,
     ImagePart,
     LoadOptions,
+    MemoryUse,
     Message,
     Prefill,
     Sampling,
@@ -82,6 +91,18 @@ from_worker: st.SearchStrategy[FromWorker] = st.one_of(
     st.builds(Hello, st.integers(0, 9), st.integers(1, 2**22)),
     st.builds(LoadProgress, texts, st.none() | st.floats(0, 1)),
     st.builds(Reply, keys, text=texts),
+    st.builds(Reply, keys, count=keys),
+    st.builds(
+        Probed,
+        dry_run=st.builds(
+            DryRun,
+            kv_cache=st.dictionaries(texts, keys, max_size=2),
+            layers=st.lists(texts, max_size=2).map(tuple),
+            rearranged=st.just((Matrix("Q4_0", (64, 32)),)),
+        ),
+        devices=st.just((Device(name="CUDA0", kind="gpu", free=1, total=2),)),
+    ),
+    st.builds(Resized, st.builds(MemoryUse, kv_cache=keys, devices=st.just((DeviceNeed(device="CPU"),)))),
     st.builds(LogLines, st.lists(st.tuples(texts, texts), max_size=3)),
     st.builds(LoadFailed, st.builds(ErrorInfo, code=texts, what=texts)),
 )
@@ -109,6 +130,15 @@ to_worker: st.SearchStrategy[ToWorker] = st.one_of(
     st.builds(Tokenize, keys, texts, st.booleans()),
     st.builds(Detokenize, keys, st.lists(st.integers(0, 99)).map(tuple)),
     st.just(Stop()),
+    st.just(Shrink()),
+    st.builds(Count, keys, request),
+    st.just(
+        Probe(
+            backend="llama",
+            spec=LoadSpec(model="m", path="/p", options=LoadOptions(cells=512)),
+            matrices=(Matrix("F16", (2, 3)),),
+        )
+    ),
     st.just(Load("llama", LoadSpec(model="m", path="/p", options=LoadOptions(context=8)), Limits())),
 )
 

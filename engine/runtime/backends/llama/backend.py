@@ -6,7 +6,6 @@ One KV buffer is shared by all slots and shelves (`sequences`). Used from one th
 from __future__ import annotations
 
 import ctypes
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from engine.errors import ContextOverflow, InternalError, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import (
+    Failure,
     LoadSpec,
     Outcome,
     Progress,
@@ -29,10 +29,11 @@ from engine.runtime.backends.base import (
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.adapters import Adapters
 from engine.runtime.backends.llama.batch import Batch
+from engine.runtime.backends.llama.buffers import allocated
 from engine.runtime.backends.llama.embed_texts import Texts
 from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.facts import facts_of
-from engine.runtime.backends.llama.library import LogCapture, build, last_reason, native
+from engine.runtime.backends.llama.library import LogCapture, build, devices, last_reason, native
 from engine.runtime.backends.llama.logits import Floats, Logits, logprob_of
 from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.sequences import Sequences, layout_of
@@ -41,10 +42,8 @@ from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 if TYPE_CHECKING:
-    from engine.runtime.guide import Guide
+    from engine.runtime.guide import Guide, TokenTable
 
-# "load_tensors:   CPU_Mapped model buffer size =     0.31 MiB"; one line for each device and kind.
-_BUFFER: Final = re.compile(r"(model|KV|RS|compute|output) buffer size\s*=\s*([\d.]+) MiB")
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)
 
@@ -128,7 +127,7 @@ class LlamaBackend:
         self._vocabulary = Vocabulary(model)
         self._adapters = Adapters(model)
         self._slots: list[_Sequence | None] = [None] * shape.slots
-        self._allocated = _allocated(log)
+        self._weights_log, self._context_log = log, list[str]()
         self._open()
         self._generates = (
             api.llama_get_memory(self._context) is not None
@@ -156,7 +155,7 @@ class LlamaBackend:
                 self._model, self._spec, shape, layout.sequences, self._flag.callback
             )
         self._context = context
-        self._allocated |= {kind: size for kind, size in _allocated(log.lines).items() if kind != "model"}
+        self._context_log = log.lines
         self._sequences = Sequences(context, layout)
         self._batch = Batch(shape.batch, [layout.ids_of(slot) for slot in range(shape.slots)])
         self._logits = Logits(context, max(shape.outputs, layout.sequences), self._vocabulary.size)
@@ -172,6 +171,12 @@ class LlamaBackend:
 
     def special_text(self, token: int) -> str:
         return self._vocabulary.special_text(token)
+
+    def token_of(self, text: str) -> int | None:
+        return self._vocabulary.token_of(text)
+
+    def token_table(self) -> TokenTable:
+        return self._vocabulary.token_table()
 
     @property
     def texts(self) -> TextReader:
@@ -306,7 +311,7 @@ class LlamaBackend:
         if self._context is not None:
             self._api.llama_free(ctypes.c_void_p(self._context))
             self._context = None
-        self._allocated |= dict.fromkeys(("KV", "RS", "compute", "output"), 0)
+        self._context_log = []
 
     # --- the step ---
 
@@ -363,6 +368,7 @@ class LlamaBackend:
             return StepResult(Outcome.OK)
         drawn: list[Sampled] = []
         scored: list[Scored] = []
+        failed: list[Failure] = []
         for each in moving:
             sequence, row = each.sequence, each.asked
             offset = 0
@@ -370,8 +376,11 @@ class LlamaBackend:
                 scored.append(self._score(each, logits))
                 offset = row.count - 1
             if each.end == len(sequence.tokens):
-                drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
-        return StepResult(Outcome.OK, tuple(drawn), tuple(scored))
+                try:
+                    drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
+                except HearthError as error:
+                    failed.append(Failure(sequence.slot, error))
+        return StepResult(Outcome.OK, tuple(drawn), tuple(scored), tuple(failed))
 
     def _draw(self, sequence: _Sequence, draft: tuple[int, ...], first: int, logits: Floats) -> list[Sampled]:
         """The token after the sequence, and those after each guess that was the token drawn."""
@@ -380,7 +389,7 @@ class LlamaBackend:
         for index in range(1 + len(draft)):
             row = logits[index]
             assert self._context is not None
-            token = sequence.chain.sample(self._context, first + index, row)
+            token = sequence.chain.sample(self._context, first + index, row, sequence.guide)
             logprob = None
             if sequence.top_logprobs is not None:
                 logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)
@@ -421,12 +430,13 @@ class LlamaBackend:
     def memory(self) -> MemoryUse:
         import psutil
 
-        beside = _allocated(self._texts.log if self._texts is not None else [])
-        sizes = {kind: self._allocated[kind] + beside[kind] for kind in beside}
+        beside = self._texts.log if self._texts is not None else []
+        held = allocated([*self._weights_log, *self._context_log, *beside], devices())
         return MemoryUse(
-            weights=self._allocated["model"],
-            kv_cache=sizes["KV"] + sizes["RS"],
-            compute=sizes["compute"] + sizes["output"],
+            weights=sum(each.weights for each in held),
+            kv_cache=sum(each.kv_cache for each in held),
+            compute=sum(each.compute for each in held),
+            devices=held,
             resident=psutil.Process().memory_info().rss,
         )
 
@@ -436,12 +446,3 @@ class LlamaBackend:
         self.shrink()
         weights.free(self._model, None)
         self._model = None
-
-
-def _allocated(lines: list[str]) -> dict[str, int]:
-    """Bytes by kind of buffer, summed over devices, from what the allocator logged while loading."""
-    found = dict.fromkeys(("model", "KV", "RS", "compute", "output"), 0)
-    for line in lines:
-        if match := _BUFFER.search(line):
-            found[match[1]] += round(float(match[2]) * 2**20)
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from engine.errors import InvalidRequest
 from engine.runtime.backends.llama.library import native
@@ -14,7 +14,7 @@ from engine.runtime.backends.llama.samplers import HONOURED, order_of
 from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.sampling import resolve
-from engine.types import Capabilities, Infill, ModelFacts
+from engine.types import Capabilities, ConstraintKind, Infill, ModelFacts
 
 # Sampling field, type, and the suffix of llama.h's constant for its metadata key.
 _RECOMMENDED: Final = (
@@ -30,6 +30,25 @@ _RECOMMENDED: Final = (
     ("mirostat_tau", float, "MIROSTAT_TAU"),
     ("mirostat_eta", float, "MIROSTAT_ETA"),
 )
+
+
+def generates(model: int) -> bool:
+    """Whether the model writes text, and keeps what it has read: neither encoders nor diffusion models do."""
+    from engine.library.dimensions import ENCODERS
+
+    api = native()
+    return bool(
+        metadata(model, "general.architecture") not in ENCODERS
+        and api.llama_model_has_decoder(model)
+        and not api.llama_model_has_encoder(model)
+        and not api.llama_model_is_diffusion(model)
+    )
+
+
+def template_of(model: int) -> str | None:
+    """The chat template that the model's file brings."""
+    template = native().llama_model_chat_template(model, None)
+    return template.decode("utf-8", "replace") if template else None
 
 
 def facts_of(
@@ -49,7 +68,6 @@ def facts_of(
     """
     api = native()
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
-    template = api.llama_model_chat_template(model, None)
     infill = _infill(vocabulary)
     cuttable = not layout.stateful and not layout.windowed
     return ModelFacts(
@@ -63,12 +81,13 @@ def facts_of(
         vocabulary=vocabulary.size,
         bos=vocabulary.bos,
         eos=vocabulary.end_tokens,
-        chat_template=template.decode("utf-8", "replace") if template else None,
+        chat_template=template_of(model),
         infill=infill,
         sampling=_recommended(model),
         capabilities=Capabilities(
             backend="llama",
             sampling=HONOURED if generates else frozenset(),
+            constraints=frozenset(get_args(ConstraintKind)) if generates else frozenset(),
             logprobs=generates,
             prompt_logprobs=generates,
             adapters=generates,

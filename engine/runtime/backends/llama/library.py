@@ -21,9 +21,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, Literal
 
-from msgspec import Struct
-
 from engine.errors import ModelLoadFailed
+from engine.types import Device
+from engine.types.models import DeviceKind
 
 Level = Literal["debug", "info", "warning", "error"]
 LogSink = Callable[[Level, str], None]
@@ -34,21 +34,11 @@ _CONTINUES: Final = 5
 # Warns of a window beyond the trained one, taking the buffer that all slots share for the window of one.
 _MISLEADING: Final = "possible training context overflow"
 _DEBUG: Final = 1
-_DEVICE_KINDS: Final = ("cpu", "gpu", "igpu", "accelerator")
+_DEVICE_KINDS: Final[tuple[DeviceKind, ...]] = ("cpu", "gpu", "igpu", "accelerator")
 _FIX: Final = (
     "Reinstall the pinned llama-cpp-python (make setup), or point LLAMA_CPP_LIB_PATH at a folder with a "
     "libllama of the same version."
 )
-
-
-class Device(Struct, frozen=True, kw_only=True):
-    """A compute device that this build of the library can use; memory in bytes."""
-
-    name: str
-    description: str
-    kind: str
-    free: int
-    total: int
 
 
 class _Log:
@@ -57,6 +47,8 @@ class _Log:
     def __init__(self) -> None:
         self.ring: deque[tuple[Level, str]] = deque(maxlen=400)
         self.sink: LogSink | None = None
+        self.debug: Callable[[str], None] | None = None
+        """Takes the debug lines, which are otherwise dropped."""
         self._partial = ""
         self._level = 2
         self._lock = threading.Lock()
@@ -65,6 +57,8 @@ class _Log:
         """The C callback. A reserve logs hundreds of debug lines, so those are dropped before any work."""
         if level == _DEBUG or (level == _CONTINUES and self._level == _DEBUG):
             self._level = _DEBUG
+            if self.debug is not None:
+                self.debug((text or b"").decode("utf-8", "replace").rstrip())
             return
         # An exception must not reach ctypes, which would print it on stderr.
         with contextlib.suppress(Exception), self._lock:
@@ -101,15 +95,24 @@ def set_log_sink(sink: LogSink | None) -> None:
 
 
 class LogCapture:
-    """The lines logged inside a `with` block, for reasons and allocator figures; the sink gets them too."""
+    """The lines logged inside a `with` block, for reasons and allocator figures; the sink gets them too.
+
+    `debug` keeps debug lines as well, which tell the device of each layer; the sink does not get those.
+    """
+
+    def __init__(self, *, debug: bool = False) -> None:
+        self._debug = debug
+        self._lines: list[tuple[Level, str]] = []
 
     def __enter__(self) -> LogCapture:
-        self._lines: list[tuple[Level, str]] = []
         self._outer, _log.sink = _log.sink, self._receive
+        self._outer_debug = _log.debug
+        if self._debug:
+            _log.debug = lambda text: self._lines.append(("debug", text))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _log.sink = self._outer
+        _log.sink, _log.debug = self._outer, self._outer_debug
 
     def _receive(self, level: Level, text: str) -> None:
         self._lines.append((level, text))

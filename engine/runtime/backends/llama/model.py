@@ -8,21 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec.structs import asdict
 
 from engine.errors import InsufficientMemory, ModelLoadFailed, Unsupported
+from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.llama.library import LogCapture, cores, devices, native
 from engine.types import LoadOptions
 
-DEFAULT_SLOTS: Final = 4
-DEFAULT_BATCH: Final = 512
-DEFAULT_CONTEXT: Final = 8192
-"""Window of a sequence when nobody says one: the model's own, but no more than this (each slot pays)."""
-SCORED_OUTPUTS: Final = 16
-"""Rows of logits beyond one a slot: how many tokens of a prompt are scored, or guesses checked, in a step. Each is a
-vocabulary of numbers."""
-_MOST_CELLS: Final = 2**31 - 256
 # ggml_type numbers of ggml.h.
 KV_TYPES: Final[Mapping[str, int]] = {
     "f32": 0,
@@ -36,20 +29,11 @@ KV_TYPES: Final[Mapping[str, int]] = {
 }
 
 
-class Shape(Struct, frozen=True, kw_only=True):
-    """How a context is laid out: tokens of one window, sequences at once, tokens of a step, threads.
+class Shape(ContextShape, frozen=True, kw_only=True):
+    """The shape of a context, and the threads that compute it."""
 
-    `cells` are the tokens that the KV cache holds over all slots, `outputs` the rows of logits of one step.
-    """
-
-    context: int
-    slots: int
-    batch: int
     threads: int
     batch_threads: int
-    cells: int
-    outputs: int
-    whole_window: bool = True
 
 
 def check_options(options: LoadOptions) -> None:
@@ -72,7 +56,7 @@ def load_weights(spec: LoadSpec, progress: Progress) -> int:
     Raises ModelLoadFailed with the library's reason, or InterruptedError when `progress` answered False.
     """
     api = native()
-    _check_file(Path(spec.path))
+    check_file(spec.path)
     stopped: list[BaseException | None] = []
 
     def report(fraction: float, _: object) -> bool:
@@ -85,20 +69,12 @@ def load_weights(spec: LoadSpec, progress: Progress) -> int:
             stopped.append(None)
         return goes_on
 
+    # Named, so that it lives as long as the load.
     callback = api.llama_progress_callback(report)
-    params = api.llama_model_default_params()
-    layers = spec.options.gpu_layers
-    params.n_gpu_layers = -1 if layers is None else max(-1, min(layers, 2**31 - 1))
-    params.load_mode = {
-        None: api.LLAMA_LOAD_MODE_AUTO,
-        True: api.LLAMA_LOAD_MODE_MMAP,
-        False: api.LLAMA_LOAD_MODE_NONE,
-    }[spec.options.use_mmap]
+    params = model_params(spec.options)
     params.progress_callback = callback
     with LogCapture() as log:
-        model: int | None = api.llama_model_load_from_file(
-            spec.path.encode("utf-8", "surrogateescape"), params
-        )
+        model: int | None = api.llama_model_load_from_file(os.fsencode(spec.path), params)
     if stopped:
         if model:
             api.llama_model_free(model)
@@ -106,12 +82,39 @@ def load_weights(spec: LoadSpec, progress: Progress) -> int:
             raise stopped[0]
         raise InterruptedError(f"Loading {spec.model} was stopped.")
     if not model:
-        raise ModelLoadFailed(
-            f"{spec.model} cannot be loaded.",
-            log.reason(),
-            "Download the file again, or choose a model whose architecture this llama.cpp knows.",
-        )
+        raise not_loaded(spec.model, log)
     return model
+
+
+def model_params(options: LoadOptions) -> Any:
+    """The parameters of a load; a dry run changes nothing in them but that nothing is read or allocated."""
+    api = native()
+    params = api.llama_model_default_params()
+    layers = options.gpu_layers
+    params.n_gpu_layers = -1 if layers is None else max(-1, min(layers, 2**31 - 1))
+    params.load_mode = {
+        None: api.LLAMA_LOAD_MODE_AUTO,
+        True: api.LLAMA_LOAD_MODE_MMAP,
+        False: api.LLAMA_LOAD_MODE_NONE,
+    }[options.use_mmap]
+    return params
+
+
+def not_loaded(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFailed:
+    """The error for a file that the library would not load, with the library's reason."""
+    reason = log.reason()
+    if "allocate" in reason:
+        return InsufficientMemory(
+            f"There is not enough memory to load {model}.",
+            reason,
+            "Choose a smaller model or quantisation, or hold fewer layers on the GPU (`gpu_layers`).",
+        )
+    return ModelLoadFailed(
+        f"{model} cannot be loaded.",
+        reason,
+        "Download the file again, or choose a model whose architecture this llama.cpp knows.",
+        param="model",
+    )
 
 
 def shape_of(spec: LoadSpec, trained: int) -> Shape:
@@ -123,38 +126,24 @@ def shape_of(spec: LoadSpec, trained: int) -> Shape:
     options = spec.options
     all_cores = cores()
     shares = spec.screen_attached or os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
-    slots = min(options.slots or DEFAULT_SLOTS, native().llama_max_parallel_sequences() - 1)
-    context = options.context or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-    if trained > 0:
-        context = min(context, trained)
-    context = max(8, min(context, _MOST_CELLS // slots))
-    cells = min(options.cells or context * slots, context * slots)
-    batch = max(slots, min(options.batch or DEFAULT_BATCH, cells))
+    shape = context_shape(options, trained, most_ids=native().llama_max_parallel_sequences())
     return Shape(
-        context=min(context, cells),
-        slots=slots,
-        batch=batch,
+        **asdict(shape),
         threads=options.threads or (max(1, all_cores - 1) if shares else all_cores),
         batch_threads=options.batch_threads or all_cores,
-        cells=cells,
-        outputs=min(batch, slots + max(SCORED_OUTPUTS, slots * (options.draft_tokens or 0))),
-        whole_window=options.whole_window is not False,
     )
 
 
-def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort: tuple[Any, Any]) -> int:
-    """The native handle of a context of `shape` for `sequences` sequence ids.
+def context_params(options: LoadOptions, shape: Shape, sequences: int) -> Any:
+    """The parameters of a context of `shape` for `sequences` sequence ids, for the real one and for a dry run.
 
     One KV buffer serves all slots; unless `cells` says less it holds a whole window for each, so that a sequence can
-    always grow to its window. `abort` is the callback that ends a running decode, with its data.
-    Raises InsufficientMemory or ModelLoadFailed.
+    always grow to its window.
     """
-    api = native()
-    options = spec.options
-    params = api.llama_context_default_params()
+    params = native().llama_context_default_params()
     params.n_ctx = shape.cells
     params.n_batch = shape.batch
-    params.n_ubatch = min(shape.batch, 512)
+    params.n_ubatch = shape.micro_batch
     params.n_seq_max = sequences
     # The default reserves a row of logits for each token of a batch.
     params.n_outputs_max = max(shape.outputs, sequences)
@@ -165,21 +154,35 @@ def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort
         params.flash_attn_type = int(options.flash_attention)
     if options.kv_type is not None:
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
-    params.abort_callback, params.abort_callback_data = abort
     params.no_perf = True
+    return params
+
+
+def open_context(model: int, spec: LoadSpec, shape: Shape, sequences: int, abort: tuple[Any, Any]) -> int:
+    """The native handle of a context of `shape` for `sequences` sequence ids.
+
+    `abort` is the callback that ends a running decode, with its data. Raises InsufficientMemory or ModelLoadFailed.
+    """
+    params = context_params(spec.options, shape, sequences)
+    params.abort_callback, params.abort_callback_data = abort
     with LogCapture() as log:
-        context: int | None = api.llama_init_from_model(model, params)
-    if context:
-        return context
+        context: int | None = native().llama_init_from_model(model, params)
+    if not context:
+        raise not_opened(spec.model, log)
+    return context
+
+
+def not_opened(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFailed:
+    """The error for a context that the library would not open, with the library's reason."""
     reason = log.reason()
     if "alloc" in reason:
-        raise InsufficientMemory(
-            f"There is not enough memory to run {spec.model}.",
+        return InsufficientMemory(
+            f"There is not enough memory to run {model}.",
             reason,
             "Lower `context` or `slots`, or choose a smaller `kv_type`.",
         )
-    raise ModelLoadFailed(
-        f"{spec.model} cannot be run as asked.", reason, "Check `kv_type`, `flash_attention` and `context`."
+    return ModelLoadFailed(
+        f"{model} cannot be run as asked.", reason, "Check `kv_type`, `flash_attention` and `context`."
     )
 
 
@@ -188,10 +191,10 @@ def on_processor_only(options: LoadOptions) -> bool:
     return options.gpu_layers == 0 or all(device.kind in ("cpu", "accelerator") for device in devices())
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: str | Path) -> None:
     """Raises ModelLoadFailed for what is no GGUF file at first sight."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             head = file.read(64)
     except OSError as error:
         raise ModelLoadFailed(

@@ -7,25 +7,23 @@ mass is enough.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.runtime.backends.llama.candidates import CANDIDATE, Candidates
 from engine.runtime.backends.llama.logits import Floats
 
 WORTHWHILE: Final = 4096
 """Vocabulary from which on the pre-cut beats the library's own sort."""
-CANDIDATE: Final = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-"""`llama_token_data` of llama.h."""
 # Distances below the best logit (natural log) that are tried in turn; past the last, all tokens are sorted.
 _DEPTHS: Final = (4.0, 7.0, 10.0, 14.0)
 
 
-def nucleus(row: Floats, p: float, min_keep: int) -> NDArray[Any]:
+def nucleus(row: Floats, p: float, min_keep: int) -> Candidates:
     """The smallest set of best tokens of `row` (float32 logits) whose probabilities sum to at least `p`.
 
-    Returns an array of `CANDIDATE`, best first, of at least `min_keep` tokens.
+    Returns them best first, at least `min_keep`. A logit may be minus infinity, not all may be.
     """
     weights = np.exp(row - row.max())
     goal = p * float(weights.sum(dtype=np.float64))

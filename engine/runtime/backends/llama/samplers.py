@@ -12,11 +12,15 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from engine.errors import InternalError, InvalidRequest
+from engine.runtime.backends.llama.candidates import Candidates, drawn, shaped
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.logits import Floats
 from engine.runtime.backends.llama.nucleus import WORTHWHILE, nucleus
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.guide import Guide
 from engine.types import Sampling
 
 HONOURED: Final[frozenset[str]] = frozenset(Sampling.__struct_fields__)
@@ -34,6 +38,7 @@ DEFAULT_ORDER: Final = (
 _ALIASES: Final = {"typ_p": "typical_p", "typical": "typical_p", "nucleus": "top_p", "temp": "temperature"}
 _SQUEEZED: Final = {name.replace("_", ""): name for name in DEFAULT_ORDER}
 _MIROSTAT_CANDIDATES: Final = 100
+_SECOND_SEED: Final = 0x9E3779B9  # far from the seed of the first draws; 2**32 by the golden ratio
 _RANDOM_SEED: Final = 0xFFFFFFFF  # llama.cpp takes this one seed to mean "draw me one"
 
 
@@ -76,6 +81,11 @@ class Chain:
         self._members = 0
         self._nucleus: float | None = None
         self._min_keep = sampling.min_keep
+        self._is_greedy = sampling.temperature == 0
+        self._draws_once = not self._is_greedy and bool(sampling.mirostat or sampling.xtc_probability)
+        self._remembers = False
+        """Whether a sampler keeps the tokens that were accepted: penalties or DRY."""
+        self._spare: int | None = None
         self.handle: int | None = self._created(
             self._api.llama_sampler_chain_init(self._api.llama_sampler_chain_default_params())
         )
@@ -84,7 +94,7 @@ class Chain:
         except BaseException:
             self.close()
             raise
-        self._is_argmax = sampling.temperature == 0 and self._members == 1
+        self._is_argmax = self._is_greedy and self._members == 1
 
     def _build(self, sampling: Sampling, order: tuple[str, ...], biases: dict[int, float]) -> None:
         api = self._api
@@ -125,6 +135,7 @@ class Chain:
     def _add(self, handle: int | None, *, window: int = 0) -> None:
         """Give a sampler to the chain, having shown it the last `window` tokens of the history."""
         sampler = self._created(handle)
+        self._remembers |= window > 0
         for token in self._history[-window:] if window else ():
             self._api.llama_sampler_accept(sampler, token)
         self._api.llama_sampler_chain_add(self.handle, sampler)
@@ -210,36 +221,115 @@ class Chain:
         elif sampling.temperature != 1.0:
             self._add(self._api.llama_sampler_init_temp(sampling.temperature))
 
-    def sample(self, context: int, index: int, row: Floats) -> int:
+    def sample(self, context: int, index: int, row: Floats, guide: Guide | None = None) -> int:
         """Draw from the logits that the `index`-th token of the last batch got, and remember the token drawn.
 
-        `row` is a view of the same logits: greedy sampling and the pre-cut need no native candidates.
+        `row` is a view of the same logits, which are left as they are: greedy sampling, the pre-cut and draws
+        under a `guide` need no native candidates. With a guide the token is one that it allows, and the guide
+        has accepted it. Raises InvalidRequest where the guide allows no token that can be drawn, or breaks.
         """
+        if guide is not None:
+            token = self._guided(context, index, row, guide)
+            self._api.llama_sampler_accept(self.handle, token)
+            guide.accept(token)
+            return token
         if self._is_argmax:
             return int(row.argmax())
         if self._nucleus is None:
             return int(self._api.llama_sampler_sample(self.handle, context, index))
-        candidates = nucleus(row, self._nucleus, self._min_keep)
-        array = self._api.llama_token_data_array(
-            data=ctypes.cast(candidates.ctypes.data, self._api.llama_token_data_p),
-            size=len(candidates),
-            selected=-1,
-            sorted=True,
-        )
-        self._api.llama_sampler_apply(self.handle, ctypes.byref(array))
-        token = array.data[array.selected].id
+        best = nucleus(row, self._nucleus, self._min_keep)
+        token = drawn(self._created(self.handle), best, is_sorted=True)
         self._api.llama_sampler_accept(self.handle, token)
-        return int(token)
+        return token
+
+    # --- draws under a guide ---
+
+    def _guided(self, context: int, index: int, row: Floats, guide: Guide) -> int:
+        """A token that `guide` allows, drawn as the chain draws.
+
+        Its probability is the chain's own, given that the token is allowed: drawn from all, and where that was not
+        allowed, once more from those that are. Only where the chain had left none of these, it begins anew
+        with the others at minus infinity. The second draw has lots of its own: with those of the first, which
+        are known to have led astray, it would be biased. So every state moves on once for a token.
+
+        Mirostat and XTC change state by drawing lots themselves, so they see the allowed tokens only.
+        """
+        if self._is_argmax:
+            token = int(row.argmax())
+            return token if guide.allows(token) else self._best(row, guide)
+        again = self._member(-1)
+        if not self._draws_once:
+            left = self._shaped(row) if self._remembers or self._nucleus is not None else None
+            if left is None:
+                # Nothing in the chain keeps what it is told, so the library may draw and tell it at once.
+                token = int(self._api.llama_sampler_sample(self.handle, context, index))
+            else:
+                token = drawn(again, left)
+            if guide.allows(token):
+                return token
+            again = self._second()
+            left = self._shaped(row) if left is None else left
+            left = left[guide.mask()[left["id"]]]
+            left = left[left["logit"] > -np.inf]
+            if len(left):
+                return drawn(again, left)
+        masked = np.where(guide.mask(), row, np.float32(-np.inf))
+        if np.isneginf(masked.max()):
+            return _end(guide)
+        left = self._shaped(masked)
+        left = left[left["logit"] > -np.inf]
+        return drawn(again, left) if len(left) else _end(guide)
+
+    def _best(self, row: Floats, guide: Guide) -> int:
+        allowed = np.flatnonzero(guide.mask())
+        return int(allowed[row[allowed].argmax()]) if len(allowed) else _end(guide)
+
+    def _shaped(self, row: Floats) -> Candidates:
+        """What all samplers but the last leave of the tokens, whose logits are `row`."""
+        members = map(self._member, range(self._members - 1))
+        if self._nucleus is None:
+            return shaped(members, self._vocabulary.workbench.whole(row), is_sorted=False)
+        return shaped(members, nucleus(row, self._nucleus, self._min_keep), is_sorted=True)
+
+    def _member(self, place: int) -> int:
+        return self._created(self._api.llama_sampler_chain_get(self.handle, place % self._members))
+
+    def _second(self) -> int:
+        """The sampler that draws once more: the best of them where the chain takes the best, else by lot."""
+        if self._is_greedy:
+            return self._member(-1)
+        if self._spare is None:
+            seed = (self._seed + _SECOND_SEED) % _RANDOM_SEED
+            self._spare = self._created(self._api.llama_sampler_init_dist(seed))
+        return self._spare
 
     def close(self) -> None:
-        if self.handle is not None:
-            self._api.llama_sampler_free(self.handle)
-            self.handle = None
+        for handle in (self.handle, self._spare):
+            if handle is not None:
+                self._api.llama_sampler_free(handle)
+        self.handle = self._spare = None
+
+    def __del__(self) -> None:
+        # One that was suspended belongs to a request, which may end while it waits.
+        if getattr(self, "handle", None) is not None:
+            self.close()
 
 
 _MAKERS: Final[dict[str, Callable[[Chain, Sampling], None]]] = {
     name: getattr(Chain, f"_{name}") for name in DEFAULT_ORDER
 }
+
+
+def _end(guide: Guide) -> int:
+    """The end of an output to which nothing can be added, even if end tokens were banned."""
+    if guide.may_end and guide.ends:
+        return guide.ends[0]
+    raise InvalidRequest(
+        "The constraint leaves no token to sample.",
+        "The model has no token that goes on as it asks, or they are banned.",
+        "Change the constraint, or leave out `banned_tokens` and `logit_bias`.",
+        param="constraint",
+    )
 
 
 def _biases(sampling: Sampling, vocabulary: Vocabulary) -> dict[int, float]:

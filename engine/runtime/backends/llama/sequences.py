@@ -12,19 +12,14 @@ Three kinds of memory behave differently (llama-kv-cache.cpp, llama-memory-recur
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from engine.errors import InternalError
+from engine.library.shape import sequence_ids
 from engine.runtime.backends.llama.library import last_reason, native
-
-_MOST_IDS: Final = 256
-"""LLAMA_MAX_SEQ of llama.cpp: a unified memory knows every id below it, whatever `n_seq_max` says."""
-_MOST_SHELVES: Final = 96
-_STATEFUL_SHELVES: Final = 4
-"""A running state is paid for with memory, used or not."""
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -61,19 +56,16 @@ class Layout(Struct, frozen=True, kw_only=True):
 def layout_of(model: int, slots: int, *, whole_window: bool) -> Layout:
     """The layout for the loaded weights `model` (a native handle)."""
     api = native()
-    if api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model):
-        shelves = min(slots, _STATEFUL_SHELVES, max(0, _MOST_IDS - slots))
-        return Layout(slots=slots, shelves=shelves, sequences=slots + shelves, stateful=True)
-    slides = api.llama_model_n_swa(model) > 0
-    twins = slides and whole_window and 2 * slots + 3 <= _MOST_IDS
-    sequences = 2 * slots + 1 if twins else slots + 1
-    room = _MOST_IDS - sequences
+    stateful = bool(api.llama_model_is_recurrent(model) or api.llama_model_is_hybrid(model))
+    slides = not stateful and api.llama_model_n_swa(model) > 0
+    ids = sequence_ids(slots, stateful=stateful, slides=slides, whole_window=whole_window)
     return Layout(
         slots=slots,
-        shelves=max(0, min(_MOST_SHELVES, room // 2 if twins else room)),
-        sequences=sequences,
-        windowed=slides and not twins,
-        twins=twins,
+        shelves=ids.shelves,
+        sequences=ids.sequences,
+        stateful=stateful,
+        windowed=slides and not ids.twins,
+        twins=ids.twins,
     )
 
 

@@ -45,5 +45,9 @@ class TextReader:
         """Free its memory; what is being read is read anew."""
         self._embedder.release()
 
+    @property
+    def holds_memory(self) -> bool:
+        return self._embedder.holds_memory
+
     def release_if_idle(self, seconds: float) -> bool:
-        return self._embedder.release_if_idle(seconds)
+        return self._embedder.holds_memory and self._embedder.release_if_idle(seconds)

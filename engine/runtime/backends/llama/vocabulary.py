@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import threading
+from functools import cached_property, partial
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
+from engine.runtime.backends.llama.candidates import Workbench
 from engine.runtime.backends.llama.library import native
+from engine.runtime.guide import TokenTable
+
+_LEAD: Final = b"\x02"
+"""A byte that no tokenizer joins with others."""
 
 
 class Vocabulary:
@@ -23,7 +30,12 @@ class Vocabulary:
         self.bos = bos if bos >= 0 else None
         self.suppressed = self._suppressed()
         self._pieces: list[bytes | None] = [None] * self.size
-        self._buffer = ctypes.create_string_buffer(256)
+        self._local = threading.local()
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """Room for the candidates of a draw."""
+        return Workbench(self.size)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`. A lone surrogate, which UTF-8 cannot carry, is read as a question mark."""
@@ -49,16 +61,64 @@ class Vocabulary:
         """Text of any token, control tokens written out."""
         return self._render(token, special=True).decode("utf-8", "replace")
 
-    def _render(self, token: int, *, special: bool) -> bytes:
-        length = self._api.llama_token_to_piece(
-            self.handle, token, self._buffer, len(self._buffer), 0, special
+    def token_table(self) -> TokenTable:
+        """What grammars have to know of the vocabulary; from any thread, some microseconds for each token.
+
+        Special are control and unknown tokens, whose output is empty, and tokens of the user's that look like a
+        tag: those a template or a tool parser reads as one. All go by the text that they are written out as.
+        """
+        buffer = ctypes.create_string_buffer(1024)
+        pieces, special = [], set()
+        for token in range(self.size):
+            piece, buffer = self._written(token, buffer, special=True)
+            pieces.append(piece)
+            if self._is_special(token, piece):
+                special.add(token)
+        leads = {token for token, piece in enumerate(pieces) if piece == _LEAD}
+        return TokenTable(
+            pieces=pieces,
+            special=frozenset(special),
+            ends=self.end_tokens,
+            tokenize=partial(self._going_on, leads),
         )
+
+    def token_of(self, text: str) -> int | None:
+        """The one special token (as in `token_table`) that is exactly `text`, if there is one. From any thread."""
+        tokens = self.tokenize(text, add_special=False, parse_special=True)
+        if len(tokens) != 1:
+            return None
+        piece, _ = self._written(tokens[0], ctypes.create_string_buffer(1024), special=True)
+        return tokens[0] if piece == text.encode() and self._is_special(tokens[0], piece) else None
+
+    def _is_special(self, token: int, piece: bytes) -> bool:
+        api = self._api
+        kind = api.llama_vocab_get_attr(self.handle, token)
+        unseen = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        is_tag = kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
+        return bool(kind & unseen or is_tag)
+
+    def _going_on(self, leads: set[int], text: bytes) -> list[int]:
+        """Tokens of `text` where it goes on from other text, so that no blank is put before it, as at a beginning.
+
+        Behind a byte that joins with nothing the library puts none; the token of it (one of `leads`) is taken off.
+        """
+        whole = (_LEAD + text).decode("utf-8", "replace")
+        tokens = self.tokenize(whole, add_special=False, parse_special=False)
+        cut = next((place for place, token in enumerate(tokens) if token in leads), -1)
+        return tokens[cut + 1 :]
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        buffer = getattr(self._local, "buffer", None) or ctypes.create_string_buffer(256)
+        piece, self._local.buffer = self._written(token, buffer, special=special)
+        return piece
+
+    def _written(self, token: int, buffer: Any, *, special: bool) -> tuple[bytes, Any]:
+        """The text of `token`, and `buffer` or the larger one that it took."""
+        length = self._api.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, special)
         if length < 0:
-            self._buffer = ctypes.create_string_buffer(-length)
-            length = self._api.llama_token_to_piece(
-                self.handle, token, self._buffer, len(self._buffer), 0, special
-            )
-        return self._buffer.raw[:length]
+            buffer = ctypes.create_string_buffer(-length)
+            length = self._api.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, special)
+        return ctypes.string_at(buffer, length), buffer
 
     def _suppressed(self) -> tuple[int, ...]:
         """Tokens that the model's own file says must never be sampled."""

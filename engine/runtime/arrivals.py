@@ -1,0 +1,380 @@
+"""Brings models in: their files are checked, their memory is estimated, room is made, their workers are started.
+
+Each arrival is one task from beginning to end, so that cancelling it is cancelling the task, whatever it is at. Loads
+onto the same device come one after the other; a model that is ready is never behind one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
+from engine.library.pools import MAIN
+from engine.runtime.backends.base import LoadSpec
+from engine.runtime.estimates import Estimator, Figures
+from engine.runtime.filewatch import FileWatch
+from engine.runtime.fitting import completed, is_automatic, judged, no_room, smaller
+from engine.runtime.host import Host, LoadDied
+from engine.runtime.place import Place
+from engine.runtime.residency import Plan
+from engine.runtime.room import Room
+from engine.runtime.scheduler import Limits
+from engine.runtime.ticket import Target
+from engine.runtime.wire import CacheSpec, Load, Ready
+from engine.settings import Settings
+from engine.types import Estimate, LoadOptions
+
+DEVICE_SHARE: Final = 0.05
+"""Part of what a model needs from which on it counts as being loaded onto a device."""
+CHANGES: Final = 3
+"""How many times a file may change while its model is being brought in."""
+BUSY_SHARE: Final = 0.02
+"""Processor time per second of silence from which on a load counts as moving."""
+
+
+class _Changed(ModelLoadFailed):
+    """The file is not the one that was checked."""
+
+
+class _Tries(Struct):
+    """What has been tried to bring a model in."""
+
+    changes: int = 0
+    halved: bool = False
+    evicted: bool = False
+
+
+class Arrivals:
+    """See `want`, `grow` and `estimate`. `make_host` makes the engine's end of a worker for a place."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        estimator: Estimator,
+        room: Room,
+        *,
+        make_host: Callable[[Place], Host],
+        screen_attached: bool,
+        cache: CacheSpec,
+    ) -> None:
+        self._settings, self._estimator, self._room = settings, estimator, room
+        self._make_host, self._cache = make_host, cache
+        self._screen_attached = screen_attached and not settings.runtime.exclusive
+        self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Held while a model is loaded into a pool of memory."""
+
+    def want(self, place: Place) -> None:
+        """Bring the model of `place`, which is absent, in; those who wait for it hear how it went."""
+        place.state, place.error = "arriving", None
+        place.arrival = self._room.start(self._arrive(place))
+
+    def grow(self, place: Place) -> None:
+        """Find room for the KV cache that the model of `place` has given up, and let it have it again.
+
+        Requests that wait for it are refused where there is none.
+        """
+        place.resizing = asyncio.get_running_loop().create_future()
+        place.growth = self._room.start(self._grow(place))
+
+    async def grown(self, place: Place) -> HearthError | None:
+        """Wait until a model has its KV cache again; the refusal where there is no room for it."""
+        if place.resizing is None:
+            self.grow(place)
+        if place.growth is not None:
+            await asyncio.wait({place.growth})
+        return HearthError.from_info(place.refusal) if place.refusal is not None else None
+
+    async def check(self, target: Target) -> None:
+        """Have a new file tried. Raises ModelLoadFailed for one that should not be loaded."""
+        await self._measured(target, completed(LoadOptions(), self._settings.runtime))
+
+    async def estimate(self, target: Target, options: LoadOptions) -> Estimate | None:
+        """What loading `target` would take, whether that fits, and who would make way; None if nobody can say.
+
+        Raises ModelLoadFailed for a file that would not load.
+        """
+        figures = await self._measured(target, completed(options, self._settings.runtime))
+        if figures is None:
+            return None
+        place = self._room.places.get(target.id)
+        plan = self._room.plan(figures.demand, instead_of=place)
+        if not plan.possible and is_automatic(options, self._settings.runtime):
+            less = await smaller(figures, plan, options, self._settings.runtime, self._measure(target))
+            if less is not None:
+                figures, plan = less, self._room.plan(less.demand, instead_of=place)
+        return judged(figures, plan, self._room.free(), self._room.others(target.id))
+
+    # --- one arrival
+
+    async def _arrive(self, place: Place) -> None:
+        try:
+            await self._bring(place)
+        except asyncio.CancelledError:
+            if place.host is not None:
+                self._room.tell(place, "failed", "cancelled")
+            await self._give_up(place)
+        except HearthError as error:
+            if isinstance(error, LoadDied):
+                place.deaths.add(time.monotonic_ns())
+            place.state, place.error = "leaving", error.info
+            self._room.tell(place, "failed", error.info.code)
+            place.fail_waiting(error)
+            await self._give_up(place)
+        except Exception as error:
+            defect = InternalError(f"{place.id} could not be loaded.", f"{type(error).__name__}: {error}")
+            place.state, place.error = "leaving", defect.info
+            place.fail_waiting(defect)
+            await self._give_up(place)
+            raise
+        else:
+            place.arrival = None
+            self._room.announce(place)
+
+    async def _give_up(self, place: Place) -> None:
+        place.arrival, place.facts = None, None
+        await self._room.leave(place, "cancelled")
+
+    async def _bring(self, place: Place) -> None:
+        """From absent to ready. Raises what keeps the model from being loaded."""
+        runtime = self._settings.runtime
+        asked = place.asked_options()
+        options = completed(asked, runtime)
+        tries = _Tries()
+        figures = await self._measured(place.target, options, place)
+        while True:
+            # Told with the model from now on.
+            place.figures = figures
+            news = self._room.news
+            async with self._alone(figures):
+                await self._room.refresh()
+                plan = self._room.plan(figures.demand if figures is not None else {})
+                if plan.granted:
+                    try:
+                        await self._load(place, options, figures)
+                        return
+                    except _Changed:
+                        tries.changes += 1
+                        if tries.changes > CHANGES:
+                            raise
+                        figures = await self._measured(place.target, options, place)
+                        continue
+                    except HearthError as error:
+                        if figures is None or not _wants_memory(error):
+                            raise
+                        await self._dropped(place)
+                        figures = await self._after_want(place, figures, asked, tries, error)
+                        options = figures.options
+                        continue
+                if plan.shrink or plan.evict:
+                    place.tell("waiting")
+                    await self._room.make(plan, figures.demand if figures is not None else {})
+                    continue
+            if plan.waits:
+                place.tell("waiting")
+                await news.wait()
+                continue
+            less = None
+            if figures is not None and plan.short:
+                less = await smaller(figures, plan, asked, runtime, self._measure(place.target, place))
+            if less is None:
+                raise no_room(place.id, figures, plan, self._room.others(place.id))
+            figures, options = less, less.options
+
+    async def _after_want(
+        self, place: Place, figures: Figures, asked: LoadOptions, tries: _Tries, error: HearthError
+    ) -> Figures:
+        """What to load after memory ran out in a load: half the window once, then without the idle models once."""
+        context = figures.estimate.context // 2
+        if is_automatic(asked, self._settings.runtime) and not tries.halved and context >= 8:
+            tries.halved = True
+            found = await self._measured(place.target, replace(figures.options, context=context), place)
+            if found is not None:
+                return found
+        idle = self._room.idle()
+        if idle and not tries.evicted:
+            tries.evicted = True
+            await self._room.make(Plan(evict=idle), figures.demand)
+            return figures
+        if isinstance(error, InsufficientMemory):
+            raise error
+        raise InsufficientMemory(
+            f"There was not enough memory to load {place.id}.",
+            error.why,
+            "Choose a smaller context or a smaller model, or unload another.",
+            param="model",
+        )
+
+    async def _load(self, place: Place, options: LoadOptions, figures: Figures | None) -> None:
+        """Start the worker: from arriving to ready. Raises what the load raises; the worker is then still there."""
+        started = time.monotonic_ns()
+        place.options = options
+        identity = figures.identity if figures is not None else None
+        if identity is not None:
+            watch = FileWatch(identity)
+            if not await self._estimator.unchanged(identity):
+                watch.close()
+                raise self._changed(place)
+            place.files = watch
+        place.state = "loading"
+        place.tell("starting")
+        host = place.host = self._make_host(place)
+        spec = LoadSpec(
+            model=place.target.entry.id,
+            path=place.target.entry.path,
+            options=options,
+            screen_attached=self._screen_attached,
+        )
+        load = Load(place.target.backend, spec, self._limits(options), self._cache)
+        ready = await self._started(place, host, load)
+        if identity is not None and not await self._estimator.unchanged(identity):
+            await self._dropped(place)
+            raise self._changed(place)
+        if place.host is not host or place.state != "loading":
+            raise ModelLoadFailed(
+                f"The process of {place.id} ended as soon as the model was loaded.",
+                place.error.why if place.error is not None else "",
+                "Ask again; if it happens again, try other load options.",
+                param="model",
+            )
+        if place.files is not None and options.use_mmap is False:
+            # What was read cannot be changed any more.
+            place.files.close()
+        place.facts, place.memory = ready.facts, ready.memory
+        place.state, place.stage = "ready", None
+        ended = time.monotonic_ns()
+        place.load_seconds = (ended - started) / 1e9
+        for ticket in place.waiting:
+            ticket.load += ended - max(started, ticket.submitted)
+        self._room.tell(place, "loaded", "", place.load_seconds)
+        self._room.used(place, None)
+
+    async def _started(self, place: Place, host: Host, load: Load) -> Ready:
+        """The answer of the worker; one that neither says nor does anything for too long is ended."""
+        runtime = self._settings.runtime
+        starting = asyncio.ensure_future(host.start(load, passive=not runtime.exclusive))
+        # It may fail when nobody waits for it any more.
+        starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        heard, effort = place.last_heard, host.effort()
+        while True:
+            done, _ = await asyncio.wait({starting}, timeout=runtime.stall_seconds or None)
+            if done:
+                return starting.result()
+            before = effort
+            effort = host.effort()
+            moved = (
+                place.last_heard != heard
+                or effort.seconds - before.seconds > BUSY_SHARE * runtime.stall_seconds
+                or effort.bytes_read != before.bytes_read
+            )
+            heard = place.last_heard
+            if not moved:
+                host.kill()
+                raise ModelLoadFailed(
+                    f"Loading {place.id} came to nothing.",
+                    f"Its process did nothing for {runtime.stall_seconds:g} s.",
+                    "Try again; if the file lies on a network, copy it to this machine.",
+                    param="model",
+                )
+
+    async def _dropped(self, place: Place) -> None:
+        """The worker of a load that did not succeed is gone; the model is still arriving."""
+        host, place.host = place.host, None
+        if host is not None:
+            await host.stop()
+        if place.files is not None:
+            place.files.close()
+            place.files = None
+        place.state = "arriving"
+
+    def _changed(self, place: Place) -> _Changed:
+        return _Changed(
+            f"{place.id} is not loaded: its file keeps changing.",
+            f"{place.target.entry.path} was written while it was being loaded.",
+            "Wait until whatever writes the file is done, then try again.",
+            param="model",
+        )
+
+    # --- KV caches that come back
+
+    async def _grow(self, place: Place) -> None:
+        place.refusal = None
+        try:
+            figures = place.figures
+            need = figures.spare if figures is not None else {}
+            while place.state == "ready":
+                news = self._room.news
+                async with self._alone(figures):
+                    await self._room.refresh()
+                    plan = self._room.plan(need, counted=False)
+                    if plan.granted:
+                        place.shrunk = False
+                        return
+                    if plan.shrink or plan.evict:
+                        place.tell("waiting")
+                        await self._room.make(plan, need, counted=False)
+                        continue
+                if not plan.waits:
+                    error = no_room(place.id, figures, plan, self._room.others(place.id))
+                    place.refusal = error.info
+                    place.fail_waiting(error)
+                    return
+                place.tell("waiting")
+                await news.wait()
+        finally:
+            place.resizing = place.growth = None
+            self._room.announce(place)
+
+    # --- measuring
+
+    async def _measured(
+        self, target: Target, options: LoadOptions, place: Place | None = None
+    ) -> Figures | None:
+        if target.backend == "llama":
+            await self._room.look_at_devices()
+        return await self._estimator.figures(
+            target,
+            options,
+            self._room.devices,
+            screen_attached=self._screen_attached,
+            tell=place.tell if place is not None else lambda stage: None,
+        )
+
+    def _measure(
+        self, target: Target, place: Place | None = None
+    ) -> Callable[[LoadOptions], Awaitable[Figures | None]]:
+        return lambda options: self._measured(target, options, place)
+
+    @asynccontextmanager
+    async def _alone(self, figures: Figures | None) -> AsyncIterator[None]:
+        """No other model is loaded meanwhile onto the devices that take a real part of this one."""
+        demand = figures.demand if figures is not None else {}
+        total = sum(demand.values())
+        touched = {pool for pool, size in demand.items() if size > DEVICE_SHARE * total} or {MAIN}
+        async with AsyncExitStack() as stack:
+            for pool in sorted(touched):
+                await stack.enter_async_context(self._loading[pool])
+            yield
+
+    def _limits(self, options: LoadOptions) -> Limits:
+        runtime = self._settings.runtime
+        return Limits(
+            draft=options.draft_tokens or 0,
+            chunk=runtime.prefill_chunk,
+            busy_chunk=runtime.prefill_chunk_busy,
+            answer_reserve=self._settings.generation.answer_reserve,
+            queue_interactive=runtime.queue_interactive,
+            queue_api=runtime.queue_api,
+        )
+
+
+def _wants_memory(error: HearthError) -> bool:
+    """Whether a load failed because memory ran out: the library said so, or the system killed the process."""
+    return isinstance(error, InsufficientMemory) or (isinstance(error, LoadDied) and error.exit_code == -9)

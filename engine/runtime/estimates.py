@@ -1,0 +1,266 @@
+"""What loading a model would take: trial of its file, arithmetic over its header, and what earlier loads taught.
+
+Nothing is decided here. The figures go to `residency`, which decides who makes way, and to people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.errors import HearthError, ModelLoadFailed
+from engine.library.identity import Identity, Stamp, identity_of, stamps_of
+from engine.library.pools import MAIN, demand, pool_of
+from engine.library.shape import ContextShape, context_shape
+from engine.paths import Paths
+from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.script import parse
+from engine.runtime.logring import LogRing
+from engine.runtime.probes import Probes, build
+from engine.runtime.targets import Targets
+from engine.runtime.ticket import Target
+from engine.settings import Settings
+from engine.store.notes import Notes
+from engine.types import Device, DeviceNeed, Estimate, LoadOptions, MemoryUse
+
+LEAST_FACTOR: Final = 0.5
+MOST_FACTOR: Final = 2.0
+"""How far what earlier loads took may pull a prediction."""
+LEAST_RESIDENT_FACTOR: Final = 0.9
+"""The same for the resident set downwards: buffers that a short life has not touched are promised all the same."""
+_IDENTITIES: Final = 64
+"""How many files' hashes are remembered."""
+Tell = Callable[[str], None]
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What a model would take, for decisions: `demand` and `spare` in bytes by pool of memory."""
+
+    estimate: Estimate
+    options: LoadOptions
+    """What it would be loaded with, settings filled in."""
+    shape: ContextShape
+    layers: int = 0
+    demand: Mapping[str, int]
+    spare: Mapping[str, int]
+    """How much of it is KV cache and buffers, which can be given up without the weights."""
+    identity: Identity | None = None
+    """The files as they were; None for a model without files."""
+    key: str = ""
+    """What is learnt from the load is kept under this."""
+    resident_factor: float = 1.0
+    """The correction that is in `estimate.resident`, beside that of the allocations."""
+
+
+class Observed(Struct, frozen=True):
+    """What a load took, over what had been predicted for it without corrections."""
+
+    allocated: float
+    """By the allocator's own figures."""
+    resident: float
+
+
+class Estimator:
+    """Makes the figures of models. Belongs on one loop; disk work happens off it."""
+
+    def __init__(self, settings: Settings, paths: Paths, log: LogRing, targets: Targets) -> None:
+        self._settings, self._targets = settings, targets
+        self._probes = Probes(paths, log)
+        self._observed: Notes[Observed] = Notes(paths.calibration_file, Observed)
+        self._identities: dict[tuple[Stamp, ...], Identity] = {}
+
+    async def figures(
+        self,
+        target: Target,
+        options: LoadOptions,
+        devices: tuple[Device, ...] = (),
+        *,
+        screen_attached: bool,
+        tell: Tell = lambda stage: None,
+    ) -> Figures | None:
+        """What loading `target` with `options` onto `devices` would take; None for a backend that cannot say.
+
+        `tell` hears of the stages that take time. Raises ModelLoadFailed for a file that would not load.
+        """
+        if target.backend == "scripted":
+            return _scripted(target, options)
+        if target.backend != "llama":
+            return None
+        tell("checking")
+        return await self._gguf(target, options, devices, screen_attached, tell)
+
+    async def unchanged(self, identity: Identity) -> bool:
+        """Whether the files are still those of `identity`, or were when somebody looked a moment ago."""
+        try:
+            stamps = await asyncio.to_thread(stamps_of, [Path(each.path) for each in identity.stamps])
+        except ModelLoadFailed:
+            return False
+        return stamps == identity.stamps
+
+    async def devices(self) -> tuple[Device, ...]:
+        """The devices of llama.cpp, GPUs with the memory that is free now; only the CPU where it cannot be asked."""
+        try:
+            return await self._probes.devices()
+        except HearthError:
+            return (Device(name="CPU"),)
+
+    async def learn(self, figures: Figures, memory: MemoryUse, resident: int) -> None:
+        """Remember what a load really took; it corrects the next estimate of the same model in the same way."""
+        actual = memory.weights + memory.kv_cache + memory.compute
+        estimate = figures.estimate
+        if not figures.key or actual <= 0 or estimate.total <= 0 or estimate.resident <= 0:
+            return
+        seen = Observed(
+            allocated=round(estimate.correction * actual / estimate.total, 3),
+            resident=round(
+                figures.resident_factor * (resident / estimate.resident if resident > 0 else 1.0), 3
+            ),
+        )
+        await asyncio.to_thread(self._observed.put, figures.key, seen)
+
+    async def _gguf(
+        self,
+        target: Target,
+        options: LoadOptions,
+        devices: tuple[Device, ...],
+        screen_attached: bool,
+        tell: Tell,
+    ) -> Figures:
+        from engine.library import fit
+        from engine.library.dimensions import dimensions_of
+        from engine.library.gguf_parts import parts_of
+
+        path = Path(target.entry.path)
+        stamps = await asyncio.to_thread(lambda: stamps_of(parts_of(path)))
+        headers = await asyncio.to_thread(self._targets.catalog.headers, target.entry)
+        identity = self._identities.get(stamps)
+        if identity is None:
+            identity = await asyncio.to_thread(identity_of, stamps, [header.size for header in headers])
+            if len(self._identities) >= _IDENTITIES:
+                self._identities.clear()
+            self._identities[stamps] = identity
+        dimensions = dimensions_of(headers[0])
+        shape = context_shape(options, dimensions.context)
+        spec = LoadSpec(
+            model=target.id, path=target.entry.path, options=options, screen_attached=screen_attached
+        )
+        way = _named(shape, options, devices)
+        dry_run = None
+        if self._settings.runtime.probe:
+            dry_run = await self._probes.find(
+                spec,
+                identity,
+                way=way,
+                matrices=fit.matrices(headers),
+                vocabulary=dimensions.vocabulary,
+                news=lambda: tell("estimating"),
+            )
+        need = fit.needs(
+            headers,
+            dimensions,
+            shape,
+            devices,
+            kv_type=options.kv_type,
+            flash_attention=options.flash_attention,
+            gpu_layers=options.gpu_layers,
+            mapped=options.use_mmap is not False,
+            dry_run=dry_run,
+        )
+        key = f"{identity.digest}:{build()}:{way}:{options.use_mmap}"
+        observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
+        factor = _bounded(observed.allocated)
+        need = tuple(_times(each, factor) for each in need)
+        resident_factor = max(LEAST_RESIDENT_FACTOR, _bounded(observed.resident))
+        resident = round(fit.resident_bytes(need, dimensions) * resident_factor)
+        return Figures(
+            estimate=Estimate(
+                model=target.id,
+                context=shape.context,
+                slots=shape.slots,
+                cells=shape.cells,
+                devices=need,
+                resident=resident,
+                exact=dry_run is not None,
+                correction=factor,
+            ),
+            options=options,
+            shape=shape,
+            layers=len(dimensions.layers),
+            demand=demand(need, resident),
+            spare=_spare(need),
+            identity=identity,
+            key=key,
+            resident_factor=resident_factor,
+        )
+
+
+def _scripted(target: Target, options: LoadOptions) -> Figures:
+    script = parse(target.id)
+    context = min(options.context or script.context, script.context)
+    slots = options.slots or script.slots
+    need = DeviceNeed(device="CPU", weights=script.weights, kv_cache=script.cache * context // script.context)
+    return Figures(
+        estimate=Estimate(
+            model=target.id,
+            context=context,
+            slots=slots,
+            cells=context * slots,
+            devices=(need,),
+            resident=need.total,
+            exact=True,
+        ),
+        options=options,
+        shape=context_shape(replace(options, context=context, slots=slots), script.context),
+        demand={MAIN: need.total},
+        spare=_spare((need,)),
+    )
+
+
+def _spare(need: tuple[DeviceNeed, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in need:
+        pool = pool_of(each.device, each.kind)
+        found[pool] = found.get(pool, 0) + each.kv_cache + each.compute
+    return found
+
+
+def _times(need: DeviceNeed, factor: float) -> DeviceNeed:
+    if factor == 1.0:
+        return need
+    parts = {
+        name: round(getattr(need, name) * factor) for name in ("weights", "kv_cache", "compute", "projector")
+    }
+    return replace(need, **parts)
+
+
+def _bounded(factor: float) -> float:
+    return min(MOST_FACTOR, max(LEAST_FACTOR, factor))
+
+
+def _named(shape: ContextShape, options: LoadOptions, devices: tuple[Device, ...]) -> str:
+    """One name for everything beside the file that changes what a load takes."""
+    said = (
+        shape.cells,
+        shape.slots,
+        shape.batch,
+        shape.outputs,
+        shape.whole_window,
+        options.kv_type,
+        options.flash_attention,
+        options.gpu_layers,
+        *(device.name for device in devices),
+        *_shares(devices),
+    )
+    return ",".join(map(str, said))
+
+
+def _shares(devices: tuple[Device, ...]) -> list[int]:
+    """Percent of the layers, to five, that each of several GPUs gets: llama.cpp deals by free memory."""
+    gpus = [device for device in devices if device.kind == "gpu"]
+    total = sum(device.free for device in gpus)
+    return [round(20 * device.free / total) * 5 for device in gpus] if len(gpus) > 1 and total else []
