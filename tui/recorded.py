@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -16,7 +17,6 @@ from engine.errors import HearthError, ModelNotFound
 from engine.types import (
     Capabilities,
     Delta,
-    DeviceNeed,
     Done,
     Estimate,
     Failed,
@@ -129,6 +129,8 @@ class RecordedEngine:
         self.context = 8192
         self.requests: list[GenerationRequest] = []
         self.streams: list[RecordedStream] = []
+        self.thinking: Literal["", "always", "switch", "levels"] = ""
+        """What `facts` says of how every model thinks."""
         self.fail_load: HearthError | None = None
         self.fail_estimate: HearthError | None = None
         self.estimates: dict[str, Estimate] = {}
@@ -155,31 +157,6 @@ class RecordedEngine:
             raise self.fail_load
         self._entry(model)
         self.resident[model] = LoadedModel(id=model, state="ready", memory=MemoryUse(resident=64 * 2**20))
-
-    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
-        """What the entry's size suggests; it fits."""
-        entry = self._entry(model)
-        need = DeviceNeed(device="CPU", weights=entry.size, free=16 * 2**30, capacity=32 * 2**30)
-        context = (options.context if options is not None else None) or self.context
-        return Estimate(
-            model=model,
-            context=context,
-            slots=4,
-            cells=4 * context,
-            devices=(need,),
-            resident=entry.size + 40 * 2**20,
-            exact=True,
-        )
-
-    async def pin(self, model: str) -> None:
-        """Mark it."""
-        if model in self.resident:
-            self.resident[model] = replace(self.resident[model], pinned=True)
-
-    async def unpin(self, model: str) -> None:
-        """Take the mark away."""
-        if model in self.resident:
-            self.resident[model] = replace(self.resident[model], pinned=False)
 
     async def unload(self, model: str) -> None:
         """Forget it."""
@@ -246,6 +223,7 @@ class RecordedEngine:
             quantisation=entry.quantisation,
             context=self.context,
             context_trained=entry.context or self.context,
+            thinking=self.thinking,
             capabilities=Capabilities(backend="scripted", max_slots=4),
         )
 

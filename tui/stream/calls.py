@@ -57,7 +57,8 @@ class CallBlock:
         mark = f"call {call.key}"
         body, more = self._body(MOST_ROWS if folded else None)
         if more:
-            body.append(self._row(Content.styled(f"… {more} more · space unfolds", DIM), copied=False))
+            said = Content.styled(f"… {more} more · space unfolds", DIM)
+            body.append(self._row(said.truncate(self._inner, ellipsis=True), copied=False))
         return [
             self._edge("╭", f"{GLYPH} {plain(call.name) or 'a tool'}", NAME_STYLE, "╮", mark),
             *(Line(line.content, line.gutter, line.join, line.copied, line.tail, mark) for line in body),

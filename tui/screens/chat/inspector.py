@@ -63,6 +63,9 @@ class Inspector(VerticalScroll, can_focus=False):
             super().__init__()
             self.controls = controls
 
+    class Opened(Message):
+        """It came into sight."""
+
     def __init__(self) -> None:
         super().__init__(id="inspector")
         self._controls = Controls()
@@ -95,6 +98,10 @@ class Inspector(VerticalScroll, can_focus=False):
         yield Static(
             "A blank field takes the model's own value.\nChanges hold for the next answer.", classes="note"
         )
+
+    def on_show(self) -> None:
+        """Tell that it is looked at: what is offered depends on the model."""
+        self.post_message(self.Opened())
 
     def show(self, controls: Controls) -> None:
         """Show a conversation's controls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,7 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from engine import Engine
-from engine.types import Estimate, ModelEntry
+from engine.errors import HearthError
+from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
 from tui.base import ChatScroll
@@ -61,6 +63,8 @@ class ChatScreen(ChatCommands):
         self.sidebar = Sidebar()
         self.inspector = Inspector()
         self.entries: dict[str, ModelEntry] = {}
+        self._facts: dict[str, ModelFacts | None] = {}
+        """What models are, as far as it was asked; None while it is, and where that cannot be told."""
 
     def compose_workspace(self) -> ComposeResult:
         """Conversations, conversation, inspector; activity and prompt below the middle."""
@@ -182,9 +186,28 @@ class ChatScreen(ChatCommands):
 
     def _tell_of_model(self) -> None:
         """What is known of the model that answers, for the inspector and the welcome."""
-        facts = next((each.facts for each in self.hearth.sample.loaded if each.id == self.model_id), None)
-        self.inspector.tell(self.entries.get(self.model_id), facts.thinking if facts is not None else "")
+        model = self.model_id
+        resident = next((each.facts for each in self.hearth.sample.loaded if each.id == model), None)
+        facts = resident or self._facts.get(model)
+        self.inspector.tell(self.entries.get(model), facts.thinking if facts is not None else "")
+        if facts is None and self.inspector.display:
+            self._look_at_model()
         self._tell_welcome()
+
+    @on(Inspector.Opened)
+    def _look_at_model(self) -> None:
+        """Ask what the model is, once: its file is read for that, its weights are not."""
+        model = self.model_id
+        if model in self.entries and model not in self._facts:
+            self._facts[model] = None
+            self.run_worker(partial(self._ask_for_facts, model), group="facts", exclusive=True)
+
+    async def _ask_for_facts(self, model: str) -> None:
+        try:
+            self._facts[model] = await (await self.started_engine()).facts(model)
+        except HearthError:
+            return  # everything is offered then, and the engine refuses by name
+        self._tell_of_model()
 
     def _tell_welcome(self) -> None:
         model = self.presenter.model_of(self.presenter.current)
