@@ -31,7 +31,7 @@ def needs(estimate: Estimate) -> Table:
     rows = [*_parts(devices), ("needs", tuple(units.size(device.total) for device in devices))]
     if any(device.free for device in devices):
         rows.append(("free", tuple(units.size(device.free) for device in devices)))
-    return Table(tuple(plain(device.device, 10) for device in devices), tuple(rows))
+    return Table(tuple(plain(device.device, 8) for device in devices), tuple(rows))
 
 
 def compared(estimate: Estimate | None, memory: MemoryUse) -> Table:

@@ -12,7 +12,7 @@ from engine.types import Estimate, LoadedModel
 from tui.telling import memory
 from tui.telling.waiting import bar
 
-LABEL, COLUMN = 11, 10
+LABEL, COLUMN = 11, 9
 ABREAST = 3
 """Columns beside each other; further devices come below."""
 
