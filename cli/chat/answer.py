@@ -90,6 +90,8 @@ class AnswerWriter:
         self._progress = ProgressLine(request.model, notes)
         self._thinks_aloud = self._progress.is_watched and out.isatty() and request.thinking.visible
         self._calls = Calls()
+        self._open: TextIO | None = None
+        """Where a line was begun and not ended."""
 
     def take(self, event: StreamEvent) -> None:
         match event:
@@ -102,6 +104,7 @@ class AnswerWriter:
             case Delta(kind="reasoning", text=text):
                 self._thinking(text)
             case ToolDelta():
+                self._end_line()  # what is written over itself must not take text with it
                 self._progress.say(self._calls.take(event))
             case Shifted():
                 self.answer.shifted += event.dropped
@@ -121,12 +124,7 @@ class AnswerWriter:
         self._progress.clear()
         answer = self.answer
         answer.calls, answer.broken_call = self._calls.whole("" if answer.error else answer.reason)
-        if answer.text:
-            if not answer.text.endswith("\n"):
-                self._out.write("\n")
-        elif answer.reasoning and self._thinks_aloud:
-            self._notes.write("\n")
-            self._notes.flush()
+        self._end_line()
         for call in answer.calls:
             write(call, self._out)
         self._out.flush()
@@ -136,18 +134,25 @@ class AnswerWriter:
             return
         self._progress.clear()
         if not self.answer.text and self.answer.reasoning and self._thinks_aloud:
-            self._notes.write("\n\n")
-            self._notes.flush()
+            self._write("\n\n" if self._open is self._notes else "\n", self._notes)
         self.answer.text += text
-        self._out.write(for_stream(text, self._out))
-        self._out.flush()
+        self._write(for_stream(text, self._out), self._out)
 
     def _thinking(self, text: str) -> None:
         self.answer.reasoning += text
         if self._thinks_aloud and text:
             self._progress.clear()
-            self._notes.write(dim(for_stream(text, self._notes), self._notes))
-            self._notes.flush()
+            self._write(for_stream(text, self._notes), self._notes, quietly=True)
+
+    def _write(self, text: str, stream: TextIO, *, quietly: bool = False) -> None:
+        stream.write(dim(text, stream) if quietly else text)
+        stream.flush()
+        if text:
+            self._open = None if text.endswith("\n") else stream
+
+    def _end_line(self) -> None:
+        if self._open is not None:
+            self._write("\n", self._open)
 
 
 async def follow(
