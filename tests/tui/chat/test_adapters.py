@@ -30,13 +30,20 @@ async def test_the_picker_opens_from_everywhere_and_enter_takes_one(chat, way: s
             it.screen.inspector.query_one("#adapter").focus()
             await it.press("enter")
         else:
-            await it.press("escape", "ctrl+p")
+            await it.press("ctrl+p")  # from the prompt, in which the letter is text
             await it.press(*"adapters", "enter")
         await opened(it)
         await it.press("down", "down", "enter")
         await it.until(lambda: it.conversation.controls.adapters == (PIRATE,))
         await it.say("Again")
         assert it.engine.requests[-1].adapters == (PIRATE,)
+
+
+async def test_the_key_is_text_in_the_prompt(chat) -> None:
+    async with chat() as it:
+        await it.press(*"alas")
+        assert it.screen.composer.prompt.text == "alas"
+        assert not it.app.screen.is_modal
 
 
 async def test_each_answer_remembers_what_it_was_made_with(chat) -> None:

@@ -53,6 +53,7 @@ class FieldRow(Vertical):
 class Choice(Static, can_focus=True):
     """One of a few words, changed by space, enter, the arrow keys or a click."""
 
+    BINDING_GROUP_TITLE = "Setting"
     BINDINGS = [  # noqa: RUF012
         Binding("space,enter,right", "turn(1)", "Change", id="inspector.choice_next"),
         Binding("left", "turn(-1)", "Change back", show=False, id="inspector.choice_previous"),
@@ -106,6 +107,7 @@ class Choice(Static, can_focus=True):
 class Tick(Static, can_focus=True):
     """Something that holds or not, changed by space, enter or a click."""
 
+    BINDING_GROUP_TITLE = "Setting"
     BINDINGS = [  # noqa: RUF012
         Binding("space,enter", "turn", "Change", id="tick.turn"),
     ]
@@ -135,6 +137,7 @@ class Tick(Static, can_focus=True):
 class Opener(Static, can_focus=True):
     """A label and what holds; enter, space or a click opens the dialogue that changes it."""
 
+    BINDING_GROUP_TITLE = "Setting"
     BINDINGS = [  # noqa: RUF012
         Binding("enter,space", "open", "Change", id="inspector.open"),
     ]

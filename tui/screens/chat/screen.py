@@ -355,8 +355,6 @@ class ChatScreen(ChatCommands):
             return any(node.reasoning or node.tool_calls for node in self.presenter.current.path())
         if action in ON_A_MESSAGE:
             return True
-        if action == "pick_adapters":
-            return not self.is_writing()
         if action == "stop":
             return self.presenter.running(self.presenter.current) is not None
         if action == "leave":
