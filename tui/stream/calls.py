@@ -44,54 +44,60 @@ class CallBlock:
     def __init__(self, width: int) -> None:
         self._width = max(NARROWEST, width)
         self._inner = self._width - 4
+        self._mark = ""
         self._read = ""
         self._layout = JsonLayout()
         self._lines: list[str] = []
         self._open = ""
-        self._drawn: list[list[Line]] = []
-        """The rows of finished lines, as far as they were needed."""
+        self._rows: list[Line] = []
+        """The rows of finished lines, as far as they were drawn unfolded."""
+        self._drawn = 0
 
     def draw(self, call: CallView, *, folded: bool) -> list[Line]:
         """Every row of the block for the call as it is now."""
+        self._mark = f"call {call.key}"
         self._feed(call.arguments)
-        mark = f"call {call.key}"
-        body, more = self._body(MOST_ROWS if folded else None)
-        if more:
-            said = Content.styled(f"… {more} more · space unfolds", DIM)
-            body.append(self._row(said.truncate(self._inner, ellipsis=True), copied=False))
         return [
-            self._edge("╭", f"{GLYPH} {plain(call.name) or 'a tool'}", NAME_STYLE, "╮", mark),
-            *(Line(line.content, line.gutter, line.join, line.copied, line.tail, mark) for line in body),
+            self._edge("╭", f"{GLYPH} {plain(call.name) or 'a tool'}", NAME_STYLE, "╮", self._mark),
+            *(self._beginning() if folded else self._whole()),
             self._edge("╰", plain(call.note), DIM, "╯", f"note {call.key}"),
         ]
 
     def _feed(self, arguments: str) -> None:
         if not arguments.startswith(self._read):
             self._read, self._layout = "", JsonLayout()
-            self._lines, self._open, self._drawn = [], "", []
+            self._lines, self._open = [], ""
+            self._rows, self._drawn = [], 0
         new = self._layout.feed(clean(arguments[len(self._read) :]))
         self._read = arguments
         *finished, self._open = (self._open + new).split("\n")
         self._lines += finished
 
-    def _body(self, most: int | None) -> tuple[list[Line], str]:
-        """The rows of the arguments, and how much more there is than `most` rows."""
-        rows: list[Line] = []
-        for place, text in enumerate([*self._lines, *([self._open] if self._open else [])]):
-            room = None if most is None else most - len(rows)
-            left = len(self._lines) + bool(self._open) - place
-            if room is not None and room <= 0 and (left > 1 or len(text) > self._inner):
-                return rows, f"{left:,} line{'' if left == 1 else 's'}"
-            if room is not None and len(text) > max(1, room) * self._inner:
-                shown = text[: room * self._inner]
-                return rows + self._lay(shown)[:room], f"{len(text) - len(shown):,} characters and"
-            rows += self._finished(place) if place < len(self._lines) else self._lay(text)
-        return rows, ""
+    def _whole(self) -> list[Line]:
+        """The rows of all arguments; finished lines are laid out once."""
+        for text in self._lines[self._drawn :]:
+            self._rows += self._lay(text)
+        self._drawn = len(self._lines)
+        return [*self._rows, *(self._lay(self._open) if self._open else [])]
 
-    def _finished(self, place: int) -> list[Line]:
-        while len(self._drawn) <= place:
-            self._drawn.append(self._lay(self._lines[len(self._drawn)]))
-        return self._drawn[place]
+    def _beginning(self) -> list[Line]:
+        """The first rows of the arguments, and how much more there is."""
+        count = len(self._lines) + bool(self._open)
+        rows: list[Line] = []
+        for place, text in enumerate([*self._lines[: MOST_ROWS + 1], self._open][:count]):
+            room, left = MOST_ROWS - len(rows), count - place
+            if room <= 0 and (left > 1 or len(text) > self._inner):
+                return [*rows, self._more(f"{left:,} line{'' if left == 1 else 's'}")]
+            if len(text) > max(1, room) * self._inner:
+                shown = text[: room * self._inner]
+                more = self._more(f"{len(text) - len(shown):,} characters and")
+                return [*rows, *self._lay(shown)[:room], more]
+            rows += self._lay(text)
+        return rows
+
+    def _more(self, what: str) -> Line:
+        said = Content.styled(f"… {what} more · space unfolds", DIM)
+        return self._row(said.truncate(self._inner, ellipsis=True), copied=False)
 
     def _lay(self, text: str) -> list[Line]:
         language = "json" if len(text) <= LONGEST_COLOURED else ""
@@ -101,7 +107,7 @@ class CallBlock:
     def _row(self, content: Content, *, join: str = "\n", copied: bool = True) -> Line:
         pad = " " * max(0, self._inner - content.cell_length)
         whole = Content.assemble(("│ ", DIM), content, pad, (" │", DIM))
-        return Line(whole, 2, join, copied, len(pad) + 2)
+        return Line(whole, 2, join, copied, len(pad) + 2, self._mark)
 
     def _edge(self, left: str, text: str, style: str, right: str, mark: str) -> Line:
         """The head or the foot of the frame, with `text` in it."""
