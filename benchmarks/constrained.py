@@ -25,10 +25,10 @@ from benchmarks.figure import state
 from benchmarks.weights import Llama, cached_llama
 from engine.paths import resolve as paths
 from engine.prompt.grammar import grammar_of
+from engine.runtime.backends.guide import Guide, GuideMaker
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.vocabulary import Vocabulary
-from engine.runtime.guide import Guide, GuideMaker
 from engine.sampling import resolve
 from engine.types import Constraint
 

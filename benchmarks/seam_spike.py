@@ -33,9 +33,9 @@ from engine.runtime.backends.base import (
     StepBackend,
     StepResult,
 )
-from engine.runtime.runner import StepRunner
-from engine.runtime.scheduler import Limits
+from engine.runtime.limits import Limits
 from engine.runtime.wire import Item, Notice, Piece, Submit
+from engine.runtime.worker.runner import StepRunner
 from engine.types import (
     AdapterRef,
     Capabilities,

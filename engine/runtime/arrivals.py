@@ -23,10 +23,10 @@ from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.filewatch import FileWatch
 from engine.runtime.fitting import completed, is_automatic, judged, no_room, smaller
 from engine.runtime.host import Host, LoadDied
+from engine.runtime.limits import Limits
 from engine.runtime.place import Place
 from engine.runtime.residency import Plan
 from engine.runtime.room import Room
-from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Target
 from engine.runtime.wire import CacheSpec, Load, Ready
 from engine.settings import Settings

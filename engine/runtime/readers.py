@@ -17,8 +17,8 @@ from engine.library.identity import Stamp, stamps_of
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.fitting import completed
 from engine.runtime.host import Host
+from engine.runtime.limits import Limits
 from engine.runtime.logring import LogRing
-from engine.runtime.scheduler import Limits
 from engine.runtime.ticket import Target
 from engine.runtime.wire import Load, Reply, ToWorker
 from engine.settings import Settings

@@ -17,7 +17,7 @@ from msgspec import Struct
 from engine.errors import ErrorInfo
 from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
-from engine.runtime.scheduler import Limits
+from engine.runtime.limits import Limits
 from engine.types import (
     AdapterRef,
     Device,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.prompt.grammar import grammar_of
-from engine.runtime.guide import Guide, GuideMaker, TokenTable
+from engine.runtime.backends.guide import Guide, GuideMaker, TokenTable
 from engine.types import Constraint
 
 END = 256

@@ -37,7 +37,7 @@ from engine.prompt.grammar.limits import (
 from engine.prompt.grammar.meetings import Meeting, check_meetings
 from engine.prompt.grammar.references import References
 
-WHITESPACE: Final = r"[ ]|[ ]?\n[ \t]{0,60}"
+WHITESPACE: Final = r"[ ]|[ ]?\n[ \t]{0,20}"
 """What may stand once wherever JSON allows white space: bounded, so that a model cannot go on with it for ever."""
 _OPTIONS: Final = {"whitespace_pattern": WHITESPACE, "json_allowed_escapes": 'nrbtf\\"'}
 _ABOUT_ITSELF: Final = ("const", "enum", "$ref", *keywords.IN_PLACE)

@@ -7,7 +7,7 @@ sequence is nothing special (after vLLM's scheduler: computed tokens chase known
 
 Beside its slots a backend has shelves, which keep the computed state of sequences that do not run. Slots and shelves
 are numbered through: slots from 0, shelves from `capabilities.max_slots` on. What state is worth keeping, and which
-tokens it belongs to, is decided above (`engine.runtime.prefix`); a backend only moves it.
+tokens it belongs to, is decided above (`engine.runtime.worker.prefix`); a backend only moves it.
 
 A backend is used from one thread, except `interrupt` and what says so. It raises `engine.errors` for what a person
 can mend.
@@ -36,7 +36,7 @@ from engine.types import (
 )
 
 if TYPE_CHECKING:
-    from engine.runtime.guide import Guide, TokenTable
+    from engine.runtime.backends.guide import Guide, TokenTable
 
 
 class StateLost(InternalError):

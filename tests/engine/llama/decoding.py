@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.runtime.backends.guide import Guide, GuideMaker
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.logits import Floats
 from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.vocabulary import Vocabulary
-from engine.runtime.guide import Guide, GuideMaker
 from engine.sampling import resolve
 
 WINDOW = 512

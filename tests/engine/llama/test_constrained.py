@@ -15,7 +15,7 @@ import pytest
 
 from engine.errors import InvalidRequest
 from engine.prompt.grammar import grammar_of
-from engine.runtime.guide import Guide
+from engine.runtime.backends.guide import Guide
 from engine.types import Constraint
 from tests.engine.llama.decoding import Decoder
 from tests.engine.prompt.judging import fits

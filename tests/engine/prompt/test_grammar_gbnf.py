@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from engine.errors import InvalidRequest
 from engine.prompt.grammar import grammar_of
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.guide import Guide
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import load_weights
-from engine.runtime.guide import Guide
 from engine.types import Constraint, LoadOptions
 from tests.engine.following import accepts, guide_for
 from tests.weights import tiny_llama

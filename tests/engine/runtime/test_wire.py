@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.errors import ErrorInfo
 from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
-from engine.runtime.scheduler import Limits
+from engine.runtime.limits import Limits
 from engine.runtime.wire import (
     Cancel,
     Count,

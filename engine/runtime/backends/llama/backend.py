@@ -42,7 +42,7 @@ from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 if TYPE_CHECKING:
-    from engine.runtime.guide import Guide, TokenTable
+    from engine.runtime.backends.guide import Guide, TokenTable
 
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)

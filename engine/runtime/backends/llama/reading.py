@@ -7,13 +7,13 @@ import sys
 from contextlib import ExitStack
 
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.guide import TokenTable
 from engine.runtime.backends.llama.dryrun import simulated_model
 from engine.runtime.backends.llama.facts import facts_of, generates
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import on_processor_only, shape_of
 from engine.runtime.backends.llama.sequences import layout_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
-from engine.runtime.guide import TokenTable
 from engine.types import MemoryUse
 
 

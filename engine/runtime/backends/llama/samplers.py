@@ -15,12 +15,12 @@ from typing import Any, Final
 import numpy as np
 
 from engine.errors import InternalError, InvalidRequest
+from engine.runtime.backends.guide import Guide
 from engine.runtime.backends.llama.candidates import Candidates, drawn, shaped
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.logits import Floats
 from engine.runtime.backends.llama.nucleus import WORTHWHILE, nucleus
 from engine.runtime.backends.llama.vocabulary import Vocabulary
-from engine.runtime.guide import Guide
 from engine.types import Sampling
 
 HONOURED: Final[frozenset[str]] = frozenset(Sampling.__struct_fields__)

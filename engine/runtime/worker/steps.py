@@ -1,0 +1,229 @@
+"""Steps: plans one, has the backend compute it, hands out what it gave, and mends what went wrong.
+
+Errors stay with the request that caused them. A refused step is tried row by row. Where the state of all sequences was
+lost, the backend is made anew and everybody goes on from the tokens that are known; who was there twice without having
+drawn a token in between is the suspect, and fails.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from engine.errors import HearthError
+from engine.runtime.backends.base import Outcome, Row, Sampled, StateLost, StepBackend, StepResult
+from engine.runtime.limits import Limits
+from engine.runtime.wire import Notice
+from engine.runtime.worker import scheduler
+from engine.runtime.worker.cache import PrefixCache
+from engine.runtime.worker.choice import Choice
+from engine.runtime.worker.scheduler import Room, Turn
+from engine.runtime.worker.slots import Slots, too_long
+from engine.types import AdapterRef, Prefill
+
+_LEAST_ROOM = 256
+"""KV cells that are freed at once, so that the next step need not ask again."""
+
+
+class Guard(Protocol):
+    """Who may break off a step that is being computed."""
+
+    def enter(self, rows: tuple[Row, ...]) -> bool:
+        """Told what is about to be computed; False if it should not be, after all."""
+        ...
+
+    def leave(self) -> None:
+        """It has been computed, or not."""
+        ...
+
+
+class Steps:
+    """See the module. Used from the runner's thread."""
+
+    def __init__(
+        self, backend: StepBackend, limits: Limits, slots: Slots, cache: PrefixCache, guard: Guard
+    ) -> None:
+        self._backend, self._limits, self._slots, self._cache = backend, limits, slots, cache
+        self._guard = guard
+        self._turn = Turn()
+        self._applied: tuple[AdapterRef, ...] | None = None
+        """The adapters that hold in the backend; None: not set yet."""
+        self._batch: int | None = None
+        """Tokens that the next step may have, where the last did not fit."""
+
+    def step(self) -> None:
+        """Plan and compute one step for the running sequences, of which there is at least one."""
+        slots = self._slots
+        running = slots.states()
+        tokens = self._backend.batch_limit if self._batch is None else self._batch
+        room = Room(tokens, self._backend.output_limit)
+        plan = scheduler.plan(running, self._limits, room, self._turn, time.monotonic_ns())
+        if plan.turn.adapters != self._applied and not self._change_adapters(plan.turn):
+            return
+        self._turn = plan.turn
+        started = time.monotonic_ns()
+        for row in plan.rows:
+            slots.requests[slots.running[row.slot].key].started(started)
+        if not self._guard.enter(plan.rows):
+            return
+        try:
+            result = self._backend.step(plan.rows)
+        except StateLost as error:
+            self._recover(error)
+            return
+        except HearthError as error:
+            self._isolate(plan.rows, error)
+            return
+        finally:
+            self._guard.leave()
+        if result.outcome is Outcome.NO_SLOT:
+            self._make_room(running, sum(row.size for row in plan.rows))
+        elif result.outcome is Outcome.OK:
+            self._batch = None
+            self._deliver(plan.rows, result)
+
+    def renew(self) -> None:
+        """Make the backend anew, empty. Raises what opening it raises."""
+        self._backend.rebuild()
+        self._applied = None
+
+    def _deliver(self, rows: tuple[Row, ...], result: StepResult) -> None:
+        """Hand out what a step gave."""
+        slots = self._slots
+        now = time.monotonic_ns()
+        for scores in result.scored:
+            active = slots.requests[slots.running[scores.slot].key]
+            slots.out += active.score(scores.start, scores.logprobs, now)
+        self._advance(rows, now)
+        drawn: dict[int, list[Sampled]] = {}
+        for sampled in result.sampled:
+            drawn.setdefault(sampled.slot, []).append(sampled)
+        for failure in result.failed:
+            slots.fail(slots.requests[slots.running[failure.slot].key], failure.error)
+        guesses = {row.slot: row.draft for row in rows if row.draft}
+        for slot, tokens in drawn.items():
+            choice = slots.running.get(slot)
+            if choice is None:
+                # Its request failed while an earlier choice of it was dealt with.
+                continue
+            if slot in guesses:
+                self._count_guesses(choice, len(guesses[slot]), len(tokens) - 1)
+            self._take(choice, tokens, now)
+
+    def _take(self, choice: Choice, tokens: list[Sampled], now: int) -> None:
+        slots = self._slots
+        active = slots.requests[choice.key]
+        active.sampled(now)
+        choice.computed += len(tokens) - 1
+        for sampled in tokens:
+            if active.limit == 0:
+                slots.out += choice.finish("length", now)
+            else:
+                slots.out += choice.take(sampled.token, sampled.logprob, now)
+            if choice.finished:
+                break
+        if not choice.finished and choice.guide is not None and choice.guide.ended:
+            # Nothing but the end could follow: the step that would draw it can be spared.
+            slots.out += choice.finish("stop", now)
+        if choice.finished:
+            choice.computed = min(choice.computed, len(choice.tokens))
+            slots.release(choice)
+            if active.finished:
+                slots.end(active, active.done("finished", time.monotonic_ns()))
+        elif choice.full:
+            slots.shift(choice, active, now)
+
+    def _count_guesses(self, choice: Choice, guessed: int, right: int) -> None:
+        slots = self._slots
+        active = slots.requests[choice.key]
+        active.drafted += guessed
+        active.accepted += right
+        if choice.lookup is not None:
+            choice.lookup.judge(guessed, right)
+
+    def _change_adapters(self, turn: Turn) -> bool:
+        slots = self._slots
+        try:
+            self._backend.set_adapters(turn.adapters)
+        except HearthError as error:
+            for active in list(slots.requests.values()):
+                if active.work.adapters == turn.adapters:
+                    slots.fail(active, error)
+            return False
+        self._applied = turn.adapters
+        return True
+
+    def _advance(self, rows: tuple[Row, ...], now: int) -> None:
+        slots = self._slots
+        for row in rows:
+            choice = slots.running[row.slot]
+            active = slots.requests[choice.key]
+            reading = choice.computed < choice.prompt_tokens
+            choice.computed += row.count
+            if not reading:
+                continue
+            if not self._backend.facts.capabilities.trim and choice.computed == choice.prompt_tokens - 1:
+                slots.keep(choice, active)
+            first = choice.index == 0 and not choice.generated and choice.computed > choice.told
+            if first and active.scored_all:
+                choice.told = choice.computed
+                progress = Prefill(t_ns=now, done=choice.computed, total=choice.prompt_tokens)
+                slots.out.append(Notice(choice.key, progress))
+
+    def _make_room(self, running: list[scheduler.Running], tokens: int) -> None:
+        """The KV cache is full: shelves make way, then a smaller step, then a sequence less, then the last ends."""
+        slots = self._slots
+        if self._cache.give_room(max(tokens, _LEAST_ROOM)):
+            return
+        if tokens > 1:
+            self._batch = tokens // 2
+            return
+        self._batch = None
+        victim = scheduler.victim(running)
+        if victim is not None:
+            slots.put_back(slots.running[victim.slot])
+            slots.crowded = True
+            return
+        choice = next(iter(slots.running.values()))
+        active = slots.requests[choice.key]
+        if choice.generated == 0:
+            slots.fail(active, too_long(choice))
+            return
+        now = time.monotonic_ns()
+        slots.out += choice.finish("context_full", now)
+        slots.release(choice)
+        if active.finished:
+            slots.end(active, active.done("finished", now))
+
+    def _isolate(self, rows: tuple[Row, ...], error: HearthError) -> None:
+        """A step was refused: find whose row it was by trying each alone, and fail only that request."""
+        slots = self._slots
+        for row in rows:
+            choice = slots.running.get(row.slot)
+            if choice is None:
+                continue
+            if len(rows) == 1:
+                slots.fail(slots.requests[choice.key], error)
+                return
+            try:
+                result = self._backend.step((row,))
+            except StateLost as lost:
+                self._recover(lost)
+                return
+            except HearthError as refused:
+                slots.fail(slots.requests[choice.key], refused)
+            else:
+                if result.outcome is Outcome.OK:
+                    self._deliver((row,), result)
+
+    def _recover(self, error: HearthError) -> None:
+        """The state of every sequence is lost: make the backend anew, and let all start again but the suspects."""
+        slots = self._slots
+        self._cache.forget()
+        running = list(slots.running.values())
+        for choice in running:
+            slots.lose(choice, slots.requests[choice.key])
+        self.renew()
+        for key in {choice.key for choice in running}:
+            if not slots.requests[key].lost():
+                slots.fail(slots.requests[key], error)

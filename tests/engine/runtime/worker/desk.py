@@ -1,0 +1,104 @@
+"""The engine's side of one runner, driven turn by turn in this process: ticket, wire, runner, backend and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.runtime.backends import opener
+from engine.runtime.backends.base import LoadSpec, StepBackend
+from engine.runtime.limits import Limits
+from engine.runtime.ticket import Ticket
+from engine.runtime.wire import Item, Piece, StepFrame, Submit, encode, engine_side, worker_side
+from engine.runtime.worker.cache import PrefixCache
+from engine.runtime.worker.kvstore import KvStore
+from engine.runtime.worker.runner import StepRunner
+from engine.sampling import resolve
+from engine.stream import EventStream
+from engine.types import Admitted, Delta, Done, GenerationRequest, LoadOptions, StreamEvent
+
+LIMITS = Limits(chunk=32, busy_chunk=8, answer_reserve=16)
+OPTIONS = LoadOptions(context=128, slots=3, batch=64, threads=1, batch_threads=1)
+
+
+def load(name: str, path: str, options: LoadOptions = OPTIONS) -> StepBackend:
+    """A loaded model, small enough that its limits are met."""
+    return opener(name, lambda level, text: None)(
+        LoadSpec(model="m", path=path, options=options), lambda stage, fraction: True
+    )
+
+
+class Answer:
+    """The events of one request, taken apart."""
+
+    def __init__(self, events: list[StreamEvent]) -> None:
+        self.events = events
+        assert isinstance(events[-1], Done), events[-1]
+        self.usage = events[-1].usage
+        self.admitted = next(event for event in events if isinstance(event, Admitted))
+        self.text = "".join(event.text for event in events if isinstance(event, Delta))
+
+    @property
+    def cached(self) -> int:
+        return self.admitted.cached_tokens
+
+
+class Desk:
+    """The engine's side of one runner, driven turn by turn. With a `folder`, prefixes outlive it."""
+
+    def __init__(
+        self, backend: StepBackend, limits: Limits = LIMITS, *, folder: Path | None = None, helpers: int = 0
+    ) -> None:
+        self.tickets: dict[int, Ticket] = {}
+        self.items: list[Item] = []
+        self._from_worker = engine_side()
+        self._to_worker = worker_side()
+        self.store = None
+        if folder is not None:
+            self.store = KvStore(folder, 1 << 30, lambda: backend.identity, lambda: self.runner.poke())
+        self.cache = PrefixCache(backend, self.store)
+        self.runner = StepRunner(
+            backend, limits, self._take, lambda reply: None, cache=self.cache, helpers=helpers
+        )
+
+    def submit(self, request: GenerationRequest) -> Ticket:
+        key = len(self.tickets) + 1
+        ticket = Ticket(key, request, EventStream(str(key), lambda: None), lambda ticket: None)
+        self.tickets[key] = ticket
+        work = Submit(
+            key=key,
+            request=request,
+            sampling=resolve(request.sampling),
+            seed=ticket.seed,
+            adapters=request.adapters or (),
+            submitted=ticket.submitted,
+        )
+        for frame in self._to_worker.feed(encode(work)):
+            assert isinstance(frame, Submit)
+            self.runner.submit(frame)
+        return ticket
+
+    def run(self) -> None:
+        """Until every request has ended."""
+        while self.busy:
+            self.runner.turn()
+
+    def answer(self, request: GenerationRequest) -> Answer:
+        """Submit a request and run until everything has ended."""
+        ticket = self.submit(request)
+        self.run()
+        return Answer(ticket.stream.drain())
+
+    @property
+    def busy(self) -> bool:
+        return any(ticket.terminal is None for ticket in self.tickets.values())
+
+    def _take(self, items: list[Item]) -> None:
+        for frame in self._from_worker.feed(encode(StepFrame(items))):
+            assert isinstance(frame, StepFrame)
+            self.items += frame.items
+            for item in frame.items:
+                ticket = self.tickets[item.key]
+                if isinstance(item, Piece):
+                    ticket.take_piece(item)
+                else:
+                    ticket.take(item.event)

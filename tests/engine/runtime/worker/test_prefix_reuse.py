@@ -1,0 +1,288 @@
+"""The prefix cache at work under the whole runner: what is computed once is not computed again, and answers stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime.backends.base import StepBackend
+from engine.runtime.limits import Limits
+from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
+from tests.engine.runtime.worker.desk import Answer, Desk, load
+from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
+
+LIMITS = Limits(chunk=256, busy_chunk=64, answer_reserve=16)
+OPTIONS = LoadOptions(
+    context=2048, slots=4, batch=256, threads=1, batch_threads=1, flash_attention=False, kv_type="f32"
+)
+SYSTEM = "".join(f"Rule {number}: be kind. " for number in range(25))[:400]
+"""400 tokens of a vocabulary of bytes."""
+
+
+def long_llama(folder: Path) -> Path:
+    return write_llama(folder / "long.gguf", Llama(context=4096))
+
+
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "llama": long_llama,
+    "gemma": tiny_gemma,
+    "mamba": tiny_mamba,
+    "hybrid": tiny_hybrid,
+}
+OPEN: dict[str, Callable[[Path], StepBackend]] = {
+    "scripted": lambda folder: load("scripted", "scripted:text=an answer of some words", OPTIONS),
+    **{
+        name: (lambda folder, write=write: load("llama", str(write(folder)), OPTIONS))
+        for name, write in MODELS.items()
+    },
+}
+CUTTABLE = ["scripted", "llama", "gemma"]
+
+
+@pytest.fixture(scope="module", params=OPEN)
+def any_backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StepBackend]:
+    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=CUTTABLE)
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StepBackend]:
+    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(backend: StepBackend) -> Iterator[Desk]:
+    backend.rebuild()
+    yield Desk(backend, LIMITS)
+
+
+def ask(prompt: str, **more: Any) -> GenerationRequest:
+    said = {"raw": True, "max_tokens": 12, "sampling": {"temperature": 0.0}} | more
+    return GenerationRequest(model="m", prompt=prompt, **said)
+
+
+def talk(*turns: str, **more: Any) -> GenerationRequest:
+    roles = ("user", "assistant")
+    messages = tuple(
+        Message(role=roles[index % 2], content=text)  # type: ignore[arg-type]
+        for index, text in enumerate(turns)
+    )
+    said = {"max_tokens": 12, "sampling": {"temperature": 0.0}} | more
+    return GenerationRequest(model="m", messages=messages, **said)
+
+
+def fresh(backend: StepBackend, request: GenerationRequest) -> Answer:
+    """What a backend answers that has computed nothing before."""
+    backend.rebuild()
+    answer = Desk(backend, LIMITS).answer(request)
+    assert answer.cached == 0
+    backend.rebuild()
+    return answer
+
+
+def test_different_questions_share_a_system_prompt_of_400_tokens(desk: Desk) -> None:
+    assert desk.answer(ask(SYSTEM + "What is warm?")).cached == 0
+    second = desk.answer(ask(SYSTEM + "Who are you?"))
+    assert second.cached >= 399
+    assert second.admitted.miss == CacheMiss(cause="text", token=second.cached)
+    assert desk.answer(ask(SYSTEM + "Anything else?")).cached >= 399
+
+
+def test_the_cache_changes_no_answer(any_backend: StepBackend) -> None:
+    questions = [ask(SYSTEM + text) for text in ("What is warm?", "Who are you?", "What is warm? Say.")]
+    expected = [fresh(any_backend, question).text for question in questions]
+    desk = Desk(any_backend, LIMITS)
+    for _ in range(2):
+        assert [desk.answer(question).text for question in questions] == expected
+
+
+def test_requests_that_come_at_once_read_what_they_share_once(desk: Desk) -> None:
+    """The others wait for the first to have read it, and then go on side by side."""
+    tickets = [desk.submit(ask(SYSTEM + text)) for text in ("One?", "Two, please?", "And three?")]
+    desk.run()
+    cached = [Answer(ticket.stream.drain()).cached for ticket in tickets]
+    assert cached[0] == 0 and min(cached[1:]) >= 399
+
+
+def test_choices_share_one_prefill(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
+    computed = 0
+    step = any_backend.step
+
+    def count(rows: Any) -> Any:
+        nonlocal computed
+        computed += sum(row.count for row in rows)
+        return step(rows)
+
+    any_backend.step = count  # type: ignore[method-assign]
+    try:
+        answer = desk.answer(ask(SYSTEM + "Again?", n=4, max_tokens=3))
+    finally:
+        del any_backend.step  # type: ignore[method-assign]
+    prompt = answer.usage.prompt_tokens
+    assert answer.usage.completion_tokens == 12
+    assert computed <= prompt + 4 * 4, "the prompt once, then a few tokens for each choice"
+
+
+def test_the_same_prompt_again_computes_its_last_token_alone(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
+    first = desk.answer(ask(SYSTEM))
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == first.usage.prompt_tokens - 1 and again.admitted.miss is None
+    assert again.text == first.text
+
+
+def test_a_conversation_goes_on_from_where_it_was(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
+    first = desk.answer(talk(SYSTEM))
+    going_on = desk.answer(talk(SYSTEM, first.text, "And then?"))
+    assert going_on.cached >= first.usage.prompt_tokens - 1
+    assert going_on.text == fresh(any_backend, talk(SYSTEM, first.text, "And then?")).text
+
+
+def test_an_edited_question_keeps_what_stands_before_it(desk: Desk) -> None:
+    first = desk.answer(talk("Hello there, you.", "Hello.", SYSTEM))
+    edited = desk.answer(talk("Hello there, you.", "Hello.", SYSTEM[:-5] + "!?"))
+    assert edited.admitted.miss is not None and edited.admitted.miss.cause == "text"
+    assert first.usage.prompt_tokens > edited.cached > len(SYSTEM) - 10
+
+
+def test_a_miss_says_why(desk: Desk) -> None:
+    def cause(request: GenerationRequest) -> str | None:
+        miss = desk.answer(request).admitted.miss
+        return None if miss is None else miss.cause
+
+    assert cause(ask(SYSTEM)) == "model"
+    assert cause(ask(SYSTEM[::-1])) == "new"
+    assert cause(ask(SYSTEM + "?")) is None, "nothing is known that would have been of use"
+    assert cause(ask(SYSTEM, cache=CachePolicy(read=False))) == "off"
+    assert cause(ask(SYSTEM, cache=CachePolicy(salt="somebody else"))) == "caller"
+
+
+@pytest.mark.parametrize("name", ["scripted", "llama"])
+def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
+    desk = Desk(OPEN[name](tmp_path), LIMITS)
+    path = str(tiny_adapter(tmp_path)) if name == "llama" else "capitals"
+    pirate = (AdapterRef(path),)
+    base = desk.answer(ask(SYSTEM))
+    adapted = desk.answer(ask(SYSTEM, adapters=pirate))
+    assert adapted.cached == 0 and adapted.text != base.text
+    assert adapted.admitted.miss == CacheMiss(cause="adapter", token=0)
+    again, adapted_again = desk.answer(ask(SYSTEM)), desk.answer(ask(SYSTEM, adapters=pirate))
+    assert (again.text, adapted_again.text) == (base.text, adapted.text)
+    assert again.cached == adapted_again.cached == base.usage.prompt_tokens - 1
+    other_scale = desk.answer(ask(SYSTEM, adapters=(AdapterRef(path, 0.5),)))
+    assert other_scale.cached == 0
+
+
+def test_who_asks_for_no_cache_gets_none_and_leaves_nothing(desk: Desk) -> None:
+    desk.answer(ask(SYSTEM, cache=CachePolicy(write=False)))
+    assert desk.answer(ask(SYSTEM)).cached == 0
+    assert desk.answer(ask(SYSTEM, cache=CachePolicy(read=False))).cached == 0
+
+
+def test_a_cancelled_answer_leaves_what_it_had_computed(desk: Desk) -> None:
+    ticket = desk.submit(ask(SYSTEM + SYSTEM))
+    desk.runner.turn()
+    desk.runner.turn()
+    desk.runner.cancel(ticket.key)
+    desk.run()
+    assert desk.answer(ask(SYSTEM + SYSTEM)).cached >= 256
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_conversation_of_3000_tokens_goes_on_after_a_restart(name: str, tmp_path: Path) -> None:
+    options = LoadOptions(
+        context=4096, slots=2, batch=512, threads=1, batch_threads=1, flash_attention=False, kv_type="f32"
+    )
+
+    def start() -> tuple[StepBackend, Desk]:
+        path = "scripted:text=an answer" if name == "scripted" else str(MODELS[name](tmp_path))
+        made = load(name if name == "scripted" else "llama", path, options)
+        return made, Desk(made, Limits(chunk=512), folder=tmp_path / "kv")
+
+    history = (SYSTEM * 8)[:3000]
+    backend, desk = start()
+    first = desk.answer(talk(history))
+    going_on = talk(history, first.text, "And then?")
+    expected = fresh(backend, going_on)
+    backend.rebuild()
+    desk = Desk(backend, Limits(chunk=512), folder=tmp_path / "kv")
+    assert desk.answer(talk(history)).text == first.text
+    desk.cache.close(60)
+    backend.close()
+
+    backend, desk = start()
+    again = desk.answer(going_on)
+    assert again.cached >= first.usage.prompt_tokens - 1
+    assert again.text == expected.text
+    assert list((tmp_path / "kv").rglob("*.kv"))
+    backend.close()
+
+
+def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
+    folder = tmp_path / "kv"
+    backend = load("llama", str(long_llama(tmp_path)), OPTIONS)
+    desk = Desk(backend, LIMITS, folder=folder)
+    expected = desk.answer(ask(SYSTEM)).text
+    desk.cache.close(60)
+    (file,) = folder.rglob("*.kv")
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=folder)
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == 0 and again.text == expected
+    assert not list(folder.rglob("*.kv")), "it is gone"
+    assert desk.store is not None and "checksum" in " ".join(desk.store.complaints())
+    desk.cache.close(1)
+    backend.close()
+
+
+def test_another_model_of_the_same_shape_gets_nothing_from_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    for seed in (0, 1):
+        write_llama(path, Llama(context=4096), seed=seed)
+        backend = load("llama", str(path), OPTIONS)
+        desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+        assert desk.answer(ask(SYSTEM)).cached == 0
+        desk.cache.close(60)
+        backend.close()
+
+
+def test_a_cache_that_was_given_up_comes_back_from_disk(any_backend: StepBackend, tmp_path: Path) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    first = desk.answer(talk(SYSTEM))
+    desk.runner.shrink()
+    desk.runner.turn()
+    assert any_backend.memory().kv_cache == 0
+    going_on = desk.answer(talk(SYSTEM, first.text, "And then?"))
+    assert going_on.cached >= first.usage.prompt_tokens - 1
+    desk.cache.close(60)
+    assert going_on.text == fresh(any_backend, talk(SYSTEM, first.text, "And then?")).text
+
+
+def test_who_works_gives_up_nothing(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
+    expected = desk.answer(ask("Who are you?")).text
+    ticket = desk.submit(ask("Who are you?"))
+    desk.runner.turn()
+    desk.runner.shrink()
+    desk.run()
+    assert Answer(ticket.stream.drain()).text == expected

@@ -1,0 +1,129 @@
+"""The starter model answers in the form that was asked for: a real model, its own vocabulary, its own template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.runtime.backends.base import StepBackend
+from engine.runtime.limits import Limits
+from engine.types import (
+    Constraint,
+    Delta,
+    GenerationRequest,
+    LoadOptions,
+    Message,
+    Thinking,
+    Tool,
+    ToolChoice,
+    ToolDelta,
+)
+from starter import gguf_path
+from tests.engine.runtime.worker.desk import Answer, Desk, load
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = (
+    Tool(name="get_weather", description="Get the weather of a city", parameters=CITY),
+    Tool(name="get_time", description="Get the local time of a city", parameters=CITY),
+)
+
+
+@pytest.fixture(scope="module")
+def ember() -> Iterator[StepBackend]:
+    options = LoadOptions(context=512, slots=2, threads=1, batch_threads=1)
+    made = load("llama", str(gguf_path()), options)
+    yield made
+    made.close()
+
+
+def answer(ember: StepBackend, **more: Any) -> Answer:
+    ember.rebuild()
+    question = (Message(role="user", content="What is the weather in Rome?"),)
+    said = {"messages": question, "max_tokens": 120, "sampling": {"temperature": 0.0}} | more
+    return Desk(ember, Limits(answer_reserve=64)).answer(GenerationRequest(model="m", **said))
+
+
+def calls(heard: Answer) -> dict[str, str]:
+    """Arguments of each call, by its name."""
+    names: dict[int, str] = {}
+    arguments: dict[int, str] = {}
+    for event in heard.events:
+        if isinstance(event, ToolDelta):
+            names.setdefault(event.index, event.name or "")
+            arguments[event.index] = arguments.get(event.index, "") + event.arguments
+    return {name: arguments[index] for index, name in names.items()}
+
+
+def reasoning(heard: Answer) -> str:
+    return "".join(
+        event.text for event in heard.events if isinstance(event, Delta) and event.kind == "reasoning"
+    )
+
+
+def content(heard: Answer) -> str:
+    return "".join(
+        event.text for event in heard.events if isinstance(event, Delta) and event.kind == "content"
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "called"),
+    [
+        (ToolChoice(), ["get_weather"]),
+        (ToolChoice(mode="required"), ["get_weather"]),
+        (ToolChoice(mode="named", names=("get_time",)), ["get_time"]),
+        (ToolChoice(mode="none"), []),
+    ],
+)
+def test_it_calls_a_tool_if_it_may_or_must_or_not_at_all(
+    ember: StepBackend, choice: ToolChoice, called: list[str]
+) -> None:
+    heard = answer(ember, tools=TOOLS, tool_choice=choice)
+    assert list(calls(heard)) == called
+    assert all(json.loads(arguments) == {"city": "Rome"} for arguments in calls(heard).values())
+    assert bool(content(heard).strip()) is not bool(called)
+
+
+def test_it_thinks_as_long_as_it_may(ember: StepBackend) -> None:
+    lengths = []
+    for budget in (3, 5, None):
+        heard = answer(ember, thinking=Thinking(enabled=True, budget=budget))
+        assert content(heard) and reasoning(heard)
+        lengths.append(len(ember.tokenize(reasoning(heard), add_special=False, parse_special=False)))
+    assert lengths[0] <= 3 < lengths[1] <= 5 < lengths[2]
+    assert reasoning(answer(ember, thinking=Thinking(enabled=False))) == ""
+
+
+@pytest.mark.parametrize("thinking", [Thinking(), Thinking(enabled=True)])
+def test_it_answers_what_it_is_held_to(ember: StepBackend, thinking: Thinking) -> None:
+    yes_or_no = Constraint(kind="choice", value=["yes", "no"])
+    heard = answer(ember, constraint=yes_or_no, thinking=thinking)
+    assert content(heard) in ("yes", "no")
+    assert bool(reasoning(heard)) is bool(thinking.enabled)
+
+
+def test_guesses_change_nothing_of_it(ember: StepBackend) -> None:
+    """Neither under a grammar that counts tokens, nor in free text."""
+    for more in (
+        {"thinking": Thinking(enabled=True, budget=5)},
+        {"tools": TOOLS, "tool_choice": ToolChoice(mode="required")},
+        {"messages": (Message(role="user", content="Say the days of the week."),)},
+    ):
+        plain = answer(ember, **more)
+        ember.rebuild()
+        said = {
+            "messages": (Message(role="user", content="What is the weather in Rome?"),),
+            "max_tokens": 120,
+            "sampling": {"temperature": 0.0},
+        } | more
+        guessing = Desk(ember, Limits(answer_reserve=64, draft=4)).answer(
+            GenerationRequest(model="m", **said)
+        )
+        assert (content(guessing), reasoning(guessing), calls(guessing)) == (
+            content(plain),
+            reasoning(plain),
+            calls(plain),
+        )
