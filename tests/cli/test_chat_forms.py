@@ -109,8 +109,8 @@ async def test_probabilities_are_lines_on_stderr_without_control_codes(
 
 
 def test_a_model_is_held_to_a_schema(hearth_home: Path, files: Path) -> None:
-    asked = ("chat", "ember", "How is the sky?", "--schema", f"{files}/schema.json", "--think", "off")
-    done = run(hearth_home, *asked)
+    steady = ("--max-new-tokens", "400", "--temperature", "0", "--think", "off")
+    done = run(hearth_home, "chat", "ember", "How is the sky?", "--schema", f"{files}/schema.json", *steady)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["sky"] in ("clear", "grey")
 
@@ -136,7 +136,8 @@ def test_a_model_is_held_to_other_forms(
 
 def test_a_model_calls_a_tool_when_it_must(hearth_home: Path, files: Path, on_terminal: Open) -> None:
     arguments = ("chat", "ember", "How is the sky?", "--tools", str(files / "tools.json"))
-    must = (*arguments, "--tool-choice", "required", "--max-new-tokens", "60", "--think", "off")
+    steady = ("--max-new-tokens", "400", "--temperature", "0", "--think", "off")
+    must = (*arguments, "--tool-choice", "required", *steady)
     done = run(hearth_home, *must)
     assert done.returncode == 0, done.stderr
     call = json.loads(done.stdout)["tool_call"]

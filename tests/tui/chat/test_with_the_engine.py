@@ -108,7 +108,8 @@ async def test_a_form_tools_and_a_result_on_the_real_engine(chat, engine, tmp_pa
         for command in (
             f"/tools {tmp_path}/tools.json",
             "/set tool_choice required",
-            "/set max_new_tokens 60",
+            "/set max_new_tokens 400",
+            "/set temperature 0",
             "/think off",
         ):
             await it.type_command(command)
