@@ -200,7 +200,7 @@ class ChatScreen(ChatCommands):
         model = self.model_id
         if model in self.entries and model not in self._facts:
             self._facts[model] = None
-            self.run_worker(partial(self._ask_for_facts, model), group="facts", exclusive=True)
+            self.run_worker(partial(self._ask_for_facts, model), group="facts")
 
     async def _ask_for_facts(self, model: str) -> None:
         try:
