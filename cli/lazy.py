@@ -21,6 +21,8 @@ class LazyCommand(TyperCommand):
         app: typer.Typer = import_module(self._module).app
         command = get_command(app)
         command.name = self.name
+        every = command.get_params
+        command.get_params = lambda ctx: without_flag_types(every(ctx))
         return command.make_context(info_name, args, parent=parent, **extra)
 
 

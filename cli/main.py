@@ -31,6 +31,8 @@ EXAMPLES = """
 
   hearth models                         what could be run on this machine
 
+  hearth estimate ember --ctx 1024      what that would take in memory
+
   hearth config show                    the settings, and where they come from
 
 Each command explains itself, as in: hearth chat --help
@@ -44,6 +46,7 @@ class Commands(LazyGroup):
         LazyCommand("chat", "cli.commands.chat", "Talk to a model here, or ask it one question."),
         LazyCommand("run", "cli.commands.chat", "The same as chat."),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
+        LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )
 

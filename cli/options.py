@@ -1,21 +1,26 @@
 """The one table of generation options: `hearth chat` takes them as flags, `/set` by name, the docs list them.
 
 A new option is a new row; nothing else knows their names. What is not said stays absent from the request, so
-that the alias, the model's own values and the settings fill it in. `python -m cli.options` prints the docs.
+that the alias, the model's own values and the settings fill it in. What a row's text means is read in
+`cli.option_values`, flags are made of rows in `cli.flags`; `python -m cli.options` prints the docs.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
+
+from cli import option_values as read
 
 if TYPE_CHECKING:
     from engine.errors import InvalidRequest
 
 Values = Mapping[str, tuple[str, ...]]
 """What was said: texts by option name, in order; more than one only where the option may be repeated."""
+
+ANSWER, FORM, SAMPLING, LOADING = "Answer", "Thinking, form and tools", "Sampling", "Loading"
+"""The panels of `--help`."""
 
 
 @dataclass(frozen=True)
@@ -24,55 +29,33 @@ class Option:
 
     name: str
     metavar: str
+    """Empty for a switch, which takes no value as a flag and on or off in `/set`."""
     field: str
     read: Callable[[str], Any]
-    """From text to value; ValueError with a sentence when it cannot."""
+    """From text to value; ValueError or InvalidRequest with a sentence when it cannot."""
     help: str
+    panel: str = ANSWER
     many: bool = False
+    gather: Callable[[tuple[Any, ...]], Any] = tuple
+    """From the values of an option that was given several times to the one value of the field."""
+    negative: bool = False
+    """Whether a switch has a `--no-` form."""
+    also: str = ""
+    """Another name that people know; taken, and not shown."""
 
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def is_switch(self) -> bool:
+        return not self.metavar
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("It must be a whole number.") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("It must be a number.") from None
-
-
-def _duration(text: str) -> float:
-    from engine.settings import parse_duration
-
-    return parse_duration(text)
-
-
-def _stop(text: str) -> str:
-    if not text:
-        raise ValueError("It must not be empty.")
-    return text
-
-
-def _adapter(text: str) -> Any:
-    from engine.types import AdapterRef
-
-    name, equals, scale = text.rpartition("=")
-    if not equals:
-        return AdapterRef(text)
-    if not name:
-        raise ValueError("It must be NAME or NAME=SCALE.")
-    try:
-        return AdapterRef(name, float(scale))
-    except ValueError:
-        raise ValueError(f"The scale after = must be a number, not {scale!r}.") from None
+    @property
+    def usage(self) -> str:
+        """The flag as the docs show it."""
+        shown = f"{self.flag} / --no-{self.flag[2:]}" if self.negative else self.flag
+        return shown if self.is_switch else f"{shown} {self.metavar}"
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -81,121 +64,229 @@ OPTIONS: tuple[Option, ...] = (
         "max_new_tokens",
         "N",
         "max_tokens",
-        _whole,
+        read.whole,
         "Stop after this many new tokens. Default: until the window is full.",
+        also="max_tokens",
+    ),
+    Option("stop", "TEXT", "stop", read.stop, "Stop before this text; may be given many times.", many=True),
+    Option(
+        "adapter",
+        "NAME[=SCALE]",
+        "adapters",
+        read.adapter,
+        "LoRA adapter, by name or path, and its scale; may be given many times; base for none.",
+        many=True,
+        gather=read.adapters,
+    ),
+    Option(
+        "overflow",
+        "WAY",
+        "overflow",
+        str,
+        "What happens to a text longer than the window: drop_oldest, refuse or shift.",
+    ),
+    Option(
+        "cache",
+        "",
+        "cache",
+        read.cache,
+        "Take what was computed before from the prefix cache, and keep what is computed now.",
+        negative=True,
+    ),
+    Option(
+        "logprobs",
+        "N",
+        "logprobs.top",
+        read.whole,
+        "Write each token's log-probability and N alternatives to stderr.",
+    ),
+    Option(
+        "think",
+        "on|off|auto",
+        "thinking.enabled",
+        read.think,
+        "Whether the model thinks before it answers; auto leaves it to the model.",
+        FORM,
+    ),
+    Option(
+        "effort",
+        "LEVEL",
+        "thinking.effort",
+        str,
+        "How much it thinks: none, minimal, low, medium, high, xhigh or max.",
+        FORM,
+    ),
+    Option("think_budget", "N", "thinking.budget", read.whole, "Most tokens of thinking.", FORM),
+    Option("hide_thinking", "", "thinking.visible", read.hidden, "Do not show what it thinks.", FORM),
+    Option("json", "", "constraint", read.json_mode, "The answer is a JSON object.", FORM, also="json_mode"),
+    Option(
+        "schema",
+        "FILE",
+        "constraint",
+        read.schema,
+        "The answer follows the JSON Schema in this file; the schema itself may be given too.",
+        FORM,
+    ),
+    Option("regex", "PATTERN", "constraint", read.regex, "The answer matches this as a whole.", FORM),
+    Option(
+        "choice",
+        "TEXT",
+        "constraint",
+        str,
+        "The answer is this text, or another one given so; given many times.",
+        FORM,
+        many=True,
+        gather=read.choices,
+    ),
+    Option(
+        "grammar",
+        "FILE",
+        "constraint",
+        read.grammar,
+        "The answer follows the grammar (GBNF) in this file.",
+        FORM,
+    ),
+    Option(
+        "tools",
+        "FILE",
+        "tools",
+        read.tools,
+        "Tools that may be called: a JSON file of functions as OpenAI writes them. Hearth runs none of them.",
+        FORM,
+    ),
+    Option(
+        "tool_choice",
+        "WAY",
+        "tool_choice",
+        read.tool_choice,
+        "auto, none, required, or the names of the tools to call with commas between.",
+        FORM,
     ),
     Option(
         "temperature",
         "X",
         "sampling.temperature",
-        _number,
+        read.number,
         "How boldly tokens are drawn, 0 to 5; 0 is greedy.",
+        SAMPLING,
     ),
     Option(
         "top_p",
         "X",
         "sampling.top_p",
-        _number,
+        read.number,
         "Draw among the likeliest tokens that together reach this; 1 is off.",
+        SAMPLING,
     ),
-    Option("top_k", "N", "sampling.top_k", _whole, "Draw among this many likeliest tokens; 0 is off."),
+    Option(
+        "top_k",
+        "N",
+        "sampling.top_k",
+        read.whole,
+        "Draw among this many likeliest tokens; 0 is off.",
+        SAMPLING,
+    ),
     Option(
         "min_p",
         "X",
         "sampling.min_p",
-        _number,
+        read.number,
         "Drop tokens below this share of the likeliest one; 0 is off.",
+        SAMPLING,
     ),
     Option(
         "repetition_penalty",
         "X",
         "sampling.repetition_penalty",
-        _number,
+        read.number,
         "Make used tokens less likely; 1 is off.",
+        SAMPLING,
     ),
     Option(
         "presence_penalty",
         "X",
         "sampling.presence_penalty",
-        _number,
+        read.number,
         "Taken once from the logit of each used token, -2 to 2; 0 is off.",
+        SAMPLING,
     ),
     Option(
         "frequency_penalty",
         "X",
         "sampling.frequency_penalty",
-        _number,
+        read.number,
         "Taken from a token's logit for each use, -2 to 2; 0 is off.",
+        SAMPLING,
     ),
-    Option("stop", "TEXT", "stop", _stop, "Stop before this text; may be given many times.", many=True),
-    Option("seed", "N", "sampling.seed", _whole, "Seed of the draw; -1 draws a fresh one each time."),
-    Option("ctx", "N", "load.context", _whole, "Context window in tokens; the model is loaded with it."),
+    Option(
+        "seed",
+        "N",
+        "sampling.seed",
+        read.whole,
+        "Seed of the draw; -1 draws a fresh one each time.",
+        SAMPLING,
+    ),
+    Option(
+        "ctx",
+        "N",
+        "load.context",
+        read.whole,
+        "Context window in tokens; the model is loaded with it.",
+        LOADING,
+        also="context",
+    ),
+    Option("slots", "N", "load.slots", read.whole, "How many answers are written at once.", LOADING),
+    Option(
+        "gpu_layers", "N", "load.gpu_layers", read.whole, "Layers that go to the GPU; -1 for all.", LOADING
+    ),
+    Option(
+        "kv_type",
+        "TYPE",
+        "load.kv_type",
+        str,
+        "Numbers of the KV cache: f16, q8_0 and others; smaller ones take less memory.",
+        LOADING,
+    ),
+    Option(
+        "draft_tokens",
+        "N",
+        "load.draft_tokens",
+        read.whole,
+        "Most tokens guessed ahead from the text so far; 0 is off.",
+        LOADING,
+    ),
     Option(
         "keep_alive",
         "TIME",
         "keep_alive",
-        _duration,
+        read.duration,
         "How long the model stays loaded afterwards: 30s, 5m, 1h, 0 (not at all), -1 (for ever).",
+        LOADING,
     ),
     Option(
-        "adapter",
-        "NAME[=SCALE]",
-        "adapters",
-        _adapter,
-        "LoRA adapter, by name or path, and its scale; may be given many times; empty for none.",
-        many=True,
-    ),
-    Option(
-        "backend", "NAME", "backend", str, "What runs the model: auto, llama, mlx, transformers or scripted."
+        "backend",
+        "NAME",
+        "backend",
+        str,
+        "What runs the model: auto, llama, mlx, transformers or scripted.",
+        LOADING,
     ),
 )
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+OF_A_LOAD: tuple[Option, ...] = tuple(option for option in OPTIONS if option.field.startswith("load."))
+"""What must be decided when a model is loaded."""
 
 
-def takes_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a typer command every option of the table; they arrive together as its argument `values`."""
-    import typer
-
-    own = inspect.signature(function, eval_str=True)
-    kept = [parameter for name, parameter in own.parameters.items() if name != "values"]
-    # Values travel as text: the table reads them, so that a wrong one is the same error here and in `/set`.
-    added = [
-        inspect.Parameter(
-            option.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                list[str] | None if option.many else str | None,
-                typer.Option(
-                    option.flag, metavar=option.metavar, help=option.help, rich_help_panel="Generation"
-                ),
-            ],
-        )
-        for option in OPTIONS
-    ]
-
-    def command(**arguments: Any) -> Any:
-        said: dict[str, tuple[str, ...]] = {}
-        for option in OPTIONS:
-            value = arguments.pop(option.name)
-            if value:
-                said[option.name] = tuple(value) if option.many else (value,)
-            elif value is not None and not option.many:
-                said[option.name] = (value,)
-        return function(**arguments, values=said)
-
-    command.__doc__ = function.__doc__
-    command.__name__ = function.__name__
-    # inspect.signature prefers this to the real one.
-    command.__signature__ = own.replace(parameters=[*kept, *added], return_annotation=None)  # type: ignore[attr-defined]
-    command.__annotations__ = {}
-    return command
+def canonical(name: str) -> str:
+    """The name in the table of what may also be called otherwise."""
+    name = name.replace("-", "_")
+    return next((option.name for option in OPTIONS if option.also == name), name)
 
 
 def request_fields(values: Values) -> dict[str, Any]:
     """What was said, as keyword arguments of a GenerationRequest, checked against its bounds.
 
-    Raises InvalidRequest naming the flag of the first value that cannot be used.
+    Raises InvalidRequest naming the flag of the first value that cannot be used. Reads the files that are named.
     """
     import msgspec
 
@@ -204,9 +295,18 @@ def request_fields(values: Values) -> dict[str, Any]:
     from engine.types import GenerationRequest
 
     fields: dict[str, Any] = {}
+    form: Option | None = None
     for name, texts in values.items():
-        room, _, key = BY_NAME[name].field.rpartition(".")
-        (fields.setdefault(room, {}) if room else fields)[key] = _read(BY_NAME[name], texts)
+        option = BY_NAME[name]
+        value = _read(option, texts)
+        if option.field == "constraint":
+            if value is None:
+                continue
+            if form is not None:
+                raise _both(form, option)
+            form = option
+        room, _, key = option.field.rpartition(".")
+        (fields.setdefault(room, {}) if room else fields)[key] = value
     try:
         checked = msgspec.convert({"model": "", **fields}, GenerationRequest, from_attributes=True)
         resolve(checked.sampling)
@@ -219,13 +319,16 @@ def request_fields(values: Values) -> dict[str, Any]:
 
 
 def _read(option: Option, texts: tuple[str, ...]) -> Any:
-    if option.field == "adapters" and texts == ("",):
-        return ()
+    from engine.errors import InvalidRequest
+
     try:
-        read = tuple(option.read(text) for text in texts)
+        found = tuple(option.read(text) for text in texts)
+        return option.gather(found) if option.many else found[-1]
+    except InvalidRequest as error:
+        why = " ".join(part for part in (error.what, error.why) if part)
+        raise _wrong(option, {option.name: texts}, why) from None
     except ValueError as error:
         raise _wrong(option, {option.name: texts}, str(error)) from None
-    return read if option.many else read[-1]
 
 
 def _wrong(option: Option, values: Values, why: str) -> InvalidRequest:
@@ -233,10 +336,18 @@ def _wrong(option: Option, values: Values, why: str) -> InvalidRequest:
 
     said = " ".join(repr(text) for text in values[option.name])
     return InvalidRequest(
-        f"{option.flag} cannot be {said}.",
-        why,
-        f"{option.flag} {option.metavar}: {option.help}",
-        param=option.name,
+        f"{option.flag} cannot be {said}.", why, f"{option.usage}: {option.help}", param=option.name
+    )
+
+
+def _both(one: Option, other: Option) -> InvalidRequest:
+    from engine.errors import InvalidRequest
+
+    return InvalidRequest(
+        f"{one.flag} and {other.flag} cannot both hold.",
+        "An answer follows one form.",
+        f"Leave one of them out; in a chat: /set {one.name} default.",
+        param=other.name,
     )
 
 
@@ -251,20 +362,53 @@ def docs() -> str:
             "# Generation options",
             "",
             "`hearth chat` and its synonym `hearth run` take these flags; `/set NAME VALUE` in a chat takes",
-            "them by the name in the second column. What is not said comes from the alias, then the model's",
-            "own values, then the settings, then Hearth's defaults. Written from `cli/options.py` by",
-            "`python -m cli.options > docs/options.md`.",
+            "them by the name in the second column (a switch is `on` or `off` there). What is not said comes from",
+            "the alias, then the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
+            f"takes {', '.join(f'`{option.flag}`' for option in OF_A_LOAD)}.",
+            "Written from `cli/options.py` by `python -m cli.options > docs/options.md`.",
             "",
-            "| Flag | `/set` | Meaning |",
-            "| --- | --- | --- |",
-            *_rows(OPTIONS),
-            "",
+            *(line for panel in (ANSWER, FORM, SAMPLING, LOADING) for line in _table(panel)),
+            *PIPES,
         ]
     )
 
 
+PIPES = (
+    "## What goes where",
+    "",
+    "stdout gets the answer and nothing else. In a pipe it is the model's text as it stands; each tool call follows",
+    "the text on a line of its own, once it is complete, as one JSON object:",
+    "",
+    "```",
+    '{"tool_call":{"id":"call_1","name":"weather","arguments":{"city":"Quito"}}}',
+    "```",
+    "",
+    "`arguments` is the JSON that the model wrote, or a string where that is no JSON. On a terminal a call is shown",
+    "with its name and its arguments in lines. Hearth runs no tool; in a conversation `/result TEXT` answers the",
+    "first call that waits, and the model goes on from the last answer.",
+    "",
+    "stderr gets progress, thinking and figures where a person looks, and always what was cut: messages that found",
+    "no room in the window, tokens that were forgotten so that an answer could go on, a window smaller than asked.",
+    "",
+)
+
+
+def _table(panel: str) -> list[str]:
+    return [
+        f"## {panel}",
+        "",
+        "| Flag | `/set` | Meaning |",
+        "| --- | --- | --- |",
+        *_rows(option for option in OPTIONS if option.panel == panel),
+        "",
+    ]
+
+
 def _rows(options: Iterable[Option]) -> list[str]:
-    return [f"| `{option.flag} {option.metavar}` | `{option.name}` | {option.help} |" for option in options]
+    return [
+        f"| `{option.usage}` | `{option.name}` | {option.help} |".replace("on|off|auto", "on\\|off\\|auto")
+        for option in options
+    ]
 
 
 if __name__ == "__main__":

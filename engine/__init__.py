@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.face import Engine, Stream
+    from engine.library.adapter_names import parse as parse_adapters
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
 
-__all__ = ["Engine", "LocalEngine", "Stream", "resolve_sampling"]
+__all__ = ["Engine", "LocalEngine", "Stream", "parse_adapters", "resolve_sampling"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from engine import face
 
         return getattr(face, name)
+    if name == "parse_adapters":
+        from engine.library.adapter_names import parse
+
+        return parse
     if name == "resolve_sampling":
         from engine.sampling import resolve
 

@@ -204,8 +204,9 @@ class HearthApp(AppActions, inherit_bindings=False):
     def show_chat_status(self, status: ChatStatus) -> None:
         """Tell header and status bar. Cheap: figures are drawn at the next sample, changes of state at once."""
         before, self.chat_status = self.chat_status, status
-        if (before.model, before.title, before.branch, before.follow) != (
+        if (before.model, before.adapters, before.title, before.branch, before.follow) != (
             status.model,
+            status.adapters,
             status.title,
             status.branch,
             status.follow,

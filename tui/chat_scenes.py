@@ -9,8 +9,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.errors import WorkerDied
+from engine.types import AdapterRef, Tool, ToolChoice
 from tui.app import HearthApp
-from tui.recorded import Answer, RecordedEngine
+from tui.recorded import Answers, RecordedEngine
+from tui.screens.chat.conversation import Controls
 from tui.screens.chat.screen import ChatScreen
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
@@ -36,6 +38,7 @@ def greet(city: str) -> str:
 ```
 
 > Travel is fatal to prejudice."""
+TOOLS = (Tool(name="get_weather"), Tool(name="search_the_archive"))
 DIED = WorkerDied(
     "The process of ember ended while it was answering.",
     "The system killed it (signal 9), most likely for want of memory.",
@@ -43,8 +46,8 @@ DIED = WorkerDied(
 )
 
 
-async def _say(
-    pilot: Pilot[None], app: HearthApp, text: str, answer: Answer | None = None, events: int | None = None
+async def say(
+    pilot: Pilot[None], app: HearthApp, text: str, answer: Answers | None = None, events: int | None = None
 ) -> None:
     """Ask `text`; with `events` only that many of the answer's come."""
     engine = cast(RecordedEngine, app.connection.ready)
@@ -63,28 +66,28 @@ async def _welcome(pilot: Pilot[None], app: HearthApp) -> None:
 
 
 async def _answer(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "What is the capital of France?")
-    await _say(pilot, app, "And of some other countries? Say how to greet there.", OVERVIEW)
+    await say(pilot, app, "What is the capital of France?")
+    await say(pilot, app, "And of some other countries? Say how to greet there.", OVERVIEW)
 
 
 async def _streaming(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 110)
+    await say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 110)
 
 
 async def _stopped(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 62)
+    await say(pilot, app, "Give me an overview of three capitals.", OVERVIEW, 62)
     await pilot.press("escape")
     await pilot.pause(0.3)
     await pilot.press("alt+up")
 
 
 async def _error(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "What is the capital of France?")
-    await _say(pilot, app, "And of Japan?", DIED)
+    await say(pilot, app, "What is the capital of France?")
+    await say(pilot, app, "And of Japan?", DIED)
 
 
 async def _branches(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "What is the capital of France?")
+    await say(pilot, app, "What is the capital of France?")
     await pilot.press("alt+up", "r")
     await pilot.pause(0.4)
     await pilot.press("alt+up")
@@ -92,6 +95,12 @@ async def _branches(pilot: Pilot[None], app: HearthApp) -> None:
 
 async def _inspector(pilot: Pilot[None], app: HearthApp) -> None:
     await _answer(pilot, app)
+    chat = cast(ChatScreen, app.screen)
+    pirate = (AdapterRef("pirate", 0.5), AdapterRef("poet"))
+    chat.presenter.current.controls = Controls(
+        adapters=pirate, thinking=True, tools=TOOLS, tools_file="tools.json", tool_choice=ToolChoice()
+    )
+    chat.inspector.show(chat.presenter.current.controls)
     await pilot.press("ctrl+e")
     app.screen.query_one("#set-temperature", Input).value = "9"
     app.screen.query_one("#set-top_p", Input).value = "0.95"
@@ -99,12 +108,12 @@ async def _inspector(pilot: Pilot[None], app: HearthApp) -> None:
 
 
 async def _conversations(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "What is the capital of France?")
+    await say(pilot, app, "What is the capital of France?")
     await pilot.press("ctrl+n")
-    await _say(pilot, app, "Tell me a long story about a fox.", OVERVIEW, 40)
+    await say(pilot, app, "Tell me a long story about a fox.", OVERVIEW, 40)
     await pilot.press("ctrl+n")
     cast(ChatScreen, app.screen).sidebar.display = True
-    await _say(pilot, app, "Name three colours.", "Red, green and blue.")
+    await say(pilot, app, "Name three colours.", "Red, green and blue.")
 
 
 async def _commands(pilot: Pilot[None], app: HearthApp) -> None:
@@ -113,7 +122,7 @@ async def _commands(pilot: Pilot[None], app: HearthApp) -> None:
 
 
 async def _edit(pilot: Pilot[None], app: HearthApp) -> None:
-    await _say(pilot, app, "What is the capital of France?")
+    await say(pilot, app, "What is the capital of France?")
     await pilot.press("alt+up", "k", "e")
 
 

@@ -81,7 +81,8 @@ class Header(Line):
         workspace = app.workspace
         chat = app.chat_status
         width = self.content_region.width
-        right = Content.assemble(("◆ ", "$role-assistant"), plain(app.chat_model, 32) or "no model")
+        model = status.named(app.chat_model, chat.adapters if chat.model == app.chat_model else "")
+        right = Content.assemble(("◆ ", "$role-assistant"), plain(model, 40) or "no model")
         left = [
             Content.styled("Hearth", "bold $primary"),
             Content.styled(" ▸ ", "$muted"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from textual.actions import parse
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
@@ -58,7 +59,7 @@ class HearthCommands(Provider):
 
 
 def actions(app: HearthApp, screen: Screen[Any]) -> Iterator[Command]:
-    """The actions that work where the palette was opened, with their keys."""
+    """The actions that work where the palette was opened, with their keys; those whose key is text there too."""
     offered: set[str] = set()
     for active in screen.active_bindings.values():
         action = app.actions.get(active.binding.id)
@@ -68,8 +69,18 @@ def actions(app: HearthApp, screen: Screen[Any]) -> Iterator[Command]:
         run = partial(app.run_action, action.method, active.node)
         yield Command(action.title, app.get_key_display(active.binding), run)
     for action in app.actions:
-        if action.scope == "app" and action.title and not action.keys:
+        if not action.title or action.name in offered:
+            continue
+        if action.scope == "app" and not action.keys:
             yield Command(action.title, "", partial(app.run_action, action.method, app))
+        elif action.scope == app.workspace.name and _works(screen, action.method):
+            yield Command(action.title, "", partial(app.run_action, action.method, screen))
+
+
+def _works(screen: Screen[Any], method: str) -> bool:
+    """Whether the screen would run an action now."""
+    _, name, parameters = parse(method)
+    return hasattr(screen, f"action_{name}") and bool(screen.check_action(name, parameters))
 
 
 def places(app: HearthApp) -> Iterator[Command]:

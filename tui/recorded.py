@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelNotFound
 from engine.types import (
-    Admitted,
     Capabilities,
     Delta,
-    DeviceNeed,
     Done,
     Estimate,
     Failed,
@@ -30,21 +29,19 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
-    Prefill,
     RunningRequest,
     StreamEvent,
     Terminal,
-    Timings,
     Tool,
     Usage,
 )
+from tui.recordings import Answer, estimate_of, events_of, timings
 
-MS = 1_000_000
-Answer = str | HearthError | Callable[[GenerationRequest], "str | HearthError"]
+Answers = Answer | Callable[[GenerationRequest], Answer]
 
 
 class RecordedStream:
-    """See `engine.face.Stream`. Text within `<think>…</think>` is sent as reasoning."""
+    """See `engine.face.Stream`."""
 
     def __init__(
         self, request: GenerationRequest, events: Sequence[StreamEvent], per_drain: int, hold: bool
@@ -111,62 +108,13 @@ class RecordedStream:
         return event
 
 
-def timings(tokens: int, rate: float = 92.0, ttft_ms: int = 180) -> Timings:
-    """Timings of a request that decoded `tokens` tokens at `rate` a second, `ttft_ms` after it was sent."""
-    first = (20 + ttft_ms) * MS
-    last = first + int((tokens - 1) / rate * 1e9)
-    return Timings(
-        submitted=20 * MS,
-        admitted=22 * MS,
-        first_prefill=25 * MS,
-        first_token=first,
-        last_token=last,
-        ended=last + MS,
-    )
-
-
-def events_of(request: GenerationRequest, answer: str, context: int) -> list[StreamEvent]:
-    """The events of a request that is answered with `answer`, a word a delta."""
-    prompt = sum(len(message.text.split()) for message in request.messages or ()) + 20
-    events: list[StreamEvent] = [
-        Admitted(prompt_tokens=prompt, cached_tokens=min(8, prompt), context=context),
-        Prefill(done=prompt, total=prompt),
-    ]
-    thought, _, spoken = answer.removeprefix("<think>").rpartition("</think>")
-    count = 0
-    for kind, text in (("reasoning", thought), ("content", spoken)):
-        for piece in text.splitlines(keepends=True):
-            for word in piece.replace(" ", " \0").split("\0"):
-                if word:
-                    count += 1
-                    events.append(Delta(kind=kind, text=word, tokens=1))  # type: ignore[arg-type]
-    usage = Usage(
-        prompt_tokens=prompt,
-        cached_tokens=min(8, prompt),
-        completion_tokens=count,
-        reasoning_tokens=len(thought.split()),
-    )
-    events += [
-        Finished(reason="stop"),
-        Done(
-            reason="finished",
-            usage=usage,
-            timings=timings(max(2, count)),
-            seed=1,
-            model=request.model,
-            backend="scripted",
-        ),
-    ]
-    return [replace(event, seq=seq) for seq, event in enumerate(events)]
-
-
 class RecordedEngine:
     """See `engine.face.Engine`. Everything it tells is a public attribute that a test may set."""
 
     def __init__(
         self,
         *,
-        answer: Answer = "The capital of France is Paris.",
+        answer: Answers = "The capital of France is Paris.",
         entries: Sequence[ModelEntry] = (),
         loaded: Sequence[LoadedModel] = (),
         lines: Sequence[LogLine] = (),
@@ -181,7 +129,14 @@ class RecordedEngine:
         self.context = 8192
         self.requests: list[GenerationRequest] = []
         self.streams: list[RecordedStream] = []
+        self.thinking: Literal["", "always", "switch", "levels"] = ""
+        """What `facts` says of how every model thinks."""
         self.fail_load: HearthError | None = None
+        self.fail_estimate: HearthError | None = None
+        self.estimates: dict[str, Estimate] = {}
+        """What `estimate` says of a model in place of the recorded figures."""
+        self.estimated: list[str] = []
+        """The models that it was asked about."""
         self.closed = False
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
@@ -189,11 +144,7 @@ class RecordedEngine:
         request = replace(request, id=request.id or f"recorded-{len(self.requests) + 1}")
         self.requests.append(request)
         answer = self.answer(request) if callable(self.answer) else self.answer
-        events = (
-            [Failed(seq=0, error=answer.info)]
-            if isinstance(answer, HearthError)
-            else events_of(request, answer, self.context)
-        )
+        events = events_of(request, answer, self.context)
         stream = RecordedStream(request, events, self.per_drain, self.hold)
         self.streams.append(stream)
         return stream
@@ -207,31 +158,6 @@ class RecordedEngine:
         self._entry(model)
         self.resident[model] = LoadedModel(id=model, state="ready", memory=MemoryUse(resident=64 * 2**20))
 
-    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
-        """What the entry's size suggests; it fits."""
-        entry = self._entry(model)
-        need = DeviceNeed(device="CPU", weights=entry.size, free=16 * 2**30, capacity=32 * 2**30)
-        context = (options.context if options is not None else None) or self.context
-        return Estimate(
-            model=model,
-            context=context,
-            slots=4,
-            cells=4 * context,
-            devices=(need,),
-            resident=entry.size + 40 * 2**20,
-            exact=True,
-        )
-
-    async def pin(self, model: str) -> None:
-        """Mark it."""
-        if model in self.resident:
-            self.resident[model] = replace(self.resident[model], pinned=True)
-
-    async def unpin(self, model: str) -> None:
-        """Take the mark away."""
-        if model in self.resident:
-            self.resident[model] = replace(self.resident[model], pinned=False)
-
     async def unload(self, model: str) -> None:
         """Forget it."""
         self.resident.pop(model, None)
@@ -243,6 +169,26 @@ class RecordedEngine:
                 stream.cancel()
                 return True
         return False
+
+    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
+        """The recorded figures."""
+        self.estimated.append(model)
+        if self.fail_estimate is not None:
+            raise self.fail_estimate
+        return self.estimates.get(model) or estimate_of(self._entry(model))
+
+    async def pin(self, model: str) -> None:
+        """Mark it, if it is resident."""
+        self._pin(model, True)
+
+    async def unpin(self, model: str) -> None:
+        """Take the mark off."""
+        self._pin(model, False)
+
+    def _pin(self, model: str, pinned: bool) -> None:
+        self._entry(model)
+        if model in self.resident:
+            self.resident[model] = replace(self.resident[model], pinned=pinned)
 
     def running(self) -> list[RunningRequest]:
         """One for each stream that has not ended."""
@@ -277,6 +223,7 @@ class RecordedEngine:
             quantisation=entry.quantisation,
             context=self.context,
             context_trained=entry.context or self.context,
+            thinking=self.thinking,
             capabilities=Capabilities(backend="scripted", max_slots=4),
         )
 
@@ -321,140 +268,3 @@ class RecordedEngine:
         raise ModelNotFound(
             f"No model is called {model}.", "None of that name was found.", "Look in Models (alt+2)."
         )
-
-
-def entries() -> list[ModelEntry]:
-    """Models as a well used machine has them, one broken file among them."""
-    gib = 2**30
-
-    def gguf(
-        name: str,
-        family: str,
-        billions: float,
-        quant: str,
-        size: float,
-        context: int,
-        source: str,
-        **rest: object,
-    ) -> ModelEntry:
-        return ModelEntry(
-            id=name,
-            path=f"/home/ada/models/{name}.gguf",
-            format="gguf",
-            source=source,
-            size=int(size * gib),
-            architecture=family,
-            parameters=round(billions * 1e9),
-            quantisation=quant,
-            context=context,
-            backends=("llama",),
-            **rest,  # type: ignore[arg-type]
-        )
-
-    return [
-        gguf(
-            "ember",
-            "llama",
-            0.0031,
-            "Q8_0",
-            0.0035,
-            2048,
-            "starter",
-            licence="Apache-2.0",
-            adapters=("pirate",),
-        ),
-        gguf("qwen3-8b-instruct", "qwen3", 8.2, "Q4_K_M", 4.7, 40960, "ollama", licence="Apache-2.0"),
-        gguf(
-            "mistral-small-3.2-24b",
-            "llama",
-            23.6,
-            "Q4_K_M",
-            13.4,
-            131072,
-            "lmstudio",
-            modalities=("text", "image"),
-            licence="Apache-2.0",
-        ),
-        gguf(
-            "gemma-3-12b-it-qat",
-            "gemma3",
-            12.2,
-            "Q4_0",
-            7.5,
-            131072,
-            "huggingface",
-            modalities=("text", "image"),
-        ),
-        gguf(
-            "llama-3.3-70b-instruct-with-a-name-that-goes-on-and-on-imatrix",
-            "llama",
-            70.6,
-            "IQ3_XXS",
-            25.6,
-            131072,
-            "folder",
-        ),
-        ModelEntry(
-            id="smollm3-3b",
-            path="/home/ada/.cache/huggingface/hub/models--HuggingFaceTB--SmolLM3-3B",
-            format="safetensors",
-            source="huggingface",
-            size=int(5.7 * gib),
-            architecture="smollm3",
-            parameters=3_080_000_000,
-            quantisation="BF16",
-            context=65536,
-            licence="Apache-2.0",
-            backends=("transformers", "mlx"),
-        ),
-        ModelEntry(
-            id="phi-4-half-downloaded",
-            path="/home/ada/models/phi-4.gguf",
-            format="gguf",
-            source="folder",
-            size=int(1.2 * gib),
-            broken="The file ends inside tensor 114 of 243: it was cut off. Download it again.",
-        ),
-    ]
-
-
-def loaded() -> list[LoadedModel]:
-    """One ready, one on its way in."""
-    mib = 2**20
-    return [
-        LoadedModel(
-            id="ember",
-            state="ready",
-            pid=4242,
-            memory=MemoryUse(weights=4 * mib, kv_cache=12 * mib, compute=3 * mib, resident=61 * mib),
-        ),
-        LoadedModel(id="qwen3-8b-instruct", state="loading", pid=4243),
-    ]
-
-
-def lines() -> list[LogLine]:
-    """A start, a load, a warning and an error."""
-    said: list[tuple[str, str, str]] = [
-        ("info", "hearth", "Hearth 0.1.0 on Python 3.11.9, 2 cores, 7.8 GiB"),
-        ("debug", "settings", "read /home/ada/.config/hearth/config.toml"),
-        ("info", "catalog", "7 models found in 4 places"),
-        ("warning", "catalog", "phi-4.gguf is cut off: tensor 114 of 243 ends after the file"),
-        ("info", "residency", "ember: granted, 61 MiB needed, 3.4 GiB free"),
-        ("info", "worker", "ember: process 4242 started, llama backend"),
-        ("debug", "ember", "llama_model_loader: loaded meta data with 27 key-value pairs and 29 tensors"),
-        ("debug", "ember", "print_info: arch = llama, n_ctx_train = 2048, n_embd = 192, n_layer = 6"),
-        ("debug", "ember", "load_tensors: CPU_Mapped model buffer size = 3.52 MiB"),
-        ("info", "ember", "llama_context: n_ctx = 2048, n_batch = 512, KV self size = 12.00 MiB"),
-        ("info", "hearth", "request 1: 24 prompt tokens, 61 completion tokens, 92.3 tok/s, TTFT 180 ms"),
-        (
-            "error",
-            "smollm3-3b",
-            "the transformers backend is not installed: pip install 'hearth[transformers]'",
-        ),
-        ("info", "worker", "qwen3-8b-instruct: process 4243 started, llama backend"),
-    ]
-    start = 1_763_700_000.0
-    return [
-        LogLine(t_unix=start + place * 1.7, level=level, origin=origin, text=text)  # type: ignore[arg-type]
-        for place, (level, origin, text) in enumerate(said)
-    ]

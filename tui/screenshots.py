@@ -1,6 +1,7 @@
 """Draws every pane as SVG and PNG from a recorded engine: `python -m tui.screenshots --out docs/screenshots`.
 
-Each scene is shown dark and light at 80×24 and 200×60, and once more without colour and in a narrow window.
+Each scene is shown dark and light at 80×24 and 200×60, dark at 120×36, and once more without colour and in a narrow
+window; some in every theme.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from textual.pilot import Pilot
 from engine import paths
 from engine.errors import ModelLoadFailed
 from engine.settings import Settings
+from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
-from tui.recorded import RecordedEngine, entries, lines, loaded
+from tui.recorded import RecordedEngine
+from tui.recordings import entries, lines, loaded
 from tui.status import ChatStatus
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
@@ -44,6 +47,7 @@ class Look:
 
 LOOKS = (
     Look("dark-80x24", "hearth-dark", (80, 24)),
+    Look("dark-120x36", "hearth-dark", (120, 36)),
     Look("dark-200x60", "hearth-dark", (200, 60)),
     Look("light-80x24", "hearth-light", (80, 24)),
     Look("light-200x60", "hearth-light", (200, 60)),
@@ -53,6 +57,10 @@ LOOKS = (
 THEME_LOOKS = tuple(
     Look(f"{theme}-100x30", theme, (100, 30)) for theme in ("banked", "ash", "beacon", "terminal")
 )
+
+
+IN_EVERY_THEME = frozenset({"models", "models-estimate", "chat-calls", "chat-inspector", "chat-figures"})
+"""Scenes that are drawn once more in each of `THEME_LOOKS`."""
 
 
 async def _nothing(pilot: Pilot[None], app: HearthApp) -> None:
@@ -103,7 +111,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
 async def shoot(scene: str, mode: str, drive: Drive, look: Look, folder: Path) -> Path:
     """Draw one scene with one look; the path of the SVG."""
     engine = RecordedEngine(entries=entries(), loaded=loaded(), lines=lines())
-    app = HearthApp(engine, Settings(), paths=paths.resolve({"HEARTH_HOME": str(folder / ".home")}))
+    app = HearthApp(engine, Settings(), paths=paths.resolve({"HEARTH_HOME": str(folder / f".home-{scene}")}))
     app.use_theme(look.theme)
     async with app.run_test(size=look.size) as pilot:
         app.switch_mode(mode)
@@ -162,12 +170,12 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**CHAT_SCENES, **SCENES}
+    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **SCENES}
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):
                 continue
-            for look in LOOKS + (THEME_LOOKS if name == "models" else ()):
+            for look in LOOKS + (THEME_LOOKS if name in IN_EVERY_THEME else ()):
                 if not look.name.startswith(options.look):
                     continue
                 os.environ.pop("NO_COLOR", None)

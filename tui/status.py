@@ -22,6 +22,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "loading": ("◐", "loading", "state-busy"),
     "ready": ("●", "ready", "state-ready"),
     "busy": ("◉", "busy", "state-busy"),
+    "shrunk": ("◔", "shrunk", "state-off"),
     "draining": ("◑", "draining", "state-busy"),
     "failed": ("✗", "failed", "error"),
     "broken": ("✗", "broken", "error"),
@@ -35,6 +36,8 @@ class ChatStatus(Struct, frozen=True):
 
     model: str = ""
     """The model or alias that answers here."""
+    adapters: str = ""
+    """The adapters that the conversation chose, for people; empty: the model's own."""
     title: str = ""
     """Of the conversation, for the header; empty: none yet."""
     branch: tuple[int, int] | None = None
@@ -84,13 +87,17 @@ class Chip(Struct, frozen=True):
 def chips(sample: Sample, chat: ChatStatus) -> list[Chip]:
     """All chips, the most needed first."""
     found = [engine_chip(sample, chat), context_chip(chat), rate_chip(chat)]
-    found.append(
-        Chip("model", "◆", plain(chat.model, 24) or "no model", 26, "role-assistant", "app.pick_model")
-    )
+    model = named(chat.model, chat.adapters) or "no model"
+    found.append(Chip("model", "◆", plain(model, 24), 26, "role-assistant", "app.pick_model"))
     found += [queue_chip(sample), memory_chip(sample)]
     if chat.follow is not None:
         found.append(follow_chip(chat))
     return found
+
+
+def named(model: str, adapters: str) -> str:
+    """A model with the adapters that a conversation chose for it: `ember + pirate`."""
+    return f"{model} + {adapters}" if adapters else model
 
 
 def engine_chip(sample: Sample, chat: ChatStatus) -> Chip:
@@ -110,6 +117,8 @@ def engine_chip(sample: Sample, chat: ChatStatus) -> Chip:
         return Chip("engine", "◉", "busy", width, "state-busy", "app.show_logs")
     if "draining" in states:
         return Chip("engine", "◑", "draining", width, "state-busy", "app.show_logs")
+    if "ready" not in states and "shrunk" in states:
+        return Chip("engine", "◔", "shrunk", width, "state-off", "app.show_logs")
     if "ready" in states:
         return Chip("engine", "●", "ready", width, "state-ready", "app.show_logs")
     return Chip("engine", "○", "idle", width, "state-off", "app.show_logs")

@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cli.chat import attach, history, lines, slash
-from cli.chat.answer import figures, follow, smaller_window
+from cli.chat import history, lines, slash
+from cli.chat.answer import figures, follow, probabilities, remarks
 from cli.chat.session import Session
 from cli.errors import INTERRUPTED, OK, show
 from cli.options import OPTIONS
@@ -17,7 +17,8 @@ from cli.terminal_text import dim
 from engine import Engine
 from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import clean
-from engine.types import GenerationRequest, ModelEntry
+from engine.types import Estimate, GenerationRequest, ModelEntry
+from tui.asking.files import attachments, with_files
 
 Result = TypeVar("Result")
 
@@ -77,28 +78,26 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Send `text`, with the files it mentions, and write the answer."""
-        files = attach.attachments(text)
+        files = attachments(text, Path.cwd())
         if files:
             window = self._await(self._engine.facts(self.session.model)).context
         for file in files:
             tokens = len(self._await(self._engine.tokenize(self.session.model, file.text, special=False)))
             if window and tokens > window:
                 raise InvalidRequest(
-                    f"@{file.path} does not fit.",
+                    f"@{file.name} does not fit.",
                     f"It has {tokens} tokens, and the window of {self.session.model} holds {window}.",
                     "Insert a part of it, or open a larger window with --ctx.",
                 )
-            self.note(f"{file.path}: {tokens} tokens")
-        self.answer(self.session.ask(attach.with_attachments(text, files)))
+            self.note(f"{file.name}: {tokens} tokens")
+        self.answer(self.session.ask(with_files(text, files)))
 
     def answer(self, request: GenerationRequest) -> None:
         """Run `request`, write its answer and keep it in the conversation."""
-        answer = self._await(follow(self._engine.generate(request), self.session.model))
+        answer = self._await(follow(self._engine.generate(request), request))
         self.session.keep(answer)
-        if note := smaller_window(request, answer):
+        for note in [*probabilities(answer), *remarks(request, answer)]:
             self.note(note)
-        if answer.dropped_messages:
-            self.note(f"The window is full: the oldest {answer.dropped_messages} messages were left out.")
         if answer.error is not None:
             show(answer.error)
         elif answer.stopped:
@@ -107,6 +106,17 @@ class Chat:
         else:
             cut = {"length": " · cut at the token limit", "context_full": " · the window is full"}
             self.note(figures(answer) + cut.get(answer.reason, ""))
+        if waiting := self.session.open_calls():
+            self.note(f"{waiting[0].name} waits for its result: /result TEXT")
+
+    def go_on(self) -> None:
+        """Have the messages so far answered, if nothing waits for a result."""
+        if not self.session.open_calls():
+            self.answer(self.session.request())
+
+    def estimate(self) -> Estimate:
+        """What loading the model would take, with the options said so far. Raises HearthError."""
+        return self._await(self._engine.estimate(self.session.model, self.session.request().load))
 
     def load(self, model: str) -> None:
         """Make `model` resident. Raises HearthError if it cannot be."""
@@ -118,6 +128,16 @@ class Chat:
             self._models = self._await(self._engine.models())
         return self._models
 
+    def adapters(self) -> list[str]:
+        """The adapters of the model that answers."""
+        entry = self.entry()
+        return list(entry.adapters) if entry is not None else []
+
+    def entry(self) -> ModelEntry | None:
+        """What is known of the model that answers; None for one that is named by its path."""
+        name = self.session.model.partition(":")[0]
+        return next((entry for entry in self.models() if entry.id in (self.session.model, name)), None)
+
     def note(self, text: str) -> None:
         """A line of Hearth's own, apart from what the model says."""
         print(dim(clean(text), sys.stderr), file=sys.stderr, flush=True)
@@ -127,7 +147,7 @@ class Chat:
         if word.startswith("@"):
             return ["@" + path for path in lines.complete_path(word[1:])]
         first, _, rest = line.partition(" ")
-        if first == "/save":
+        if first in ("/save", "/schema", "/tools"):
             return lines.complete_path(word)
         if line == word:
             choices = slash.names() if word.startswith("/") else []
@@ -135,6 +155,8 @@ class Chat:
             choices = [option.name for option in OPTIONS]
         elif first == "/model":
             choices = [entry.id for entry in self.models()]
+        elif first == "/adapter":
+            choices = [*self.adapters(), "base", "default"]
         else:
             choices = []
         return [choice for choice in choices if choice.startswith(word)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from cli.chat.answer import follow, smaller_window
-from cli.chat.attach import attachments, with_attachments
+from cli.chat.answer import follow, probabilities, remarks
 from cli.chat.session import Session
 from cli.errors import FAILED, INTERRUPTED, OK, show
 from engine import Engine
 from engine.errors import InvalidRequest
+from engine.text_safety import clean
+from tui.asking.files import attachments, with_files
 
 
 def prompt_of(argument: str | None) -> str:
@@ -19,7 +21,7 @@ def prompt_of(argument: str | None) -> str:
     """
     piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
     typed = (argument or "").strip()
-    typed = with_attachments(typed, attachments(typed))
+    typed = with_files(typed, attachments(typed, Path.cwd()))
     text = "\n\n".join(part for part in (piped.strip(), typed) if part)
     if not text:
         raise InvalidRequest(
@@ -41,9 +43,9 @@ def _read_stdin() -> str:
 async def ask(engine: Engine, session: Session, prompt: str) -> int:
     """Write the answer to `prompt`; the exit status."""
     request = session.ask(prompt)
-    answer = await follow(engine.generate(request), session.model)
-    if (note := smaller_window(request, answer)) and sys.stderr is not None:
-        print(note, file=sys.stderr)
+    answer = await follow(engine.generate(request), request)
+    for note in [*probabilities(answer), *remarks(request, answer)]:
+        print(clean(note), file=sys.stderr)
     if answer.error is not None:
         show(answer.error)
         return FAILED

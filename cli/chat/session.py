@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cli.chat.answer import Answer
-from cli.options import BY_NAME, Values, request_fields
+from cli.options import BY_NAME, Values, canonical, request_fields
 from engine.errors import InvalidRequest
-from engine.types import GenerationRequest, Message
+from engine.types import GenerationRequest, Message, ToolCall
 
 
 @dataclass
@@ -37,12 +37,37 @@ class Session:
     def keep(self, answer: Answer) -> None:
         """Take in `answer`, a partial one too; a question without any answer is taken back."""
         self.last = answer
-        if answer.text or answer.error is None:
+        if answer.text or answer.calls or answer.error is None:
             self.messages.append(
-                Message(role="assistant", content=answer.text, reasoning=answer.reasoning or None)
+                Message(
+                    role="assistant",
+                    content=answer.text,
+                    reasoning=answer.reasoning or None,
+                    tool_calls=tuple(answer.calls),
+                )
             )
         elif self.messages and self.messages[-1].role == "user":
             self.messages.pop()
+
+    def open_calls(self) -> list[ToolCall]:
+        """The calls at the end of the conversation that have no result yet."""
+        answered: set[str | None] = set()
+        for message in reversed(self.messages):
+            if message.role != "tool":
+                return [call for call in message.tool_calls if call.id not in answered]
+            answered.add(message.tool_call_id)
+        return []
+
+    def answer_call(self, text: str) -> ToolCall:
+        """Put the result of the first call that waits at the end; the call. Raises InvalidRequest if none does."""
+        waiting = self.open_calls()
+        if not waiting:
+            raise InvalidRequest(
+                "No tool call waits for a result.", fix="Ask something that calls one first."
+            )
+        call = waiting[0]
+        self.messages.append(Message(role="tool", content=text, tool_call_id=call.id, tool_name=call.name))
+        return call
 
     def retry(self) -> GenerationRequest:
         """Forget the last answer; the request for another. Raises InvalidRequest if nothing was asked."""
@@ -58,12 +83,18 @@ class Session:
 
     def set(self, name: str, texts: tuple[str, ...] | None) -> None:
         """Say an option anew, or no longer (None). Raises InvalidRequest for a wrong name or value."""
-        key = name.replace("-", "_")
+        key = canonical(name)
         if key not in BY_NAME:
             raise InvalidRequest(f"There is no option {name!r}.", fix=f"Options: {', '.join(BY_NAME)}.")
         if texts is None:
             self.values.pop(key, None)
             return
         changed: Values = {key: texts}
-        request_fields(changed)
+        if BY_NAME[key].field == "constraint":  # one form at a time: the new one takes the old one's place
+            others = {name for name in self.values if BY_NAME[name].field == "constraint"}
+            request_fields(changed)
+            for other in others:
+                del self.values[other]
+        else:
+            request_fields(changed)
         self.values[key] = texts

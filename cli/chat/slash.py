@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.chat.answer import figures
-from cli.options import BY_NAME, OPTIONS
+from cli.option_values import ON_OFF
+from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
+from engine.types import Message
+from tui.telling import memory
+from tui.telling.calls import as_markdown
+from tui.telling.prompt import reason
 
 if TYPE_CHECKING:
     from cli.chat.interactive import Chat
@@ -84,7 +89,7 @@ def _set(chat: Chat, argument: str) -> None:
             chat.note(f"{option.name:<{width}}  {said}")
         return
     text = text.strip()
-    known = BY_NAME.get(name.replace("-", "_"))
+    known = BY_NAME.get(canonical(name))
     if not text:
         raise InvalidRequest(f"/set {name} needs a value.", fix=f"/set {name} default takes it back.")
     if text == "default":
@@ -92,6 +97,70 @@ def _set(chat: Chat, argument: str) -> None:
     else:
         chat.session.set(name, _words(text) if known and known.many else (_unquoted(text),))
     chat.note(f"{name}: {text}")
+
+
+def _adapter(chat: Chat, argument: str) -> None:
+    if argument == "default":
+        chat.session.set("adapter", None)
+    elif argument:
+        chat.session.set("adapter", _words(argument))
+    said = chat.session.values.get("adapter")
+    chat.note(f"adapter: {' + '.join(said) if said else 'default'}")
+    entry = chat.entry()
+    if not argument and entry is not None:
+        for name in entry.adapters:
+            chat.note(f"  {name}")
+        for name, why in entry.broken_adapters.items():
+            chat.note(f"  {name}  (broken: {why})")
+
+
+def _think(chat: Chat, argument: str) -> None:
+    word = argument.lower() or "auto"
+    if word == "auto":
+        for name in ("think", "effort", "think_budget"):
+            chat.session.set(name, None)
+    else:
+        name = "think_budget" if word.isdecimal() else "think" if word in ON_OFF else "effort"
+        chat.session.set(name, (word,))
+    said = [
+        f"{name} {' '.join(chat.session.values[name])}"
+        for name in ("think", "effort", "think_budget")
+        if name in chat.session.values
+    ]
+    chat.note(f"thinking: {', '.join(said) or 'auto'}")
+
+
+def _json(chat: Chat, argument: str) -> None:
+    _say(chat, "json", argument or "on")
+
+
+def _schema(chat: Chat, argument: str) -> None:
+    _say(chat, "schema", argument)
+
+
+def _tools(chat: Chat, argument: str) -> None:
+    _say(chat, "tools", argument)
+
+
+def _say(chat: Chat, name: str, text: str) -> None:
+    """Say an option, or no longer: without a text, or with `off`."""
+    taken_back = text in ("", "off", "default")
+    chat.session.set(name, None if taken_back else (_unquoted(text),))
+    chat.note(f"{name}: {'off' if taken_back else text}")
+
+
+def _result(chat: Chat, argument: str) -> None:
+    call = chat.session.answer_call(_unquoted(argument))
+    waiting = chat.session.open_calls()
+    chat.note(f"{call.name} is answered." + (f" {waiting[0].name} waits too." if waiting else ""))
+    chat.go_on()
+
+
+def _estimate(chat: Chat, argument: str) -> None:
+    estimate = chat.estimate()
+    chat.note(memory.short(estimate))
+    for line in [memory.verdict(estimate), *memory.consequences(estimate), *memory.remarks(estimate)]:
+        chat.note(line)
 
 
 def _show(chat: Chat, argument: str) -> None:
@@ -123,7 +192,7 @@ def _save(chat: Chat, argument: str) -> None:
             ensure_ascii=False,
         )
     else:
-        text = "\n\n".join(f"## {message.role}\n\n{message.text}" for message in messages)
+        text = "\n\n".join(_as_markdown(message) for message in messages)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text + "\n")
@@ -134,13 +203,21 @@ def _save(chat: Chat, argument: str) -> None:
     chat.note(f"saved {len(messages)} messages to {file}")
 
 
+def _as_markdown(message: Message) -> str:
+    role = f"{message.role}: {message.tool_name}" if message.tool_name else message.role
+    return f"## {role}\n\n{as_markdown(message.text, message.tool_calls)}"
+
+
 def _stats(chat: Chat, argument: str) -> None:
     last = chat.session.last
     if last is None:
         raise InvalidRequest("There is no answer yet.", fix="Ask something first.")
     usage, timings = last.usage, last.timings
     chat.note(figures(last))
-    chat.note(f"prompt {usage.prompt_tokens} tokens, {usage.cached_tokens} of them from the prefix cache")
+    why = f" ({reason(last.miss)})" if last.miss is not None else ""
+    chat.note(
+        f"prompt {usage.prompt_tokens} tokens, {usage.cached_tokens} of them from the prefix cache{why}"
+    )
     chat.note(
         f"prefill {timings.prefill_s:.2f} s · decode {timings.decode_s:.2f} s · queue {timings.queue_s:.2f} s"
     )
@@ -179,6 +256,22 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("model", "/model [NAME]", "Show the models, or go on with another.", _model),
     SlashCommand("system", "/system [TEXT]", 'Show or set the system prompt; "" takes it back.', _system),
     SlashCommand("set", "/set [NAME VALUE]", "Show or set an option; the value default takes it back.", _set),
+    SlashCommand(
+        "adapter",
+        "/adapter [NAME[=SCALE] …]",
+        "Show the adapters, or answer with these; base for none.",
+        _adapter,
+    ),
+    SlashCommand(
+        "think", "/think [on|off|LEVEL|N]", "How the answer is thought about; auto takes it back.", _think
+    ),
+    SlashCommand("json", "/json [on|off]", "Answers are JSON.", _json),
+    SlashCommand(
+        "schema", "/schema [FILE]", "Answers follow a JSON Schema; without a file no longer.", _schema
+    ),
+    SlashCommand("tools", "/tools [FILE]", "Tools that may be called; without a file none.", _tools),
+    SlashCommand("result", "/result TEXT", "What a tool gave that was called; Hearth runs none.", _result),
+    SlashCommand("estimate", "/estimate", "What loading the model would take in memory.", _estimate),
     SlashCommand("show", "/show", "What this conversation runs with.", _show),
     SlashCommand("clear", "/clear", "Begin a new conversation.", _clear),
     SlashCommand("retry", "/retry", "Another answer to the last question.", _retry),

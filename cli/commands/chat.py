@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Values, request_fields, takes_options
+from cli.flags import takes_options
+from cli.options import Values, request_fields
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

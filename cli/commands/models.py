@@ -45,13 +45,14 @@ def run(context: typer.Context, json: bool) -> int:
         note = "No model was found. Put GGUF files in a folder and name it in the setting models.folders."
         print(dim(note, sys.stderr), file=sys.stderr)
         return 0
-    rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "")]
+    rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "ADAPTERS", "")]
     for entry in entries:
         context_length = str(entry.context) if entry.context else "-"
-        broken = [f"adapter {name}: {reason}" for name, reason in entry.broken_adapters.items()]
+        broken = [f"broken adapter {name}: {reason}" for name, reason in entry.broken_adapters.items()]
         note = f"broken: {entry.broken}" if entry.broken else " ".join(broken)
         size = size_of(entry.size) if entry.size else "-"
-        rows.append((entry.id, size, entry.quantisation or "-", context_length, entry.source, note))
+        adapters = " ".join(entry.adapters) or "-"
+        rows.append((entry.id, size, entry.quantisation or "-", context_length, entry.source, adapters, note))
     print(columns(rows))
     return 0
 

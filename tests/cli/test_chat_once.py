@@ -203,7 +203,9 @@ def test_a_file_named_in_the_prompt_goes_along_and_a_piped_at_sign_is_text(
     notes = tmp_path / "notes.txt"
     notes.write_text("buy milk\n")
     done = run(hearth_home, "chat", ECHO, f"Sum up @{notes}", piped=f"mail me @{notes}\n")
-    assert done.stdout == f"You said: mail me @{notes}\n\nSum up @{notes}\n\nnotes.txt:\n```\nbuy milk\n```\n"
+    assert (
+        done.stdout == f"You said: mail me @{notes}\n\nSum up @{notes}\n\nnotes.txt:\n```txt\nbuy milk\n```\n"
+    )
     (tmp_path / "binary").write_bytes(b"\0\1")
     refused = run(hearth_home, "chat", ECHO, f"Sum up @{tmp_path}/binary")
     assert (refused.returncode, refused.stdout) == (2, "") and "not a text file" in refused.stderr

@@ -218,7 +218,7 @@ def test_a_file_goes_along_with_its_token_count(talk: Talk, tmp_path: Path) -> N
     terminal = talk(ECHO)
     written = ask(terminal, "Look at @notes.txt, please")
     assert re.search(r"\nnotes\.txt: \d+ tokens\n", written)
-    assert "You said: Look at @notes.txt, please\n\nnotes.txt:\n```\nbuy milk\n```\n" in written
+    assert "You said: Look at @notes.txt, please\n\nnotes.txt:\n```txt\nbuy milk\n```\n" in written
 
 
 def test_a_file_that_cannot_go_along_is_refused_and_nothing_is_sent(talk: Talk, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_tab_completes_commands_options_and_files(talk: Talk, tmp_path: Path) ->
     terminal = talk(ECHO)
     assert "messages: 0\n" in ask(terminal, "/sho\t")
     assert "temperature: 0.1\n" in ask(terminal, "/set temp\t 0.1")
-    assert "shopping-list.txt:\n```\nmilk\n" in ask(terminal, "read @shop\t")
+    assert "shopping-list.txt:\n```txt\nmilk\n" in ask(terminal, "read @shop\t")
 
 
 def test_the_arrow_brings_back_what_was_typed_in_an_earlier_chat(talk: Talk, hearth_home: Path) -> None:

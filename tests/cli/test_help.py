@@ -14,7 +14,17 @@ from tests.cli.program import run
 def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
     done = run(hearth_home, "--help")
     assert done.returncode == 0
-    for word in ("chat", "run", "models", "config", "Examples", "--config", "--log-level", "--version"):
+    for word in (
+        "chat",
+        "run",
+        "models",
+        "estimate",
+        "config",
+        "Examples",
+        "--config",
+        "--log-level",
+        "--version",
+    ):
         assert word in done.stdout
     assert done.stderr == ""
 
@@ -26,6 +36,9 @@ def test_chat_and_run_take_every_option_of_the_table(hearth_home: Path, command:
     assert f"hearth {command} [OPTIONS] [MODEL] [PROMPT]" in done.stdout
     for option in OPTIONS:
         assert f"{option.flag} " in done.stdout
+        if option.also:
+            assert f"--{option.also.replace('_', '-')} " not in done.stdout
+    assert "<bool>" not in done.stdout
 
 
 def test_version_is_that_of_the_distribution(hearth_home: Path, repository: Path) -> None:

@@ -28,7 +28,7 @@ def test_models_lists_what_could_run_and_why_one_could_not(hearth_home: Path, mo
     done = run(hearth_home, "models")
     assert done.returncode == 0
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE"]
+    assert head.split() == ["MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "ADAPTERS"]
     listed = {row.split()[0]: row for row in rows}
     assert "kB" in listed["tiny-0"]
     assert "broken" not in listed["tiny-0"]
@@ -39,7 +39,16 @@ def test_a_broken_adapter_is_listed_with_its_model(hearth_home: Path, models: Pa
     write_peft(models / "adapters" / "fancy", config={"use_dora": True})
     rows = run(hearth_home, "models").stdout.splitlines()
     (row,) = (row for row in rows if row.startswith("tiny-0"))
-    assert "adapter fancy: " in row and "use_dora" in row
+    assert "broken adapter fancy: " in row and "use_dora" in row
+
+
+def test_the_adapters_of_a_model_are_listed(hearth_home: Path, models: Path) -> None:
+    (models / "adapters").mkdir()
+    tiny_adapter(models / "adapters")
+    rows = run(hearth_home, "models").stdout.splitlines()
+    column = rows[0].index("ADAPTERS")
+    listed = {row.split()[0]: row[column:].split()[0] for row in rows[1:]}
+    assert listed["tiny-0"] == "tiny-adapter-1" and listed["torn"] == "-"
 
 
 def test_models_as_json_has_every_field(hearth_home: Path, models: Path) -> None:

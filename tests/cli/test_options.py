@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.options import BY_NAME, OPTIONS, docs, request_fields
+from cli.options import BY_NAME, OPTIONS, canonical, docs, request_fields
 from engine.errors import InvalidRequest
-from engine.types import AdapterRef, GenerationRequest
+from engine.types import (
+    AdapterRef,
+    CachePolicy,
+    Constraint,
+    GenerationRequest,
+    LoadOptions,
+    Logprobs,
+    Thinking,
+    Tool,
+    ToolChoice,
+)
 
 GIVEN = {
     "system": ("You are a pirate.",),
     "max_new_tokens": ("12",),
+    "stop": ("one", "two"),
+    "adapter": ("pirate", "./calm.gguf=0.5"),
+    "overflow": ("shift",),
+    "cache": ("off",),
+    "logprobs": ("3",),
+    "think": ("on",),
+    "effort": ("high",),
+    "think_budget": ("64",),
+    "hide_thinking": ("on",),
+    "tools": ("tools.json",),
+    "tool_choice": ("weather",),
     "temperature": ("0.5",),
     "top_p": ("0.8",),
     "top_k": ("7",),
@@ -22,17 +45,36 @@ GIVEN = {
     "repetition_penalty": ("1.1",),
     "presence_penalty": ("-0.5",),
     "frequency_penalty": ("0.25",),
-    "stop": ("one", "two"),
     "seed": ("3",),
     "ctx": ("512",),
+    "slots": ("2",),
+    "gpu_layers": ("-1",),
+    "kv_type": ("q8_0",),
+    "draft_tokens": ("8",),
     "keep_alive": ("1h30m",),
-    "adapter": ("pirate", "./calm.gguf=0.5"),
     "backend": ("scripted",),
 }
+FORMS: Mapping[str, tuple[tuple[str, ...], Constraint]] = {
+    "json": (("on",), Constraint(kind="json")),
+    "schema": (("schema.json",), Constraint(kind="schema", value={"type": "object"})),
+    "regex": (("[0-9]+",), Constraint(kind="regex", value="[0-9]+")),
+    "choice": (("yes", "no"), Constraint(kind="choice", value=["yes", "no"])),
+    "grammar": (("grammar.gbnf",), Constraint(kind="grammar", value='root ::= "a"')),
+}
+"""The options of which one may hold at a time, with what each makes."""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that options name, in the current folder."""
+    (tmp_path / "tools.json").write_text('[{"type": "function", "function": {"name": "weather"}}]')
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    (tmp_path / "grammar.gbnf").write_text('root ::= "a"')
+    monkeypatch.chdir(tmp_path)
 
 
 def test_every_option_reaches_the_request() -> None:
-    assert set(GIVEN) == set(BY_NAME)
+    assert {*GIVEN, *FORMS} == set(BY_NAME)
     request = GenerationRequest(model="ember", **request_fields(GIVEN))
     assert request.system == "You are a pirate."
     assert request.max_tokens == 12
@@ -47,10 +89,44 @@ def test_every_option_reaches_the_request() -> None:
         "seed": 3,
     }
     assert request.stop == ("one", "two")
-    assert request.load.context == 512
+    assert request.load == LoadOptions(context=512, slots=2, gpu_layers=-1, kv_type="q8_0", draft_tokens=8)
     assert request.keep_alive == 5400.0
     assert request.adapters == (AdapterRef("pirate"), AdapterRef("./calm.gguf", 0.5))
     assert request.backend == "scripted"
+    assert request.overflow == "shift"
+    assert request.cache == CachePolicy(read=False, write=False)
+    assert request.logprobs == Logprobs(top=3)
+    assert request.thinking == Thinking(enabled=True, effort="high", budget=64, visible=False)
+    assert request.tools == (Tool(name="weather"),)
+    assert request.tool_choice == ToolChoice(mode="named", names=("weather",))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_of_an_answer_is_a_constraint(name: str) -> None:
+    texts, constraint = FORMS[name]
+    assert request_fields({name: texts}) == {"constraint": constraint}
+
+
+def test_two_forms_at_once_are_refused_and_both_are_named() -> None:
+    with pytest.raises(InvalidRequest, match="--json and --regex cannot both hold"):
+        request_fields({"json": ("on",), "regex": ("a",)})
+    assert request_fields({"json": ("off",), "regex": ("a",)})["constraint"].kind == "regex"
+
+
+@pytest.mark.parametrize("text", ["auto", "on", "off"])
+def test_thinking_is_on_off_or_left_to_the_model(text: str) -> None:
+    wanted = {"auto": None, "on": True, "off": False}[text]
+    assert request_fields({"think": (text,)})["thinking"] == Thinking(enabled=wanted)
+
+
+def test_other_names_stand_for_the_same_option() -> None:
+    assert [canonical(name) for name in ("max-tokens", "max_tokens", "context", "json_mode", "seed")] == [
+        "max_new_tokens",
+        "max_new_tokens",
+        "ctx",
+        "json",
+        "seed",
+    ]
 
 
 def test_what_is_not_said_stays_absent() -> None:
@@ -58,8 +134,9 @@ def test_what_is_not_said_stays_absent() -> None:
     assert request_fields({"top_k": ("1",)}) == {"sampling": {"top_k": 1}}
 
 
-def test_an_empty_adapter_means_none_at_all() -> None:
-    assert request_fields({"adapter": ("",)}) == {"adapters": ()}
+@pytest.mark.parametrize("text", ["", "base", "none", "Base"])
+def test_base_and_an_empty_adapter_mean_none_at_all(text: str) -> None:
+    assert request_fields({"adapter": (text,)}) == {"adapters": ()}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +158,25 @@ def test_an_empty_adapter_means_none_at_all() -> None:
         ("keep_alive", "inf"),
         ("adapter", "pirate=much"),
         ("adapter", "=1"),
+        ("overflow", "perhaps"),
+        ("cache", "perhaps"),
+        ("logprobs", "101"),
+        ("think", "perhaps"),
+        ("effort", "huge"),
+        ("think_budget", "-1"),
+        ("json", "perhaps"),
+        ("schema", "missing.json"),
+        ("schema", "grammar.gbnf"),
+        ("schema", "[1]"),
+        ("regex", ""),
+        ("choice", ""),
+        ("grammar", "missing.gbnf"),
+        ("tools", "schema.json"),
+        ("tools", "missing.json"),
+        ("tool_choice", "a,,b"),
+        ("slots", "0"),
+        ("kv_type", "q1"),
+        ("draft_tokens", "-1"),
         ("backend", "vllm"),
     ],
 )
@@ -102,6 +198,32 @@ def test_any_text_is_a_value_or_one_clear_error(name: str, text: str) -> None:
         assert error.param == name
     else:
         GenerationRequest(model="ember", **fields)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["name", "function", "tools", "parameters", "x"]), inner, max_size=3
+            )
+        ),
+    )
+)
+def test_any_json_is_a_file_of_tools_or_one_clear_error(value: object) -> None:
+    Path("any.json").write_text(json.dumps(value))
+    try:
+        fields = request_fields({"tools": ("any.json",)})
+    except InvalidRequest as error:
+        assert error.param == "tools" and error.why
+    else:
+        assert all(tool.name for tool in fields["tools"])
+
+
+def test_base_cannot_be_added_to() -> None:
+    with pytest.raises(InvalidRequest, match="nothing can be added"):
+        request_fields({"adapter": ("pirate", "base")})
 
 
 def test_the_docs_page_is_the_table(repository: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui.recorded import RecordedEngine, entries, lines, loaded
+from tui.recorded import RecordedEngine
+from tui.recordings import entries, lines, loaded
 
 
 def fake_engine(**changes: Any) -> RecordedEngine:

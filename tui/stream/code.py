@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
+from pygments.token import Token
 from pygments.util import ClassNotFound
 from textual.content import Content, Span
 from textual.highlight import HighlightTheme
@@ -18,9 +19,11 @@ from engine.text_safety import clean
 TAB_COLUMNS = 4
 _UNSET = ""
 # Styles derived from automatic text colours lose their strength in Content, so comments name the foreground.
+# What a lexer takes for an error is mostly a line that is still being written, so it is no more than text.
 _STYLES: dict[object, str] = {
     token: style.replace("$text 60%", "$foreground-muted italic")
     for token, style in HighlightTheme.STYLES.items()
+    if token is not Token.Error
 }
 
 

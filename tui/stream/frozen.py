@@ -20,12 +20,19 @@ from textual.content import Content
 
 from engine.text_safety import clean, plain
 from tui.stream.blocks import DIM, layout
+from tui.stream.calls import CallBlock, CallView
 from tui.stream.lines import Line, wrap_content
 from tui.stream.splitter import Block, code_blocks, split
 from tui.stream.view import LineView
+from tui.telling.json_layout import laid_out
 
 THOUGHT_STYLE = "$foreground-muted italic"
 ALERT_STYLE = "$text-error"
+WARNING_STYLE = "$text-warning"
+BETWEEN = " · "
+"""What stands between the figures of a meta line."""
+FENCE = "`" * 24
+"""Opens the block of a text that is code as a whole; no line of such a text is as long a fence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,10 @@ class MessageView:
     """What a message shows. Equal views look the same, so a window may keep the widget of one.
 
     `role` is `user`, `assistant`, `system` or `tool` and becomes the widget's class `-<role>`. `title`
-    stands above the text (the role if empty), `alert` below it says what went wrong, the first line in red, and
-    `meta` stands dim at the end (neither if empty). `reasoning` is the model's thinking, shown as one summary
-    line while `folded`.
+    stands above the text (the role if empty), `alert` below it says what went wrong, the first line in red,
+    `warning` what the reader must know all the same, and `meta` stands dim at the end (none if empty).
+    `reasoning` is the model's thinking, shown as one line (`thought`, or a count of words) while `folded`; so
+    are long arguments of `calls`. With a `syntax` the whole text is code of that language.
     """
 
     id: str
@@ -46,11 +54,15 @@ class MessageView:
     alert: str = ""
     reasoning: str = ""
     folded: bool = True
+    thought: str = ""
+    warning: str = ""
+    calls: tuple[CallView, ...] = ()
+    syntax: str = ""
 
     @property
     def typed(self) -> bool:
         """True where a person typed the text, whose line breaks are kept."""
-        return self.role == "user"
+        return self.role in ("user", "tool")
 
 
 class FrozenMessage(LineView):
@@ -72,7 +84,7 @@ class FrozenMessage(LineView):
 
     @cached_property
     def _blocks(self) -> list[Block]:
-        return split(clean(self._view.text))
+        return split(as_blocks(clean(self._view.text), self._view.syntax))
 
     @property
     def code_blocks(self) -> list[tuple[str, str]]:
@@ -83,54 +95,86 @@ class FrozenMessage(LineView):
         """Show a changed message (new meta line, unfolded reasoning, edited text) in place."""
         if view == self._view:
             return
-        if view.text != self._view.text:
+        if (view.text, view.syntax) != (self._view.text, self._view.syntax):
             self.__dict__.pop("_blocks", None)
         self._view = view
         self.forget_layout()
 
     def lay_out(self, width: int) -> list[Line]:
-        """Title, reasoning, text, meta line and an empty row."""
+        """Title, reasoning, text, calls, meta line and an empty row."""
         body = layout(self._blocks, width, line_breaks=self._view.typed)
         return assemble(self._view, body, width)
 
 
+def as_blocks(text: str, syntax: str) -> str:
+    """The Markdown of a message's text: that itself, or a fence around what is code as a whole."""
+    if not (syntax and text):
+        return text
+    return f"{FENCE}{syntax}\n{laid_out(text) if syntax == 'json' else text}"
+
+
 def assemble(view: MessageView, body: Sequence[Line], width: int) -> list[Line]:
     """The rows of a message around its laid-out text."""
-    return [*head(view, width), *body, *foot(view, width)]
+    calls = call_rows(view, [CallBlock(width) for _ in view.calls], bool(view.text.strip()))
+    return [*head(view, width), *body, *calls, *foot(view, width)]
 
 
 def head(view: MessageView, width: int) -> list[Line]:
     """The title row and the reasoning."""
-    style = "bold $text-primary" if view.role == "assistant" else "bold $text-secondary"
-    lines = _decoration(plain(view.title or view.role), style, width)
+    lines = title_rows(view, width)
     if view.reasoning:
-        lines += _thoughts(view, width)
+        lines += thought_line(view, width)
+        if not view.folded:
+            lines += thought_rows(view.reasoning.strip(), width)
+            lines.append(Line(Content(""), copied=False))
+    return lines
+
+
+def title_rows(view: MessageView, width: int) -> list[Line]:
+    """Who speaks."""
+    style = {"assistant": "bold $text-primary", "tool": "bold $role-tool"}.get(
+        view.role, "bold $text-secondary"
+    )
+    return _decoration(plain(view.title or view.role), style, width)
+
+
+def call_rows(view: MessageView, blocks: Sequence[CallBlock], after_text: bool) -> list[Line]:
+    """The blocks of the calls, an empty row before them where there is text."""
+    lines: list[Line] = [Line(Content(""), copied=False)] if view.calls and after_text else []
+    for call, block in zip(view.calls, blocks, strict=True):
+        lines += block.draw(call, folded=view.folded)
     return lines
 
 
 def foot(view: MessageView, width: int) -> list[Line]:
-    """The meta line, if there is one, and the empty row between messages."""
+    """What went wrong, what must be known, the meta line, and the empty row between messages."""
     lines: list[Line] = []
     if view.alert:
         for place, sentence in enumerate(clean(view.alert).splitlines()):
             lines += _decoration(sentence, "" if place else ALERT_STYLE, width)
-    if view.meta:
-        lines += _decoration(plain(view.meta), DIM, width)
+    for sentence in clean(view.warning).splitlines():
+        lines += _decoration(f"! {sentence}", WARNING_STYLE, width)
+    for row in _packed(plain(view.meta), width) if view.meta else ():
+        lines += _decoration(row, DIM, width)
     return [*lines, Line(Content(""), copied=False)]
 
 
-def thought_summary(reasoning: str, folded: bool) -> str:
-    """The row that stands for the reasoning when folded, and above it when not."""
-    words = len(reasoning.split())
-    return f"{'▸' if folded else '▾'} thought, {words} word{'' if words == 1 else 's'}"
+def _packed(meta: str, width: int) -> list[str]:
+    """The figures of a meta line in rows, none of them torn apart."""
+    rows: list[str] = []
+    for part in meta.split(BETWEEN):
+        if rows and len(rows[-1]) + len(BETWEEN) + len(part) <= width:
+            rows[-1] += BETWEEN + part
+        else:
+            rows.append(part)
+    return rows
 
 
-def _thoughts(view: MessageView, width: int) -> list[Line]:
-    lines = _decoration(thought_summary(view.reasoning, view.folded), DIM, width)
-    if not view.folded:
-        lines += thought_rows(view.reasoning.strip(), width)
-        lines.append(Line(Content(""), copied=False))
-    return lines
+def thought_line(view: MessageView, width: int) -> list[Line]:
+    """The row that stands for the reasoning while that is folded, and above it when not."""
+    words = len(view.reasoning.split()) if not view.thought else 0
+    said = view.thought or f"thought, {words} word{'' if words == 1 else 's'}"
+    return _decoration(f"{'▸' if view.folded else '▾'} {plain(said)}", DIM, width, mark="thought")
 
 
 def thought_rows(text: str, width: int) -> list[Line]:
@@ -139,6 +183,6 @@ def thought_rows(text: str, width: int) -> list[Line]:
     return [Line(row, join=join) for row, join in wrap_content(content, width)]
 
 
-def _decoration(text: str, style: str, width: int) -> list[Line]:
+def _decoration(text: str, style: str, width: int, mark: str = "") -> list[Line]:
     rows = wrap_content(Content.styled(text, style), width)
-    return [Line(content, copied=False) for content, _ in rows]
+    return [Line(content, copied=False, mark=mark) for content, _ in rows]

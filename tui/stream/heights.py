@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
+from tui.stream.calls import MOST_ROWS
 from tui.stream.frozen import MessageView
 
 DECORATION_ROWS = 2
@@ -16,7 +17,9 @@ def guess_height(view: MessageView, width: int) -> int:
     """Rows that a message will take at `width` cells, guessed from its characters and newlines alone."""
     newlines = view.text.count("\n")
     wrapped = len(view.text) // max(8, width)
-    return DECORATION_ROWS + newlines + wrapped + 1 + bool(view.meta) + bool(view.reasoning)
+    calls = sum(2 + min(MOST_ROWS, call.arguments.count(",") + 3) for call in view.calls)
+    asides = bool(view.meta) + bool(view.reasoning) + bool(view.warning)
+    return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides
 
 
 class HeightMap:

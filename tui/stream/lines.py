@@ -22,15 +22,18 @@ _EMPTY = Content("")
 class Line:
     """One row on the screen.
 
-    `gutter` counts the leading characters that are decoration and never copied. `join` is what stands
-    between this line and the one before it in copied text: a newline, or a space or nothing where the
-    row only continues a wrapped one. `copied` is False for rows that are decoration as a whole.
+    `gutter` counts the leading characters that are decoration and never copied, `tail` those at the end.
+    `join` is what stands between this line and the one before it in copied text: a newline, or a space or
+    nothing where the row only continues a wrapped one. `copied` is False for rows that are decoration as a
+    whole. `mark` says what a click on the row means; empty: nothing.
     """
 
     content: Content
     gutter: int = 0
     join: str = "\n"
     copied: bool = True
+    tail: int = 0
+    mark: str = ""
 
 
 BLANK = Line(_EMPTY)
@@ -126,7 +129,9 @@ def fold_code(content: Content, width: int) -> list[tuple[Content, str]]:
         return [(content, "\n")]
     cuts = [0]
     while cuts[-1] < len(text):
-        cuts.append(cuts[-1] + min(_fitting(text[cuts[-1] :], width, ascii_text), len(text) - cuts[-1]))
+        # A row has at most as many characters as cells; looking at more would cost the whole rest each time.
+        ahead = text[cuts[-1] : cuts[-1] + width + 1]
+        cuts.append(cuts[-1] + min(_fitting(ahead, width, ascii_text), len(ahead)))
     return [(content[a:b], "" if a else "\n") for a, b in itertools.pairwise(cuts)]
 
 
@@ -146,7 +151,9 @@ def extract(lines: Sequence[Line], start: tuple[int, int] | None, end: tuple[int
             continue
         plain = line.content.plain
         begin = max(line.gutter, first_x if y == first_y else 0)
-        stop = last_x if y == last_y and last_x >= 0 else len(plain)
+        stop = len(plain) - line.tail
+        if y == last_y and last_x >= 0:
+            stop = min(stop, last_x)
         if parts:
             parts.append(line.join)
         parts.append(plain[begin:stop].rstrip())

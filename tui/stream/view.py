@@ -68,6 +68,13 @@ class LineView(Widget):
         changed = Region(0, row, max(1, self.size.width + 2), max(before, len(self._lines), row + 1) - row)
         self.refresh(changed, layout=len(self._lines) != before)
 
+    def replace_rows(self, row: int, lines: Sequence[Line]) -> None:
+        """Replace as many rows from `row` on as `lines` are; the others stay, so nothing is laid out."""
+        for y, line in enumerate(lines, row):
+            self._lines[y] = line
+            self._strips.pop(y, None)
+        self.refresh(Region(0, row, max(1, self.size.width + 2), max(1, len(lines))))
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Rows for `width` cells, as Textual's layout asks."""
         return self.height_at(width)
@@ -106,7 +113,8 @@ class LineView(Widget):
         span = selection.get_span(y) if selection is not None and line.copied else None
         if span is not None:
             start = max(span[0], line.gutter)
-            end = len(content.plain) if span[1] < 0 else span[1]
+            end = len(content.plain) - line.tail
+            end = end if span[1] < 0 else min(end, span[1])
             marked = Style.from_styles(self.screen.get_component_styles("screen--selection"))
             content = content.stylize(marked, start, max(start, end))
         segments: list[Segment] = []

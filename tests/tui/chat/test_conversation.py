@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.types import Timings, Usage
-from tui.screens.chat.conversation import ROOT, Conversation, Conversations, title_of
+from engine.types import (
+    AdapterRef,
+    CacheMiss,
+    Constraint,
+    Timings,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
+from tui.screens.chat.conversation import ROOT, Controls, Conversation, Conversations, title_of
 
+CALL = ToolCall(id="1", name="weather", arguments='{"city": "Quito"}')
 STEPS = st.lists(
     st.tuples(st.sampled_from(["ask", "again", "edit", "back", "on", "select"]), st.integers(0, 30)),
     max_size=40,
@@ -84,7 +94,42 @@ def test_a_conversation_survives_being_written_down(steps: list[tuple[str, int]]
     talk, _ = play(steps)
     for node in talk.nodes.values():
         node.usage, node.timings = Usage(prompt_tokens=3), Timings(submitted=1)
+        node.tool_calls, node.adapters = [CALL], (AdapterRef("pirate", 0.5),)
+        node.miss, node.thought_ns, node.syntax = CacheMiss(cause="text", token=7), 5, "json"
+    talk.controls = Controls(
+        adapters=(),
+        constraint=Constraint(kind="schema", value={"type": "object"}),
+        tools=(Tool(name="weather", parameters={}),),
+        tool_choice=ToolChoice(mode="named", names=("weather",)),
+        effort="low",
+    )
     assert msgspec.json.decode(msgspec.json.encode(talk), type=Conversation) == talk
+
+
+def test_calls_are_answered_in_order_on_the_path_that_is_chosen() -> None:
+    talk = Conversation(id="c")
+    question = talk.add(ROOT, "user", "Weather?")
+    answer = talk.add(question.id, "assistant", "I look.")
+    other = ToolCall(id="2", name="clock", arguments="{}")
+    answer.tool_calls = [CALL, other]
+    assert talk.open_calls() == [CALL, other] and talk.results_of(answer.id) == {}
+    first = talk.answer_call(answer.id, CALL, '{"high": 19}')
+    assert first.syntax == "json" and talk.open_calls() == [other]
+    second = talk.answer_call(first.id, other, "broken", failed=True)
+    assert second.tool_error and second.syntax == "" and talk.open_calls() == []
+    assert talk.results_of(answer.id) == {"1": first, "2": second}
+    version = talk.sibling(first.id, "19 degrees")
+    assert (version.role, version.tool_call_id, version.tool_name, version.syntax) == (
+        "tool",
+        "1",
+        "weather",
+        "",
+    )
+    assert talk.open_calls() == [other] and talk.results_of(answer.id) == {"1": version}
+    talk.step(version.id, -1)
+    assert talk.open_calls() == []
+    talk.add(second.id, "assistant", "It is warm.")
+    assert talk.open_calls() == []
 
 
 def test_a_child_of_nobody_is_refused() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.widgets import Input, Static, TextArea
 
+from cli.options import BY_NAME, OPTIONS
 from engine.errors import InvalidRequest
-from tui.screens.chat.controls import INSPECTED, NAMES, text_of, with_value
+from engine.types import Sampling
+from tui.screens.chat.controls import INSPECTED, NAMES, SYNONYMS, text_of, with_value
 from tui.screens.chat.conversation import Controls
 from tui.screens.chat.inspector import FieldRow
 
@@ -26,8 +30,8 @@ async def test_values_reach_the_request(chat) -> None:
             "presence_penalty": "0.2",
             "frequency_penalty": "-0.2",
             "seed": "42",
-            "max_tokens": "99",
-            "context": "4096",
+            "max_new_tokens": "99",
+            "ctx": "4096",
         }
         assert set(values) == {field.name for field in INSPECTED}
         for name, text in values.items():
@@ -52,7 +56,7 @@ async def test_values_reach_the_request(chat) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("temperature", "9"), ("top_p", "x"), ("top_k", "1.5"), ("max_tokens", "0"), ("context", "-8")],
+    [("temperature", "9"), ("top_p", "x"), ("top_k", "1.5"), ("max_new_tokens", "0"), ("ctx", "-8")],
 )
 async def test_a_wrong_value_is_told_in_place_and_not_used(chat, name: str, text: str) -> None:
     async with chat(size=(120, 50)) as it:
@@ -79,15 +83,56 @@ async def test_each_conversation_has_its_own(chat) -> None:
         assert it.conversation.controls.sampling == {"temperature": 0.1}
 
 
+SETTABLE = {
+    "system": "Be kind.",
+    "adapter": "pirate=0.5+poet",
+    "think": "off",
+    "effort": "high",
+    "think_budget": "64",
+    "tools": "tools.json",
+    "tool_choice": "required",
+    "max_new_tokens": "8",
+    "ctx": "8",
+    "json": "on",
+    "schema": "schema.json",
+    "regex": "[0-9]+",
+    "choice": "yes | no",
+    "grammar": "grammar.gbnf",
+    "samplers": '["top_k"]',
+    "logit_bias": '{"5": 1.5}',
+    "banned_tokens": "[3]",
+    "ignore_eos": "true",
+    "dry_sequence_breakers": '["x"]',
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with tools, a schema and a grammar, the current one."""
+    (tmp_path / "tools.json").write_text('[{"type": "function", "function": {"name": "weather"}}]')
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    (tmp_path / "grammar.gbnf").write_text('root ::= "a"')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_can_be_set_shown_and_taken_back(name: str) -> None:
-    texts = {"system": "Be kind.", "thinking": "off", "samplers": '["top_k"]', "logit_bias": '{"5": 1.5}'}
-    texts |= {"banned_tokens": "[3]", "ignore_eos": "true", "dry_sequence_breakers": '["x"]'}
-    text = texts.get(name, "8" if name == "context" else "1")
-    controls = with_value(Controls(), name, text)
+def test_every_name_can_be_set_shown_and_taken_back(name: str, files: Path) -> None:
+    controls = with_value(Controls(), name, SETTABLE.get(name, "1"))
     shown = text_of(controls, name)
     assert with_value(Controls(), name, shown) == controls != Controls()
     assert with_value(controls, name, "") == Controls()
+
+
+@pytest.mark.parametrize(("synonym", "name"), SYNONYMS.items())
+def test_other_names_that_people_know_are_taken(synonym: str, name: str, files: Path) -> None:
+    text = SETTABLE[name]
+    assert with_value(Controls(), synonym, text) == with_value(Controls(), name, text)
+
+
+def test_the_names_are_those_of_the_flags_of_the_plain_chat() -> None:
+    assert {name for name in NAMES if name not in Sampling.__struct_fields__} <= set(BY_NAME)
+    assert {option.also for option in OPTIONS if option.also} <= set(SYNONYMS)
 
 
 def test_unknown_names_are_refused() -> None:

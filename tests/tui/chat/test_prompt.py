@@ -16,6 +16,7 @@ from tui.app import HearthApp
 from tui.editor import command, edit
 from tui.picker import ModelPicker
 from tui.screens.chat import mentions, slash
+from tui.screens.chat.composer import LARGEST_FILE
 from tui.screens.chat.history import PromptHistory
 from tui.screens.chat.screen import ChatScreen
 from tui.theme_picker import ThemePicker
@@ -231,7 +232,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place / "notes.txt").write_text("remember ``` this", encoding="utf-8")
     (place / "my file.md").write_text("# spaced", encoding="utf-8")
     (place / "picture.bin").write_bytes(b"\x00\x01\xff")
-    (place / "huge.txt").write_bytes(b"x" * (mentions.LARGEST + 1))
+    (place / "huge.txt").write_bytes(b"x" * (LARGEST_FILE + 1))
     (place / "sub").mkdir()
     (place / "sub" / "deep.py").write_text("x = 1\n", encoding="utf-8")
     monkeypatch.chdir(place)
@@ -268,17 +269,10 @@ async def test_a_file_that_is_no_text_is_refused_and_the_message_stays(chat, fol
         assert it.screen.composer.prompt.text == f"Read @{name}"
 
 
-def test_mentions_are_found_read_and_refused(folder: Path) -> None:
-    assert mentions.mentioned('see @notes.txt, @"my file.md" and me@home') == ["notes.txt,", "my file.md"]
-    assert mentions.existing("notes.txt,", folder) == "notes.txt"
-    assert mentions.existing("nothing.txt", folder) is None
+def test_files_and_folders_are_offered_where_they_are(folder: Path) -> None:
     assert next(name for name, _ in mentions.candidates("", folder)) == "sub"
     assert mentions.candidates("sub/d", folder) == [("sub/deep.py", False)]
     assert mentions.candidates("no/such/folder/", folder) == []
-    assert mentions.read("sub/deep.py", folder).fenced() == "deep.py:\n```py\nx = 1\n```\n"
-    for name in ("sub", "nothing.txt", "picture.bin", "huge.txt"):
-        with pytest.raises(InvalidRequest):
-            mentions.read(name, folder)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from engine.types import LogLine
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
-from tui.recorded import lines
+from tui.recordings import lines
 from tui.screens.logs.view import LogView
 
 MakeApp = Callable[..., HearthApp]

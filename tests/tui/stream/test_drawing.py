@@ -167,26 +167,37 @@ def test_typed_text_keeps_its_line_breaks() -> None:
     assert "one two" in rows(FrozenMessage(MessageView("a", "assistant", "one\ntwo")), 40)
 
 
-def test_reasoning_is_shown_while_it_comes_and_folds_when_the_answer_starts() -> None:
+def test_thinking_is_one_line_while_it_comes_and_its_text_when_unfolded() -> None:
     answer = StreamingAnswer(MessageView("a", "assistant", ""))
     answer.height_at(40)
     answer.append_reasoning("let me think")
-    assert "let me think" in rows(answer, 40)
+    assert rows(answer, 40) == ["assistant", "▸ thinking", ""]
+    answer.show(MessageView("a", "assistant", "", thought="thinking · 3 tokens"))
+    assert rows(answer, 40) == ["assistant", "▸ thinking · 3 tokens", ""]
+    answer.show(MessageView("a", "assistant", "", thought="thinking · 3 tokens", folded=False))
+    answer.append_reasoning(" on")
+    assert rows(answer, 40) == ["assistant", "▾ thinking · 3 tokens", "let me think on", ""]
+    answer.show(MessageView("a", "assistant", "", thought="thought · 4 tokens"))
     answer.append("done")
-    assert "let me think" not in rows(answer, 40)
-    assert "▸ thought, 3 words" in rows(answer, 40)
+    assert rows(answer, 40) == ["assistant", "▸ thought · 4 tokens", "done", ""]
     answer.finish()
-    unfolded = MessageView("a", "assistant", "done", reasoning="let me think", folded=False)
-    assert "let me think" in rows(FrozenMessage(unfolded), 40)
+    assert rows(answer, 40) == rows(FrozenMessage(answer.view), 40)
+
+
+def test_thinking_without_figures_is_counted_in_words() -> None:
+    view = MessageView("a", "assistant", "done", reasoning="let me think")
+    assert "▸ thought, 3 words" in rows(FrozenMessage(view), 40)
 
 
 @given(
     st.lists(
         st.sampled_from(["so ", "the cache", "\n", "\n\n", "\t", "long thoughts about it "]), max_size=30
-    )
+    ),
+    st.booleans(),
 )
-def test_thinking_looks_the_same_however_it_is_cut(pieces: list[str]) -> None:
-    cut, whole = (StreamingAnswer(MessageView("a", "assistant", "")) for _ in range(2))
+def test_thinking_looks_the_same_however_it_is_cut(pieces: list[str], folded: bool) -> None:
+    view = MessageView("a", "assistant", "", folded=folded)
+    cut, whole = (StreamingAnswer(view) for _ in range(2))
     cut.height_at(20)
     whole.height_at(20)
     for piece in pieces:

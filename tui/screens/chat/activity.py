@@ -1,4 +1,7 @@
-"""The line between conversation and prompt: what the model is doing, how far it is, whether the screen follows."""
+"""The line between conversation and prompt: what the model is doing, how far it is, whether the screen follows.
+
+While a model is loaded a second line below it says the stage, and what it takes in memory.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engine.text_safety import plain
-from tui import units
+from engine.types import Estimate
 from tui.screens.chat.generation import Generation
+from tui.telling import memory
+from tui.telling.prompt import count
+from tui.telling.waiting import bar, stage
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR = 12
+LOAD_BAR = 20
 
 
 class ActivityLine(Widget):
@@ -27,26 +34,46 @@ class ActivityLine(Widget):
         super().__init__(id="activity")
         self._left = Content("")
         self._right = Content("")
+        self._below = ""
         self._turn = 0
 
-    def tell(self, generation: Generation | None, waiting: int, follow: str, *, moving: bool = True) -> None:
-        """Show this state; `follow` is the chip's text, empty for none."""
+    def tell(
+        self,
+        generation: Generation | None,
+        waiting: int,
+        follow: str,
+        *,
+        moving: bool = True,
+        estimate: Estimate | None = None,
+    ) -> None:
+        """Show this state; `follow` is the chip's text, empty for none, `estimate` what a load under way takes."""
         if generation is not None:
             self._turn += 1
         left = activity(generation, waiting, SPINNER[self._turn // 2 % len(SPINNER)] if moving else "●")
         right = (
             Content.styled(follow, "$ctx-warn" if "paused" in follow else "$muted") if follow else Content("")
         )
-        if (left, right) != (self._left, self._right):
-            self._left, self._right = left, right
-            self.refresh()
+        below = ""
+        if generation is not None and generation.progress.stage == "loading":
+            below = stage(generation.progress.detail)
+            below += f" · {memory.short(estimate)}" if estimate is not None else ""
+        if (left, right, below) != (self._left, self._right, self._below):
+            higher = bool(below) != bool(self._below)
+            self._left, self._right, self._below = left, right, below
+            self.set_class(bool(below), "-loading")
+            self.refresh(layout=higher)
 
     def render(self) -> Content:
-        """What it does on the left, the chip on the right."""
+        """What it does on the left, the chip on the right; below them what a load takes."""
         width = self.content_region.width
         room = max(0, width - self._right.cell_length - 1)
         left = self._left.truncate(room, ellipsis=True)
-        return Content.assemble(left, " " * (width - left.cell_length - self._right.cell_length), self._right)
+        gap = " " * (width - left.cell_length - self._right.cell_length)
+        line = Content.assemble(left, gap, self._right)
+        if not self._below:
+            return line
+        below = Content.styled(f"  {self._below}", "$muted").truncate(width, ellipsis=True)
+        return Content("\n").join([line, below])
 
     def on_click(self, event: events.Click) -> None:
         """A click on the chip follows."""
@@ -54,26 +81,29 @@ class ActivityLine(Widget):
             self.post_message(self.FollowAsked())
 
 
-def activity(generation: Generation | None, waiting: int, spinner: str) -> Content:
+def activity(generation: Generation | None, waits: int, spinner: str) -> Content:
     """The left part: glyph, words, bar, what stops it."""
     if generation is None:
         return Content("")
     progress = generation.progress
+    detail = plain(progress.detail, 40)
     words = {
         "starting": "the engine starts · your message waits for it",
         "waiting": "sent",
-        "queued": f"waiting in the queue, place {progress.detail}",
-        "loading": f"loading {plain(generation.request.model, 24)} · {plain(progress.detail, 30)}",
-        "prefill": f"reading {units.tokens(generation.prompt_tokens)} tokens",
-        "thinking": f"thinking · {generation.tokens} tokens",
-        "writing": f"writing · {generation.tokens} tokens",
+        "queued": detail,
+        "loading": f"loading {plain(generation.request.model, 28)}",
+        "prefill": f"reading {count(generation.prompt_tokens, 'token')}",
+        "thinking": f"thinking · {count(generation.tokens, 'token')}",
+        "writing": f"writing · {count(generation.tokens, 'token')}",
+        "calling": f"calling {detail or 'a tool'} · {count(generation.tokens, 'token')}",
         "stopping": "stopping",
         "ended": "",
     }[progress.stage]
-    bar = ""
+    drawn = ""
     if progress.fraction is not None:
-        full = round(BAR * min(1.0, max(0.0, progress.fraction)))
-        bar = f" {'━' * full}{'╌' * (BAR - full)} {progress.fraction:.0%}"
-    more = "" if not waiting else f" · {waiting} message{'s' if waiting > 1 else ''} after this"
-    stop = "" if progress.stage in ("stopping", "ended") else "   esc stops"
-    return Content.assemble((f"{spinner} ", "$state-busy"), words, (bar, "$gauge"), more, (stop, "$muted"))
+        width = LOAD_BAR if progress.stage == "loading" else BAR
+        drawn = f" {progress.fraction:.0%} {bar(progress.fraction, width)}"
+    more = "" if not waits else f" · {waits} message{'s' if waits > 1 else ''} after this"
+    ends = "esc cancels" if progress.stage in ("queued", "loading") else "esc stops"
+    stop = "" if progress.stage in ("stopping", "ended") else f"   {ends}"
+    return Content.assemble((f"{spinner} ", "$state-busy"), words, (drawn, "$gauge"), more, (stop, "$muted"))

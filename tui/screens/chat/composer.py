@@ -19,6 +19,7 @@ from textual.widgets import Static, TextArea
 from engine.errors import HearthError
 from engine.text_safety import plain
 from tui import editor, units
+from tui.asking import files
 from tui.screens.chat import mentions, slash
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.prompt import Prompt
@@ -26,6 +27,10 @@ from tui.screens.chat.slash import SlashCommand
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
+
+
+LARGEST_FILE = 256 * 1024
+"""Bytes of a file that goes along: the message is drawn with it. The window sets the real limit, in tokens."""
 
 
 class Composer(Vertical):
@@ -134,7 +139,7 @@ class Composer(Vertical):
     async def _take_in(self, name: str) -> None:
         """Read a file and count its tokens, to show both before anything is sent."""
         try:
-            file = await asyncio.to_thread(mentions.read, name, Path.cwd())
+            file = await asyncio.to_thread(files.read, name, Path.cwd(), largest=LARGEST_FILE)
             self._attached[name] = None
             self._show_attached()
             tokens = await self._count(file.text)
@@ -147,7 +152,7 @@ class Composer(Vertical):
         self._show_attached()
 
     def _forget_unmentioned(self) -> None:
-        names = set(mentions.mentioned(self.prompt.text))
+        names = set(files.mentioned(self.prompt.text))
         gone = [name for name in self._attached if name not in names]
         for name in gone:
             del self._attached[name]
@@ -178,8 +183,11 @@ class Composer(Vertical):
                 self.post_message(self.Commanded(*found))
                 return
             text = event.text[1:] if event.text.startswith("//") else event.text
-            if mentions.mentioned(text):
-                text = await asyncio.to_thread(with_files, text, Path.cwd())
+            if files.mentioned(text):
+                found_files = await asyncio.to_thread(
+                    files.attachments, text, Path.cwd(), largest=LARGEST_FILE
+                )
+                text = files.with_files(text, found_files)
         except HearthError as error:
             self.prompt.load(event.text)
             self.hearth.flash(error.info.sentence(), "error")
@@ -200,14 +208,6 @@ class Composer(Vertical):
         else:
             self.prompt.load(text)
         self.prompt.focus()
-
-
-def with_files(text: str, folder: Path) -> str:
-    """`text`, and below it every file it mentions. A mention of no file is text. Raises InvalidRequest."""
-    names = [
-        found for name in mentions.mentioned(text) if (found := mentions.existing(name, folder)) is not None
-    ]
-    return "\n\n".join([text, *(mentions.read(name, folder).fenced() for name in names)])
 
 
 def _mention_text(name: str, folder: bool) -> str:

@@ -1,21 +1,25 @@
 """What a conversation's answers are made with, as text fields: read, checked and written back. Knows no widget.
 
 The inspector and `/set` share this table. A blank value means "not said", so that the model's own and the house
-defaults hold.
+defaults hold. Names are those of the flags of `hearth chat`; others that people know are taken too. A schema, a
+grammar and tools are read from files, so a screen calls `with_value` for those of `FROM_FILES` in a thread.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 
 from engine import resolve_sampling
 from engine.errors import InvalidRequest
 from engine.settings import SAMPLING_HELP
-from engine.types import Sampling
+from engine.types import Effort, Sampling, ToolChoice
+from tui.asking import adapters, constraints, tools
 from tui.screens.chat.conversation import Controls
 
 
@@ -46,48 +50,124 @@ INSPECTED: tuple[Field, ...] = (
     _sampling("presence_penalty", "presence"),
     _sampling("frequency_penalty", "frequency"),
     Field("seed", "seed", SAMPLING_HELP["seed"], "random"),
-    Field("max_tokens", "max tokens", "Most tokens of an answer; blank fills the window.", "fill"),
-    Field("context", "context", "Window in tokens; another one loads the model anew.", "model's"),
+    Field("max_new_tokens", "max tokens", "Most tokens of an answer; blank fills the window.", "fill"),
+    Field("ctx", "context", "Window in tokens; another one loads the model anew.", "model's"),
 )
-"""The fields of the inspector, in order. `/set` knows every sampling field besides."""
+"""The number fields of the inspector, in order. `/set` knows every sampling field besides."""
+BUDGET = Field("think_budget", "budget", "Most tokens of thinking; blank is no limit.", "no limit")
 
-OTHERS = ("system", "thinking", "max_tokens", "context")
-NAMES: tuple[str, ...] = (*OTHERS, *Sampling.__struct_fields__)
+EFFORTS: tuple[str, ...] = get_args(Effort)
+SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+FIELDS: dict[str, str] = {
+    "system": "system",
+    "adapter": "adapters",
+    "think": "thinking",
+    "effort": "effort",
+    "think_budget": "budget",
+    "tools": "tools_file",
+    "tool_choice": "tool_choice",
+    "max_new_tokens": "max_tokens",
+    "ctx": "context",
+}
+"""Names beside sampling and constraints, and the field of `Controls` behind each."""
+SYNONYMS = {
+    "max_tokens": "max_new_tokens",
+    "context": "ctx",
+    "thinking": "think",
+    "adapters": "adapter",
+    "json_mode": "json",
+    "budget": "think_budget",
+}
+NAMES: tuple[str, ...] = (*FIELDS, *constraints.KINDS, *Sampling.__struct_fields__)
 """Everything that `/set` can set."""
-_LEAST = {"max_tokens": 1, "context": 8}
-_SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+FROM_FILES = frozenset({"schema", "grammar", "tools"})
+GRADED = frozenset({"think", "effort"})
+"""What is left to the model by `auto` too."""
+_LEAST = {"max_new_tokens": 1, "ctx": 8, "think_budget": 0}
+
+
+def canonical(name: str) -> str:
+    """The name in this table of what people may also call otherwise."""
+    name = name.strip().lower().replace("-", "_").replace(" ", "_")
+    return SYNONYMS.get(name, name)
 
 
 def text_of(controls: Controls, name: str) -> str:
     """A field's value as text; empty where it is not said."""
-    value = controls.sampling.get(name) if name in Sampling.__struct_fields__ else getattr(controls, name)
-    if value is None:
-        return ""
-    if name == "thinking":
-        return "on" if value else "off"
-    return _written(value)
+    name = canonical(name)
+    if name in Sampling.__struct_fields__:
+        value = controls.sampling.get(name)
+        return "" if value is None else _written(value)
+    if name in constraints.KINDS:
+        if controls.constraint is None or controls.constraint.kind != name:
+            return ""
+        return controls.constraint_text if name != "json" else "on"
+    value = getattr(controls, FIELDS[name])
+    match name:
+        case "adapter":
+            return adapters.written(value)
+        case "tool_choice":
+            return "" if value == ToolChoice() else tools.choice_text(value)
+        case "think" if value is not None:
+            return "on" if value else "off"
+    return "" if value is None else _written(value)
 
 
-def with_value(controls: Controls, name: str, text: str) -> Controls:
-    """`controls` with a field changed; blank or `default` takes it back. Raises InvalidRequest, naming the field."""
-    name = name.strip().lower().replace("-", "_").replace(" ", "_")
-    text = text.strip()
+def with_value(
+    controls: Controls,
+    name: str,
+    text: str,
+    *,
+    known_adapters: Collection[str] = (),
+    folder: Path | None = None,
+) -> Controls:
+    """`controls` with a field changed; blank or `default` takes it back. Raises InvalidRequest, naming the field.
+
+    `known_adapters` are the model's; files are looked for from `folder`, the current one if None.
+    """
+    name, text = canonical(name), text.strip()
     if name not in NAMES:
         raise InvalidRequest(
             f"There is nothing called `{name}` to set.", fix=f"Known: {', '.join(NAMES)}.", param=name
         )
-    blank = text == "" or (text == "default" and name != "system")
+    blank = text == "" or (text == "default" and name != "system") or (text == "auto" and name in GRADED)
     if name in Sampling.__struct_fields__:
         sampling = {key: value for key, value in controls.sampling.items() if key != name}
         if not blank:
             sampling[name] = getattr(resolve_sampling({name: _value(text)}), name)
         return msgspec.structs.replace(controls, sampling=sampling)
-    value: Any = None if blank else text
-    if name == "thinking" and value is not None:
-        value = _switch(text)
-    elif name in _LEAST and value is not None:
-        value = _count(name, text)
-    return msgspec.structs.replace(controls, **{name: value})
+    if name in constraints.KINDS:
+        return _constrained(controls, name, "" if blank else text, folder or Path.cwd())
+    if name == "tools":
+        taken_back = blank or text.lower() in ("off", "none")
+        return msgspec.structs.replace(
+            controls,
+            tools=() if taken_back else tools.tools(text, folder or Path.cwd()),
+            tools_file="" if taken_back else text,
+        )
+    changed = _READERS[name](name, text, known_adapters) if not blank else _default(name)
+    return msgspec.structs.replace(controls, **{FIELDS[name]: changed})
+
+
+def taken_over(controls: Controls, made: Controls, name: str) -> Controls:
+    """`controls` with that field of `made`: what was read in a thread meets what was changed meanwhile."""
+    name = canonical(name)
+    fields = ("constraint", "constraint_text") if name in constraints.KINDS else ("tools", "tools_file")
+    return msgspec.structs.replace(controls, **{field: getattr(made, field) for field in fields})
+
+
+def _constrained(controls: Controls, kind: str, text: str, folder: Path) -> Controls:
+    """One constraint holds at a time: another kind takes the place of what was said before."""
+    off = not text or (kind == "json" and not _switch("json", text))
+    if off:
+        held = controls.constraint is not None and controls.constraint.kind == kind
+        return msgspec.structs.replace(controls, constraint=None, constraint_text="") if held else controls
+    made = constraints.constraint(kind, text, folder)  # type: ignore[arg-type]
+    return msgspec.structs.replace(controls, constraint=made, constraint_text="" if kind == "json" else text)
+
+
+def _default(name: str) -> Any:
+    return ToolChoice() if name == "tool_choice" else None
 
 
 def _value(text: str) -> Any:
@@ -98,21 +178,44 @@ def _value(text: str) -> Any:
         return text
 
 
-def _count(name: str, text: str) -> int:
+def _count(name: str, text: str, known: Collection[str] = ()) -> int:
     least = _LEAST[name]
     number = int(text) if text.isdecimal() and len(text) < 10 else -1
     if number < least:
-        raise InvalidRequest(
-            f"`{name}` has a value that cannot be used: {text!r}.",
-            f"Expected a whole number >= {least}.",
-            param=name,
-        )
+        raise _wrong(name, text, f"Expected a whole number >= {least}.")
     return number
 
 
-def _switch(text: str) -> bool:
-    if text.lower() not in _SWITCH:
-        raise InvalidRequest(
-            f"`thinking` has a value that cannot be used: {text!r}.", "Say on or off.", param="thinking"
-        )
-    return _SWITCH[text.lower()]
+def _switch(name: str, text: str, known: Collection[str] = ()) -> bool:
+    if text.lower() not in SWITCH:
+        raise _wrong(name, text, "Say on or off.")
+    return SWITCH[text.lower()]
+
+
+def _effort(name: str, text: str, known: Collection[str] = ()) -> str:
+    if text.lower() not in EFFORTS:
+        raise _wrong(name, text, f"Say one of {', '.join(EFFORTS)}.")
+    return text.lower()
+
+
+def _tool_choice(name: str, text: str, known: Collection[str] = ()) -> ToolChoice:
+    try:
+        return tools.tool_choice(text)
+    except ValueError as error:
+        raise _wrong(name, text, str(error)) from None
+
+
+def _wrong(name: str, text: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"`{name}` has a value that cannot be used: {text!r}.", why, param=name)
+
+
+_READERS: dict[str, Callable[[str, str, Collection[str]], Any]] = {
+    "system": lambda name, text, known: text,
+    "adapter": lambda name, text, known: adapters.adapters(text, known),
+    "think": _switch,
+    "effort": _effort,
+    "think_budget": _count,
+    "tool_choice": _tool_choice,
+    "max_new_tokens": _count,
+    "ctx": _count,
+}

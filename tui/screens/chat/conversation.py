@@ -6,13 +6,26 @@ path that is shown and sent. Plain data that msgspec can write down; knows no en
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
 from engine.errors import ErrorInfo
-from engine.types import FinishReason, Timings, Usage
+from engine.types import (
+    AdapterRef,
+    CacheMiss,
+    Constraint,
+    Effort,
+    FinishReason,
+    Timings,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
 
+Role = Literal["user", "assistant", "tool"]
 TITLE_WORDS = 7
 TITLE_LENGTH = 48
 ROOT = ""
@@ -24,17 +37,35 @@ class Node(Struct, kw_only=True):
 
     id: str
     parent: str
-    role: Literal["user", "assistant"]
+    role: Role
     content: str = ""
     reasoning: str = ""
+    thought_ns: int = 0
+    """How long it thought; 0 where unknown."""
+    thought_tokens: int = 0
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    """The tools that it calls, in its order; the ids differ."""
+    tool_call_id: str = ""
+    """Of a result: the call that it answers."""
+    tool_name: str = ""
+    tool_error: bool = False
     model: str = ""
     """Which model or alias wrote it; empty for what a person wrote."""
+    adapters: tuple[AdapterRef, ...] = ()
+    """What it was written with, by the names that people know."""
+    syntax: str = ""
+    """The language of a text that is code as a whole; `json` where JSON was asked for."""
     usage: Usage | None = None
     timings: Timings | None = None
     context: int = 0
     """The window it was written in, tokens; 0 where unknown."""
+    miss: CacheMiss | None = None
+    """Why the prompt was not read from the cache to its end."""
     dropped: int = 0
     """Older messages that found no room in the window when it was written."""
+    dropped_tokens: int = 0
+    shifted: int = 0
+    """Tokens of the window that were forgotten so that it could be written on."""
     finish: FinishReason | None = None
     error: ErrorInfo | None = None
     stopped: bool = False
@@ -50,7 +81,18 @@ class Controls(Struct, kw_only=True):
     sampling: dict[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     context: int | None = None
+    adapters: tuple[AdapterRef, ...] | None = None
+    """None: the model's own; empty: none at all."""
     thinking: bool | None = None
+    effort: Effort | None = None
+    budget: int | None = None
+    """Most tokens of thinking."""
+    constraint: Constraint | None = None
+    constraint_text: str = ""
+    """What the constraint was read from: a file's name, a pattern, choices."""
+    tools: tuple[Tool, ...] = ()
+    tools_file: str = ""
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
 
 
 class Conversation(Struct, kw_only=True):
@@ -69,9 +111,7 @@ class Conversation(Struct, kw_only=True):
     made: int = 0
     """How many nodes were ever made; the next id comes from it."""
 
-    def add(
-        self, parent: str, role: Literal["user", "assistant"], content: str = "", *, model: str = ""
-    ) -> Node:
+    def add(self, parent: str, role: Role, content: str = "", *, model: str = "") -> Node:
         """A new message below `parent` (`ROOT` for a first one), chosen at once. Raises KeyError."""
         if parent != ROOT:
             self.nodes[parent]
@@ -89,7 +129,36 @@ class Conversation(Struct, kw_only=True):
         old = self.nodes[node_id]
         node = self.add(old.parent, old.role, content, model=old.model)
         node.edited = old.role == "assistant"
+        node.tool_call_id, node.tool_name, node.tool_error = old.tool_call_id, old.tool_name, old.tool_error
+        node.tool_calls, node.adapters = list(old.tool_calls), old.adapters
+        node.syntax = syntax_of(content) if old.role == "tool" else old.syntax
         return node
+
+    def answer_call(self, parent: str, call: ToolCall, content: str, *, failed: bool = False) -> Node:
+        """The result of a call, below `parent`: the message that made it, or the result before."""
+        node = self.add(parent, "tool", content)
+        node.tool_call_id, node.tool_name, node.tool_error = call.id, call.name, failed
+        node.syntax = syntax_of(content)
+        return node
+
+    def results_of(self, node_id: str) -> dict[str, Node]:
+        """The results that follow a message on the chosen path, by the id of the call that they answer."""
+        found: dict[str, Node] = {}
+        at = self.chosen.get(node_id, "")
+        while at and self.nodes[at].role == "tool":
+            found[self.nodes[at].tool_call_id] = self.nodes[at]
+            at = self.chosen.get(at, "")
+        return found
+
+    def open_calls(self) -> list[ToolCall]:
+        """The calls at the end of the path that have no result yet, in their order."""
+        path = self.path()
+        while path and path[-1].role == "tool":
+            path.pop()
+        if not path:
+            return []
+        results = self.results_of(path[-1].id)
+        return [call for call in path[-1].tool_calls if call.id not in results]
 
     def path(self) -> list[Node]:
         """The chosen messages from the first to the last."""
@@ -179,3 +248,11 @@ def title_of(question: str) -> str:
     title = " ".join(words[:TITLE_WORDS])
     cut = len(words) > TITLE_WORDS or len(title) > TITLE_LENGTH
     return title[:TITLE_LENGTH].rstrip(" ,.;:") + "…" if cut else title
+
+
+def syntax_of(result: str) -> str:
+    """`json` for a tool's result that is an object or a list; empty for any other text."""
+    try:
+        return "json" if isinstance(json.loads(result), dict | list) else ""
+    except (ValueError, RecursionError):
+        return ""

@@ -1,91 +1,60 @@
-"""The inspector: system prompt, sampling and limits of the conversation on screen, checked while they are typed."""
+"""The inspector: how the answers of the conversation on screen are made, checked while it is typed."""
 
 from __future__ import annotations
 
-from textual import events, on
+import asyncio
+from functools import partial
+from typing import Literal
+
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label, Static, TextArea
 
 from engine.errors import HearthError
-from engine.text_safety import clean
-from tui.screens.chat.controls import INSPECTED, Field, text_of, with_value
+from engine.text_safety import plain
+from engine.types import ModelEntry
+from tui.asking import adapters
+from tui.screens.chat.controls import (
+    BUDGET,
+    FROM_FILES,
+    INSPECTED,
+    Field,
+    taken_over,
+    text_of,
+    with_value,
+)
 from tui.screens.chat.conversation import Controls
+from tui.screens.chat.rows import Choice, FieldRow, Opener
 
-CHOICES = ("", "on", "off")
+SETTLED_S = 0.3
+"""A file is looked for when its name has not changed for so long."""
+Thinks = Literal["", "always", "switch", "levels"]
 
-
-class Choice(Static, can_focus=True):
-    """One of a few words, changed by space, enter, the arrow keys or a click."""
-
-    HELP = "Whether the model thinks before it answers; auto leaves it to the model."
-    BINDINGS = [  # noqa: RUF012
-        Binding("space,enter,right", "turn(1)", "Change", id="inspector.choice_next"),
-        Binding("left", "turn(-1)", "Change back", show=False, id="inspector.choice_previous"),
-    ]
-
-    class Changed(Message):
-        """Another word was chosen."""
-
-        def __init__(self, value: str) -> None:
-            super().__init__()
-            self.value = value
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__("", id=id, markup=False)
-        self.value = ""
-
-    def show(self, value: str) -> None:
-        """Show `value` without telling anybody."""
-        self.value = value
-        self.update(
-            Content("  ").join(
-                Content.styled(
-                    f"{'●' if word == value else '○'} {word or 'auto'}", "bold" if word == value else "$muted"
-                )
-                for word in CHOICES
-            )
-        )
-
-    def action_turn(self, by: int) -> None:
-        """The next word."""
-        self.show(CHOICES[(CHOICES.index(self.value) + by) % len(CHOICES)])
-        self.post_message(self.Changed(self.value))
-
-    def on_click(self, event: events.Click) -> None:
-        """The next word."""
-        self.action_turn(1)
-
-
-class FieldRow(Vertical):
-    """A label, an input, and below them what is wrong with the value, if anything is."""
-
-    def __init__(self, field: Field) -> None:
-        super().__init__(classes="field")
-        self.field = field
-
-    def compose(self) -> ComposeResult:
-        """Label and input in a line."""
-        with Horizontal():
-            yield Label(self.field.label, markup=False)
-            entry = Input(placeholder=self.field.default, id=f"set-{self.field.name}", select_on_focus=False)
-            entry.tooltip = self.field.help
-            yield entry
-        yield Static("", classes="wrong", markup=False)
-
-    def say(self, problem: str) -> None:
-        """Show what is wrong; nothing hides it."""
-        wrong = self.query_one(".wrong", Static)
-        wrong.update(clean(problem))
-        wrong.display = bool(problem)
-        self.set_class(bool(problem), "-wrong")
+THINK = (("", "auto"), ("on", "on"), ("off", "off"))
+LEVELS = (("", "auto"), *((level, level) for level in ("none", "low", "medium", "high")))
+KINDS = (
+    ("", "any text"),
+    ("json", "JSON"),
+    ("schema", "schema"),
+    ("regex", "regex"),
+    ("choice", "choice"),
+    ("grammar", "grammar"),
+)
+CALLS = (("auto", "auto"), ("none", "none"), ("required", "required"))
+SHAPES: dict[str, Field] = {
+    "schema": Field("shape", "  from", "A JSON Schema: a file, or the schema itself.", "schema.json"),
+    "regex": Field("shape", "  pattern", "A regular expression that the whole answer matches.", "[0-9]{4}"),
+    "choice": Field("shape", "  of", "The answers to choose from, with | between them.", "yes | no"),
+    "grammar": Field("shape", "  from", "A file with a grammar in GBNF.", "grammar.gbnf"),
+}
+"""What the row below the kind of output asks for."""
+TOOLS = Field("tools", "tools", "A JSON file of functions; Hearth runs none of them.", "file of functions")
 
 
 class Inspector(VerticalScroll, can_focus=False):
-    """Edits `Controls`; posts `Changed` with the new ones whenever every field can be used."""
+    """Edits `Controls`; posts `Changed` with the new ones whenever a field can be used."""
 
     class Changed(Message):
         """The conversation shall go on with these."""
@@ -94,12 +63,17 @@ class Inspector(VerticalScroll, can_focus=False):
             super().__init__()
             self.controls = controls
 
+    class Opened(Message):
+        """It came into sight."""
+
     def __init__(self) -> None:
         super().__init__(id="inspector")
         self._controls = Controls()
+        self._entry: ModelEntry | None = None
+        self._thinks: Thinks = ""
 
     def compose(self) -> ComposeResult:
-        """System prompt, fields, the thinking switch."""
+        """System prompt, the form of an answer, sampling."""
         self.border_title = "Inspector"
         yield Label("system prompt", classes="heading")
         yield TextArea(
@@ -109,52 +83,145 @@ class Inspector(VerticalScroll, can_focus=False):
             highlight_cursor_line=False,
             placeholder="As the model or the settings say",
         )
+        yield Label("answer", classes="heading")
+        yield Opener("adapter", "adapter", "The LoRA adapters of this conversation.")
+        yield Choice("thinking", "thinking", THINK, "Whether the model thinks first; auto leaves it to it.")
+        yield Choice("effort", "  level", LEVELS, "How much it thinks; auto leaves it to the model.")
+        yield FieldRow(BUDGET)
+        yield Choice("output", "output", KINDS, "What the answer must look like.")
+        yield FieldRow(SHAPES["schema"])
+        yield FieldRow(TOOLS)
+        yield Choice("calls", "  calls", CALLS, "Whether it may call a tool, must, or must not.")
         yield Label("sampling", classes="heading")
         for field in INSPECTED:
             yield FieldRow(field)
-        yield Label("thinking", classes="heading")
-        yield Choice(id="thinking")
         yield Static(
             "A blank field takes the model's own value.\nChanges hold for the next answer.", classes="note"
         )
 
+    def on_show(self) -> None:
+        """Tell that it is looked at: what is offered depends on the model."""
+        self.post_message(self.Opened())
+
     def show(self, controls: Controls) -> None:
         """Show a conversation's controls."""
+        for name in FROM_FILES:
+            self.workers.cancel_group(self, name)  # what is still looked up belongs to another one
         self._controls = controls
         system = self.query_one("#system", TextArea)
         if system.text != (controls.system or ""):
             system.load_text(controls.system or "")
+        kind = controls.constraint.kind if controls.constraint is not None else ""
+        self.query_one("#output", Choice).show(kind)
+        self._ask_for_shape(kind)
         for row in self.query(FieldRow):
-            entry = row.query_one(Input)
-            text = text_of(controls, row.field.name)
-            if entry.value.strip() != text:
-                entry.value = text
-            row.say("")
-        self.query_one(Choice).show(text_of(controls, "thinking"))
+            name = kind if row.field.name == "shape" else row.field.name
+            text = text_of(controls, name) if name else ""
+            if row.entry.value.strip() != text:
+                row.entry.value = text
+            row.say("", self._note(row.field))
+        self.query_one("#thinking", Choice).show(text_of(controls, "think"))
+        self.query_one("#effort", Choice).show(text_of(controls, "effort"))
+        self.query_one("#calls", Choice).show(text_of(controls, "tool_choice") or "auto")
+        self._show_model()
+
+    def tell(self, entry: ModelEntry | None, thinks: Thinks) -> None:
+        """What is known of the model that answers: its adapters, how it thinks (empty: unknown)."""
+        if (entry, thinks) != (self._entry, self._thinks):
+            self._entry, self._thinks = entry, thinks
+            self._show_model()
+
+    def _show_model(self) -> None:
+        entry, chosen = self._entry, self._controls.adapters
+        said = adapters.OWN if chosen is None else adapters.shown(chosen) or adapters.BASE
+        count = len(entry.adapters) if entry else 0
+        parts = [f"of {count}"] if count else []
+        if entry is not None and entry.broken_adapters:
+            parts.append(f"✗ {len(entry.broken_adapters)} broken")
+        self.query_one("#adapter", Opener).show(said, " · ".join(parts))
+        thinking = self.query_one("#thinking", Choice)
+        thinking.offer((("", "always"),) if self._thinks == "always" else THINK)
+        level = self.query_one("#effort", Choice)
+        level.display = self._thinks in ("", "levels") or bool(level.value)
+        self.query_one("#calls", Choice).display = bool(self._controls.tools)
+
+    def _note(self, field: Field) -> str:
+        if field.name != "tools" or not self._controls.tools:
+            return ""
+        names = ", ".join(plain(tool.name, 24) for tool in self._controls.tools)
+        return f"{len(self._controls.tools)}: {plain(names, 80)}"
+
+    # --- changes
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        row = next((row for row in self.query(FieldRow) if event.input in row.query(Input)), None)
+        row = next((row for row in self.query(FieldRow) if event.input is row.entry), None)
         if row is None:
             return
+        name = self.query_one("#output", Choice).value if row.field.name == "shape" else row.field.name
+        if not name:
+            return
+        if event.value.strip() == text_of(self._controls, name):
+            row.say("", self._note(row.field))
+        elif name in FROM_FILES:
+            self.run_worker(partial(self._look_up, row, name, event.value), group=name, exclusive=True)
+        else:
+            self._try(row, name, event.value)
+
+    def _try(self, row: FieldRow, name: str, text: str) -> None:
         try:
-            controls = with_value(self._controls, row.field.name, event.value)
+            controls = with_value(self._controls, name, text)
         except HearthError as error:
             row.say(error.why or error.what)
         else:
             row.say("")
             self._take(controls)
 
+    async def _look_up(self, row: FieldRow, name: str, text: str) -> None:
+        """Read what is named once it is typed; what was wrong with it before is still shown meanwhile."""
+        await asyncio.sleep(SETTLED_S)
+        try:
+            made = await asyncio.to_thread(with_value, Controls(), name, text)
+        except HearthError as error:
+            row.say(" ".join(part for part in (error.what, error.why) if part))
+        else:
+            self._take(taken_over(self._controls, made, name))
+            row.say("", self._note(row.field))
+            self._show_model()
+
     @on(TextArea.Changed, "#system")
     def _system_typed(self, event: TextArea.Changed) -> None:
         event.stop()
         self._take(with_value(self._controls, "system", event.text_area.text))
 
-    @on(Choice.Changed)
-    def _thinking_chosen(self, event: Choice.Changed) -> None:
+    @on(Choice.Changed, "#thinking")
+    @on(Choice.Changed, "#effort")
+    @on(Choice.Changed, "#calls")
+    def _turned(self, event: Choice.Changed) -> None:
         event.stop()
-        self._take(with_value(self._controls, "thinking", event.value))
+        name = {"thinking": "think", "effort": "effort", "calls": "tool_choice"}[event.choice.id or ""]
+        self._take(with_value(self._controls, name, event.value))
+
+    @on(Choice.Changed, "#output")
+    def _output_turned(self, event: Choice.Changed) -> None:
+        """JSON holds at once; what needs a file or a pattern waits for that."""
+        event.stop()
+        self._ask_for_shape(event.value)
+        row = self.query_one("#row-shape", FieldRow)
+        row.entry.value = ""
+        row.say("")
+        held = self._controls.constraint
+        controls = with_value(self._controls, held.kind, "") if held is not None else self._controls
+        self._take(with_value(controls, "json", "on") if event.value == "json" else controls)
+
+    def _ask_for_shape(self, kind: str) -> None:
+        row = self.query_one("#row-shape", FieldRow)
+        row.display = kind in SHAPES
+        if kind in SHAPES:
+            asked = SHAPES[kind]
+            row.query_one(Label).update(asked.label)
+            row.entry.placeholder, row.entry.tooltip = asked.default, asked.help
 
     def _take(self, controls: Controls) -> None:
         if controls != self._controls:

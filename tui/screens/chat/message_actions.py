@@ -5,14 +5,26 @@ from __future__ import annotations
 from textual.widgets import Input, TextArea
 
 from engine.text_safety import clean
+from tui.screens.chat.call_dialogue import CallDialogue, Result
 from tui.screens.chat.conversation import Node
 from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
 from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.view import ConversationView
+from tui.telling.calls import as_markdown
 from tui.workspace_screen import WorkspaceScreen
 
 ON_A_MESSAGE = frozenset(
-    {"regenerate", "edit", "continue", "copy_message", "copy_code", "sibling", "fold", "top"}
+    {
+        "regenerate",
+        "edit",
+        "continue",
+        "copy_message",
+        "copy_code",
+        "sibling",
+        "fold",
+        "top",
+        "answer_call",
+    }
 )
 """Actions that need a message to act on."""
 
@@ -43,10 +55,38 @@ class MessageActions(WorkspaceScreen):
         self.presenter.regenerate(self.presenter.current, node)
 
     def action_continue(self) -> None:
-        """Write the last answer on."""
-        if self.presenter.current.leaf is not None and not self.busy():
-            self.view.drop_cursor()
+        """Write the last answer on; where it waits for the result of a call, ask for that."""
+        if self.presenter.current.leaf is None or self.busy():
+            return
+        self.view.drop_cursor()
+        if self.presenter.current.open_calls():
+            self.action_answer_call()
+        else:
             self.presenter.resume(self.presenter.current)
+
+    def action_answer_call(self) -> None:
+        """Write what a tool gave, for the first call that waits; from the last one on the model may go on."""
+        conversation = self.presenter.current
+        waiting = conversation.open_calls()
+        if not waiting:
+            self.hearth.flash("No tool call waits for a result here.")
+            return
+        if self.busy():
+            return
+        call = waiting[0]
+
+        def save(result: Result | None) -> None:
+            if result is None or call not in conversation.open_calls():
+                return
+            last = len(waiting) == 1
+            self.view.drop_cursor()
+            self.presenter.answer_call(
+                conversation, call, result.text, failed=result.failed, resend=result.resend and last
+            )
+            if result.resend and not last:
+                self.action_answer_call()
+
+        self.app.push_screen(CallDialogue(call, len(waiting) - 1), save)
 
     def action_edit(self) -> None:
         """Edit a message; the old version stays beside the new."""
@@ -66,13 +106,13 @@ class MessageActions(WorkspaceScreen):
             if below:
                 self.hearth.flash("A new branch. [ goes back to the old one.")
 
-        self.app.push_screen(EditDialogue(node.content, question=node.role == "user"), save)
+        self.app.push_screen(EditDialogue(node.content, question=node.role != "assistant"), save)
 
     def action_copy_message(self) -> None:
-        """Copy a message's text, as Markdown."""
+        """Copy a message's text and its calls, as Markdown."""
         node = self.view.cursor
-        if node is not None and node.content:
-            self.hearth.copy(clean(node.content))
+        if node is not None and (node.content or node.tool_calls):
+            self.hearth.copy(clean(as_markdown(node.content, node.tool_calls)))
         else:
             self.hearth.flash("Nothing is written yet.")
 
@@ -123,13 +163,13 @@ class MessageActions(WorkspaceScreen):
         self.tell()
 
     async def action_fold(self) -> None:
-        """Fold or unfold the thinking of a message."""
+        """Fold or unfold the thinking of a message, and the arguments of its calls."""
         nodes = self.presenter.current.path()[::-1]
         if self.view.cursor_id is not None and (chosen := self.view.cursor) is not None:
             nodes = [chosen]
-        node = next((node for node in nodes if node.reasoning), None)
+        node = next((node for node in nodes if node.reasoning or node.tool_calls), None)
         if node is None:
-            self.hearth.flash("No thinking here.")
+            self.hearth.flash("Nothing to unfold here.")
         else:
             await self.view.fold(node)
 

@@ -7,10 +7,11 @@ not. The screen is told through the two callbacks and reads everything else from
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from engine import Engine
+from engine.types import ToolCall
 from tui.screens.chat.conversation import Conversation, Conversations, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.request import build
@@ -41,6 +42,7 @@ class Running:
 class ChatPresenter:
     """Made on the UI's loop. `engine` gives the engine, None while it starts; `model` the app's choice.
 
+    `adapters_of` gives the names of a model's adapters, as far as they are known.
     `changed` is called when an answer began, or ended with its last text drawn; `ticked` after each tick of the clock.
     """
 
@@ -51,7 +53,9 @@ class ChatPresenter:
         *,
         changed: Callable[[], None],
         ticked: Callable[[], None],
+        adapters_of: Callable[[str], Collection[str]] = lambda model: (),
     ) -> None:
+        self._adapters_of = adapters_of
         self.conversations = Conversations()
         self.pump = StreamPump(ticked)
         self._engine, self._model, self._changed = engine, model, changed
@@ -107,14 +111,29 @@ class ChatPresenter:
     def edit(self, conversation: Conversation, node: Node, text: str, *, resend: bool) -> Generation | None:
         """A new version of a message beside the old; with `resend` a question is answered at once."""
         version = conversation.sibling(node.id, text)
-        return self._answer(conversation, version) if resend and version.role == "user" else None
+        return self._answer(conversation, version) if resend and version.role != "assistant" else None
+
+    def answer_call(
+        self, conversation: Conversation, call: ToolCall, text: str, *, failed: bool, resend: bool
+    ) -> Generation | None:
+        """Put the result of a call at the end of the path; with `resend` the model goes on from it at once."""
+        leaf = conversation.leaf
+        assert leaf is not None, "a call has a message that made it"
+        result = conversation.answer_call(leaf.id, call, text, failed=failed)
+        if resend:
+            return self._answer(conversation, result)
+        self._changed()
+        return None
 
     def resume(self, conversation: Conversation) -> Generation | None:
-        """Write the last answer on; a question without an answer is answered. None if there is neither."""
+        """Write the last answer on; a question or a result without an answer is answered.
+
+        None if there is nothing, and for an answer that called tools: their results are what goes on.
+        """
         leaf = conversation.leaf
-        if leaf is None:
+        if leaf is None or leaf.tool_calls:
             return None
-        if leaf.role == "user":
+        if leaf.role != "assistant":
             return self._answer(conversation, leaf)
         if not leaf.content and not leaf.reasoning:
             leaf.error, leaf.stopped = None, False
@@ -159,6 +178,10 @@ class ChatPresenter:
 
     def _answer(self, conversation: Conversation, question: Node) -> Generation:
         node = conversation.add(question.id, "assistant", model=self.model_of(conversation))
+        controls = conversation.controls
+        node.adapters = controls.adapters or ()
+        if controls.constraint is not None and controls.constraint.kind in ("json", "schema"):
+            node.syntax = "json"
         return self._start(conversation, node, resume=False)
 
     def _start(self, conversation: Conversation, node: Node, *, resume: bool) -> Generation:
@@ -166,7 +189,9 @@ class ChatPresenter:
         request = build(
             self.model_of(conversation), path if resume else path[:-1], conversation.controls, resume=resume
         )
-        generation = Generation(conversation, node, request, self._engine)
+        generation = Generation(
+            conversation, node, request, self._engine, self._adapters_of(request.model.partition(":")[0])
+        )
         feed = self.pump.open(Unseen(), lambda: self._end(generation))
         self._running[conversation.id] = Running(generation, feed)
 

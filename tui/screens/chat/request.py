@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.types import GenerationRequest, LoadOptions, Message, Thinking
+from engine.types import GenerationRequest, LoadOptions, Message, Thinking, ToolChoice
 from tui.screens.chat.conversation import Controls, Node
 
 
@@ -12,13 +12,15 @@ def build(model: str, path: Sequence[Node], controls: Controls, *, resume: bool 
     """The request that answers `path`; with `resume` its last message, an answer, is written on."""
     return GenerationRequest(
         model=model,
-        messages=tuple(
-            _message(node) for node in path if node.content or node.reasoning or node.role == "user"
-        ),
+        messages=tuple(_message(node) for node in path if _says_something(node)),
         system=controls.system,
         sampling=dict(controls.sampling),
         max_tokens=controls.max_tokens,
-        thinking=Thinking(enabled=controls.thinking),
+        adapters=controls.adapters,
+        thinking=Thinking(enabled=controls.thinking, effort=controls.effort, budget=controls.budget),
+        constraint=controls.constraint,
+        tools=controls.tools,
+        tool_choice=controls.tool_choice if controls.tools else ToolChoice(),
         load=LoadOptions(context=controls.context),
         continue_last=resume,
         client="tui",
@@ -27,5 +29,17 @@ def build(model: str, path: Sequence[Node], controls: Controls, *, resume: bool 
     )
 
 
+def _says_something(node: Node) -> bool:
+    return bool(node.content or node.reasoning or node.tool_calls) or node.role != "assistant"
+
+
 def _message(node: Node) -> Message:
-    return Message(role=node.role, content=node.content, reasoning=node.reasoning or None)
+    return Message(
+        role=node.role,
+        content=node.content,
+        reasoning=node.reasoning or None,
+        tool_calls=tuple(node.tool_calls),
+        tool_call_id=node.tool_call_id or None,
+        tool_name=node.tool_name or None,
+        tool_error=node.tool_error,
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-from inspect import isawaitable
+from functools import partial
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,20 +12,20 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from engine import Engine
-from engine.errors import HearthError, InvalidRequest
-from engine.text_safety import plain
-from engine.types import ModelEntry
+from engine.errors import HearthError
+from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
 from tui.base import ChatScroll
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
 from tui.screens.chat.column import Column
+from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.composer import Composer
-from tui.screens.chat.controls import text_of, with_value
 from tui.screens.chat.inspector import Inspector
-from tui.screens.chat.message_actions import ON_A_MESSAGE, MessageActions
+from tui.screens.chat.message_actions import ON_A_MESSAGE
 from tui.screens.chat.presenter import ChatPresenter
+from tui.screens.chat.rows import Opener
 from tui.screens.chat.sidebar import Sidebar
 from tui.screens.chat.status import status_of
 from tui.screens.chat.view import ConversationView
@@ -38,7 +37,7 @@ BROAD = 150
 """Columns from which a second conversation opens the list of them."""
 
 
-class ChatScreen(MessageActions):
+class ChatScreen(ChatCommands):
     """Conversations with models."""
 
     CSS_PATH = "chat.tcss"
@@ -51,7 +50,11 @@ class ChatScreen(MessageActions):
     def __init__(self) -> None:
         super().__init__()
         self.presenter = ChatPresenter(
-            self._engine, lambda: self.hearth.chat_model, changed=self._changed, ticked=self.tell
+            self._engine,
+            lambda: self.hearth.chat_model,
+            changed=self._changed,
+            ticked=self._ticked,
+            adapters_of=lambda model: entry.adapters if (entry := self.entries.get(model)) else (),
         )
         self.view = ConversationView(self.presenter)
         self.welcome = Welcome()
@@ -59,7 +62,9 @@ class ChatScreen(MessageActions):
         self.composer = Composer(self._count_tokens)
         self.sidebar = Sidebar()
         self.inspector = Inspector()
-        self._entries: dict[str, ModelEntry] = {}
+        self.entries: dict[str, ModelEntry] = {}
+        self._facts: dict[str, ModelFacts | None] = {}
+        """What models are, as far as it was asked; None while it is, and where that cannot be told."""
 
     def compose_workspace(self) -> ComposeResult:
         """Conversations, conversation, inspector; activity and prompt below the middle."""
@@ -107,22 +112,22 @@ class ChatScreen(MessageActions):
             raise connection.error
         return connection.ready
 
-    async def _started_engine(self) -> Engine:
+    async def started_engine(self) -> Engine:
         return await asyncio.to_thread(self.hearth.connection.get)
 
     async def _count_tokens(self, text: str) -> int:
-        engine = await self._started_engine()
+        engine = await self.started_engine()
         return len(
             await engine.tokenize(self.presenter.model_of(self.presenter.current), text, special=False)
         )
 
     async def _look_for_models(self) -> None:
         try:
-            engine = await self._started_engine()
-            self._entries = {entry.id: entry for entry in await engine.models()}
+            engine = await self.started_engine()
+            self.entries = {entry.id: entry for entry in await engine.models()}
         except Exception:
             return  # the status bar says that there is no engine, and the first question says why
-        self._tell_welcome()
+        self._tell_of_model()
 
     # --- showing
 
@@ -144,8 +149,12 @@ class ChatScreen(MessageActions):
         """Another conversation is on screen."""
         self.view.drop_cursor()
         self.inspector.show(self.presenter.current.controls)
-        self._tell_welcome()
+        self._tell_of_model()
         self._changed()
+
+    def _ticked(self) -> None:
+        self.view.grow()
+        self.tell()
 
     def tell(self) -> None:
         """Tell activity line, status bar and list how things stand; each draws only what changed."""
@@ -157,27 +166,63 @@ class ChatScreen(MessageActions):
         status = status_of(presenter, following=view.following, pending=view.pending)
         if status != self.hearth.chat_status:
             self.hearth.show_chat_status(status)
-        chip = view.status if conversation.nodes and (running is not None or not view.following) else ""
+        writes = running is not None and running.generation.tokens > 0
+        chip = view.status if conversation.nodes and (writes or not view.following) else ""
         moving = self.app.animation_level != "none"
         self.activity.tell(
-            running.generation if running else None, len(presenter.waiting(conversation)), chip, moving=moving
+            running.generation if running else None,
+            len(presenter.waiting(conversation)),
+            chip,
+            moving=moving,
+            estimate=self._estimate(running.generation.request.model) if running else None,
         )
         self.sidebar.tell(presenter.conversations, presenter.running_ids)
+
+    def _estimate(self, model: str) -> Estimate | None:
+        """What the load under way takes, by what the engine predicted for it."""
+        loading = [each for each in self.hearth.sample.loaded if each.state == "loading"]
+        mine = [each for each in loading if each.id in (model, model.partition(":")[0])] or loading
+        return mine[0].estimate if len(mine) == 1 else None
+
+    def _tell_of_model(self) -> None:
+        """What is known of the model that answers, for the inspector and the welcome."""
+        model = self.model_id
+        resident = next((each.facts for each in self.hearth.sample.loaded if each.id == model), None)
+        facts = resident or self._facts.get(model)
+        self.inspector.tell(self.entries.get(model), facts.thinking if facts is not None else "")
+        if facts is None and self.inspector.display:
+            self._look_at_model()
+        self._tell_welcome()
+
+    @on(Inspector.Opened)
+    def _look_at_model(self) -> None:
+        """Ask what the model is, once: its file is read for that, its weights are not."""
+        model = self.model_id
+        if model in self.entries and model not in self._facts:
+            self._facts[model] = None
+            self.run_worker(partial(self._ask_for_facts, model), group="facts")
+
+    async def _ask_for_facts(self, model: str) -> None:
+        try:
+            self._facts[model] = await (await self.started_engine()).facts(model)
+        except HearthError:
+            return  # everything is offered then, and the engine refuses by name
+        self._tell_of_model()
 
     def _tell_welcome(self) -> None:
         model = self.presenter.model_of(self.presenter.current)
         sample = self.hearth.sample
         free = sample.memory_total - sample.memory_used
         memory = f"{units.size(free)} of {units.size(sample.memory_total)} memory free" if free > 0 else ""
-        self.welcome.tell(model, self._entries.get(model), memory)
+        self.welcome.tell(model, self.entries.get(self.model_id), memory)
 
     def _sampled(self, sample: Sample) -> None:
-        if self.welcome.display:
-            self._tell_welcome()
+        self._tell_of_model()
 
     def _model_chosen(self, model: str) -> None:
         self.presenter.current.model = model
-        self._tell_welcome()
+        self.leave_foreign_adapters()
+        self._tell_of_model()
         self.tell()
 
     @on(ChatScroll.FollowChanged)
@@ -250,6 +295,11 @@ class ChatScreen(MessageActions):
     @on(Inspector.Changed)
     def _controls_changed(self, event: Inspector.Changed) -> None:
         self.presenter.current.controls = event.controls
+        self.tell()
+
+    @on(Opener.Asked, "#adapter")
+    def _adapters_asked(self) -> None:
+        self.action_pick_adapters()
 
     # --- focus
 
@@ -278,21 +328,33 @@ class ChatScreen(MessageActions):
             self.welcome.focus()
 
     async def on_click(self, event: events.Click) -> None:
-        """A click on a message chooses it; on its line about thinking, folds that."""
+        """A click chooses a message; on the line about thinking or on a call it folds, on a call's foot it answers."""
         widget = event.widget
-        if isinstance(widget, FrozenMessage) and self.get_selected_text() is None:
-            node_id = widget.view.id.rpartition(".")[2]
-            at = event.get_content_offset(widget)
-            self.view.cursor_id = node_id
-            self.view.mark()
-            node = self.view.cursor
-            if at is not None and at.y == 1 and node is not None and node.reasoning:
-                await self.view.fold(node)
+        if not isinstance(widget, FrozenMessage) or self.get_selected_text() is not None:
+            return
+        self.view.cursor_id = widget.view.id.rpartition(".")[2]
+        self.view.mark()
+        at = event.get_content_offset(widget)
+        node = self.view.cursor
+        mark = widget.lines[at.y].mark if at is not None and at.y < len(widget.lines) else ""
+        if node is None or not mark:
+            return
+        kind, _, call_id = mark.partition(" ")
+        if kind == "note" and any(call.id == call_id for call in self.presenter.current.open_calls()):
+            self.action_answer_call()
+        else:
+            await self.view.fold(node)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Letters act on messages only where they are not text, and only if there is a message."""
+        if action in ON_A_MESSAGE and (self.is_writing() or not self.presenter.current.nodes):
+            return False
+        if action == "answer_call":
+            return bool(self.presenter.current.open_calls())
+        if action == "fold":
+            return any(node.reasoning or node.tool_calls for node in self.presenter.current.path())
         if action in ON_A_MESSAGE:
-            return bool(self.presenter.current.nodes) and not self.is_writing()
+            return True
         if action == "stop":
             return self.presenter.running(self.presenter.current) is not None
         if action == "leave":
@@ -300,60 +362,3 @@ class ChatScreen(MessageActions):
         if action == "focus_prompt":
             return not isinstance(self.focused, TextArea | Input)
         return super().check_action(action, parameters)
-
-    # --- commands
-
-    @on(Composer.Commanded)
-    async def _commanded(self, event: Composer.Commanded) -> None:
-        command, argument = event.command, event.argument
-        try:
-            if command.takes:
-                await getattr(self, f"_command_{command.action}")(argument)
-            elif command.action.startswith("screen."):
-                # Called, not run as an action: letters are off in the prompt, commands are not.
-                done = getattr(self, f"action_{command.action.removeprefix('screen.')}")()
-                if isawaitable(done):
-                    await done
-            else:
-                await self.app.run_action(command.action, self)
-        except HearthError as error:
-            self.hearth.flash(error.info.sentence(), "error")
-
-    async def _command_model(self, name: str) -> None:
-        if not name:
-            self.hearth.action_pick_model()
-            return
-        self._entries = {entry.id: entry for entry in await (await self._started_engine()).models()}
-        if (
-            name.partition(":")[0] not in self._entries
-            and "/" not in name
-            and not name.startswith("scripted:")
-        ):
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            raise InvalidRequest(
-                f"There is no model {name!r}.",
-                fix=f"Did you mean {near[0]}?" if near else "/model without a name shows them all.",
-            )
-        self.hearth.choose_model(name)
-        self.hearth.flash(f"{plain(name, 40)} answers from now on.", "success")
-
-    async def _command_system(self, text: str) -> None:
-        await self._set("system", text)
-
-    async def _command_set(self, argument: str) -> None:
-        name, _, text = argument.partition(" ")
-        if not name:
-            raise InvalidRequest("/set needs a name and a value.", fix="As in: /set temperature 0.2")
-        await self._set(name, text)
-
-    async def _set(self, name: str, text: str) -> None:
-        conversation = self.presenter.current
-        conversation.controls = with_value(conversation.controls, name, text)
-        self.inspector.show(conversation.controls)
-        name = name.lower().replace("-", "_")
-        said = text_of(conversation.controls, name)
-        self.hearth.flash(f"{name}: {plain(said, 60)}" if said else f"{name} is no longer set.", "success")
-
-    def action_editor(self) -> None:
-        """Write the message in `$EDITOR`."""
-        self.composer.write_in_editor()

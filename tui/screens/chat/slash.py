@@ -32,6 +32,14 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("model", "[NAME]", "Choose who answers", "model", takes=True),
     SlashCommand("system", "[TEXT]", "System prompt; without a text: as before", "system", takes=True),
     SlashCommand("set", "NAME [VALUE]", "A sampling value; without one: as before", "set", takes=True),
+    SlashCommand("adapter", "[NAME…]", "LoRA adapters: pirate, pirate=0.5+poet, base", "adapter", takes=True),
+    SlashCommand(
+        "think", "[on|off|LEVEL]", "How the answer is thought about; auto: as before", "think", takes=True
+    ),
+    SlashCommand("json", "[on|off]", "Answers are JSON", "json", takes=True),
+    SlashCommand("schema", "[FILE]", "Answers follow a JSON Schema; off: as before", "schema", takes=True),
+    SlashCommand("tools", "[FILE]", "Tools that may be called; off: none", "tools", takes=True),
+    SlashCommand("result", "", "Give the result of a tool call", "screen.answer_call"),
     SlashCommand("retry", "", "Another answer to the last question", "screen.regenerate"),
     SlashCommand("continue", "", "Write the last answer on", "screen.continue"),
     SlashCommand("edit", "", "Edit the last message", "screen.edit"),

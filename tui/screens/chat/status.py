@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.asking import adapters
 from tui.screens.chat.presenter import ChatPresenter
 from tui.status import ChatStatus
 
@@ -32,6 +33,9 @@ def status_of(presenter: ChatPresenter, *, following: bool, pending: int) -> Cha
     )
     return ChatStatus(
         model=presenter.model_of(conversation),
+        adapters=""
+        if conversation.controls.adapters is None
+        else adapters.shown(conversation.controls.adapters) or adapters.BASE,
         title=conversation.title,
         branch=branch,
         context_used=used,

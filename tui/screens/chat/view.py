@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from tui.screens.chat.column import side
@@ -70,7 +71,7 @@ class ConversationView(MessageWindow):
         self.mark()
 
     async def _stream(self, conversation: Conversation, running: Running) -> None:
-        answer = await self.stream(growing_view(conversation, running.generation.node))
+        answer = await self.stream(self._growing(conversation, running.generation.node))
         self._answer, self._streamed = answer, running
         self._presenter.show_in(running, answer)
         if self.scrolls_along:
@@ -87,6 +88,7 @@ class ConversationView(MessageWindow):
         if running.generation.ended and conversation is self._shown and finished:
             last = finished[-1]
             if last.id == view_id(conversation, node) and last.text == answer.source:
+                answer.show(last)
                 await self.finish(answer, last.meta)
                 return
         if not running.generation.ended:
@@ -101,8 +103,23 @@ class ConversationView(MessageWindow):
         return [view.id for view in finished[: len(shown)]] == shown
 
     def _view(self, conversation: Conversation, node: Node) -> MessageView:
-        name = view_id(conversation, node)
-        return view_of(conversation, node, folded=name not in self._unfolded)
+        return view_of(conversation, node, folded=view_id(conversation, node) not in self._unfolded)
+
+    def _growing(self, conversation: Conversation, node: Node) -> MessageView:
+        return growing_view(conversation, node, folded=view_id(conversation, node) not in self._unfolded)
+
+    def grow(self) -> None:
+        """Show how far the answer in sight has come, beside its text: thinking, calls, what was cut.
+
+        While the reader is elsewhere new calls wait as new text does.
+        """
+        answer, running = self._answer, self._streamed
+        if answer is None or running is None or answer.is_finished or self._shown is None:
+            return
+        view = self._growing(self._shown, running.generation.node)
+        if not self.following and view.folded == answer.folded:
+            view = replace(view, calls=answer.shown_calls)
+        answer.show(view)
 
     # --- the cursor
 
@@ -157,15 +174,18 @@ class ConversationView(MessageWindow):
                 await self.go_to(name)
         self.mark()
 
-    # --- thinking
+    # --- thinking and calls
 
     async def fold(self, node: Node) -> bool:
-        """Fold or unfold a message's thinking; False if it has none."""
-        if not node.reasoning:
+        """Fold or unfold a message's thinking and the arguments of its calls; False if it has neither."""
+        if not node.reasoning and not node.tool_calls:
             return False
         name = view_id(self._presenter.current, node)
         self._unfolded ^= {name}
-        await self.sync(node)
+        if self._streamed is not None and self._answer is not None and node is self._streamed.generation.node:
+            self.grow()
+        else:
+            await self.sync(node)
         return True
 
     def code_blocks(self, node: Node) -> list[tuple[str, str]]:

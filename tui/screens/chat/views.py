@@ -1,11 +1,17 @@
-"""From the tree to what the message window shows: titles with the branch, meta lines, errors."""
+"""From the tree to what the message window shows: titles with model, adapters and branch, calls, figures, errors."""
 
 from __future__ import annotations
 
 from engine.text_safety import clean, plain
+from engine.types import ToolCall
+from tui.asking import adapters
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.figures import meta_line
+from tui.screens.chat.figures import meta_line, warnings
+from tui.stream.calls import CallView
 from tui.stream.frozen import MessageView
+from tui.telling.thinking import thought
+
+NO_RESULT, GIVE_ONE = "no result yet", "no result yet · t gives one"
 
 
 def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> MessageView:
@@ -19,12 +25,29 @@ def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> M
         alert=alert(node),
         reasoning=clean(node.reasoning),
         folded=folded,
+        thought=thought(node.thought_ns / 1e9, node.thought_tokens) if node.reasoning else "",
+        warning=warnings(node),
+        calls=calls(conversation, node),
+        syntax=node.syntax,
     )
 
 
-def growing_view(conversation: Conversation, node: Node) -> MessageView:
-    """The frame of a message that is being written; its text is appended."""
-    return MessageView(view_id(conversation, node), node.role, "", title=title(conversation, node))
+def growing_view(conversation: Conversation, node: Node, *, folded: bool = True) -> MessageView:
+    """All but the text of a message that is being written; its text is appended."""
+    thinks = bool(node.reasoning) and not node.content and not node.tool_calls
+    return MessageView(
+        view_id(conversation, node),
+        node.role,
+        "",
+        title=title(conversation, node),
+        folded=folded,
+        thought=thought(node.thought_ns / 1e9, node.thought_tokens, running=thinks) if node.reasoning else "",
+        warning=warnings(node),
+        calls=tuple(
+            _call(call, "being written" if call is node.tool_calls[-1] else "") for call in node.tool_calls
+        ),
+        syntax=node.syntax,
+    )
 
 
 def view_id(conversation: Conversation, node: Node) -> str:
@@ -44,7 +67,38 @@ def alert(node: Node) -> str:
 
 
 def title(conversation: Conversation, node: Node) -> str:
-    """`You` or the model's name, and which branch of how many."""
-    name = "› You" if node.role == "user" else f"◆ {plain(node.model, 40) or 'model'}"
+    """`You`, the model's name with its adapters, or the tool's; and which branch of how many."""
     place, count = conversation.place(node.id)
-    return f"{name}   ‹ branch {place}/{count} ›" if count > 1 else name
+    return f"{_speaker(node)}   ‹ branch {place}/{count} ›" if count > 1 else _speaker(node)
+
+
+def _speaker(node: Node) -> str:
+    if node.role == "user":
+        return "› You"
+    if node.role == "tool":
+        return f"↳ {plain(node.tool_name, 40) or 'tool'}{' · failed' if node.tool_error else ''}"
+    chosen = adapters.shown(node.adapters)
+    model = node.model.removesuffix(f":{adapters.written(node.adapters)}")
+    return f"◆ {plain(model, 40) or 'model'}{f' + {chosen}' if chosen else ''}"
+
+
+def calls(conversation: Conversation, node: Node) -> tuple[CallView, ...]:
+    """The calls of a message, each with what became of it."""
+    if not node.tool_calls:
+        return ()
+    results = conversation.results_of(node.id)
+    waits = {call.id for call in conversation.open_calls()}
+    return tuple(
+        _call(call, _became(results.get(call.id), GIVE_ONE if call.id in waits else NO_RESULT))
+        for call in node.tool_calls
+    )
+
+
+def _became(result: Node | None, nothing: str) -> str:
+    if result is None:
+        return nothing
+    return "answered: it failed" if result.tool_error else "answered"
+
+
+def _call(call: ToolCall, note: str) -> CallView:
+    return CallView(call.id, call.name, call.arguments, note)

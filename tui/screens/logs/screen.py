@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from engine.text_safety import plain
 from engine.types import LogLine
 from tui.actions import bindings
+from tui.filtered import FilteredScreen
 from tui.screens.logs.actions import ACTIONS
 from tui.screens.logs.view import LEVELS, LogView, text_of
-from tui.workspace_screen import WorkspaceScreen
 
 LIMIT = 2000
 INTERVAL_S = 0.5
 
 
-class LogsScreen(WorkspaceScreen):
+class LogsScreen(FilteredScreen):
     """What Hearth and the native libraries say."""
 
     CSS_PATH = "logs.tcss"
     BINDINGS = bindings(ACTIONS, "logs")
     AUTO_FOCUS = "#lines"
+    LIST = "#lines"
+    FILTERS_BY = "Filter by words in the line or its origin"
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +33,7 @@ class LogsScreen(WorkspaceScreen):
 
     def compose_workspace(self) -> ComposeResult:
         """Filter, lines, a line of figures."""
-        yield Input(placeholder="Filter by words in the line or its origin", id="filter", classes="filter")
+        yield self.filter_bar()
         yield LogView(id="lines")
         yield Static("Nothing has been logged yet.", id="empty", markup=False)
         yield Static("", id="summary", markup=False)
@@ -50,10 +52,11 @@ class LogsScreen(WorkspaceScreen):
         lines = engine.logs(LIMIT) if engine is not None else []
         if lines != self._all or not self._all:
             self._all = lines
-            self._draw()
+            self.redraw()
 
-    def _draw(self) -> None:
-        words = self.query_one("#filter", Input).value.lower().split()
+    def redraw(self) -> None:
+        """Show what words and level leave."""
+        words = self.words.lower().split()
         shown = [
             line
             for line in self._all
@@ -82,31 +85,10 @@ class LogsScreen(WorkspaceScreen):
     def _follow_changed(self) -> None:
         self._draw_summary()
 
-    @on(Input.Changed, "#filter")
-    def _typed(self) -> None:
-        self._draw()
-
-    @on(Input.Submitted, "#filter")
-    def _submitted(self) -> None:
-        self.query_one(LogView).focus()
-
-    def action_filter(self) -> None:
-        """Open the filter."""
-        field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
-
-    def action_leave_filter(self) -> None:
-        """Close the filter and show everything."""
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.remove_class("-open")
-        self.query_one(LogView).focus()
-
     def action_level(self) -> None:
         """Raise the least level shown; after errors comes everything again."""
         self._least = (self._least + 1) % len(LEVELS)
-        self._draw()
+        self.redraw()
 
     def action_follow(self) -> None:
         """Go to the end and follow."""

@@ -13,6 +13,10 @@ from tui import units
 from tui.status import STATES
 
 SORTS = ("name", "size", "params", "state")
+_STATES = {"shrunk": "shrunk: weights in memory, KV cache given up"}
+"""States that a word does not explain."""
+RESIDENT = frozenset({"ready", "busy", "shrunk", "draining"})
+"""States in which a model's weights are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Row:
     """A key of `STATES`."""
     chosen: bool
     """Whether the chat talks to it."""
+    pinned: bool = False
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -50,8 +55,14 @@ def rows(
 ) -> list[Row]:
     """The rows whose name, family, quantisation or source hold every word, in order; broken ones last."""
     states = {model.id: model.state for model in loaded}
+    pinned = {model.id for model in loaded if model.pinned}
     found = [
-        Row(entry, "broken" if entry.broken else states.get(entry.id, ""), entry.id == chosen)
+        Row(
+            entry,
+            "broken" if entry.broken else states.get(entry.id, ""),
+            entry.id == chosen,
+            entry.id in pinned,
+        )
         for entry in entries
         if matches(entry, words)
     ]
@@ -74,7 +85,7 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
     """Label and value of everything known about a model; clean text, values may be long."""
     entry = row.entry
     found = [
-        ("state", STATES[row.state][1] or "on disk"),
+        ("state", _STATES.get(row.state) or STATES[row.state][1] or "on disk"),
         ("family", entry.architecture or "unknown"),
         ("parameters", f"{entry.parameters:,}" if entry.parameters else "unknown"),
         ("quantised", entry.quantisation or "unknown"),
@@ -89,13 +100,9 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ("path", entry.path),
     ]
     if model := loaded.get(entry.id):
-        memory = model.memory
         found += [
             ("", ""),
             ("worker", f"process {model.pid}" if model.pid else ""),
-            ("weights", units.size(memory.weights) if memory.weights else ""),
-            ("KV cache", units.size(memory.kv_cache) if memory.kv_cache else ""),
-            ("resident", units.size(memory.resident) if memory.resident else ""),
             ("requests", f"{model.active} running, {model.queued} waiting"),
             ("leaves", _leaves(model, time.monotonic_ns() if now_ns is None else now_ns)),
         ]
@@ -105,6 +112,8 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
 
 
 def _leaves(model: LoadedModel, now_ns: int) -> str:
+    if model.pinned:
+        return "stays: it is pinned, p lets it go"
     if model.expires_ns is None:
         return "stays"
     minutes, seconds = divmod(max(0, model.expires_ns - now_ns) // 10**9, 60)

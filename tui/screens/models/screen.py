@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from textual import on
@@ -11,21 +13,23 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.message import Message
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Static
 
-from engine.errors import HearthError
+from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
-from engine.types import LoadedModel, ModelEntry
+from engine.types import Estimate, LoadedModel, ModelEntry
 from tui.actions import bindings
-from tui.screens.models import presenter
+from tui.filtered import FilteredScreen
+from tui.screens.models import memory, presenter
 from tui.screens.models.actions import ACTIONS
-from tui.screens.models.presenter import Row
+from tui.screens.models.presenter import RESIDENT, Row
 from tui.status import STATES, Sample
-from tui.workspace_screen import WorkspaceScreen
 
 COLUMNS = ("model", "family", "params", "quant", "context", "size", "source")
 RIGHT = frozenset({"params", "context", "size"})
-STATE_WIDTH = 10
+STATE_WIDTH = 12
+RESTS_S = 0.25
+"""So long the cursor stays on a model before its memory is estimated: that may try the file in a process."""
 DISPENSABLE = {"source": 34, "family": 34, "context": 20, "quant": 20, "params": 20}
 """Columns that give way, in this order, when names would have fewer cells than the number beside it."""
 
@@ -61,13 +65,15 @@ class ModelCard(VerticalScroll):
     BINDING_GROUP_TITLE = "Card"
 
 
-class ModelsScreen(WorkspaceScreen):
+class ModelsScreen(FilteredScreen):
     """Which models there are, which are in memory, which one the chat talks to."""
 
     CSS_PATH = "models.tcss"
     BINDINGS = bindings(ACTIONS, "models")
     INSPECTOR = "#detail"
     AUTO_FOCUS = "#table"
+    LIST = "#table"
+    FILTERS_BY = "Filter by name, family, quantisation or source"
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,12 +81,15 @@ class ModelsScreen(WorkspaceScreen):
         self._rows: list[Row] = []
         self._drawn: tuple[Any, ...] = ()
         self._sort = presenter.SORTS[0]
+        self._estimates: dict[str, Estimate | ErrorInfo] = {}
+        """What loads would take now, or why that cannot be told; forgotten when models come and go."""
+        self._asked = ""
+        """The model whose memory is being estimated."""
+        self._resident: frozenset[str] = frozenset()
 
     def compose_workspace(self) -> ComposeResult:
         """Filter, table and card, a line of figures."""
-        yield Input(
-            placeholder="Filter by name, family, quantisation or source", id="filter", classes="filter"
-        )
+        yield self.filter_bar()
         with Container(id="panes"):
             table = ModelTable(id="table", cursor_type="row", cell_padding=1, zebra_stripes=False)
             yield table
@@ -88,7 +97,10 @@ class ModelsScreen(WorkspaceScreen):
             with ModelCard(id="detail"):
                 yield Static("", id="name", markup=False)
                 yield Static("", id="reason", markup=False)
+                yield Static("", id="verdict", markup=False)
+                yield Static("", id="memory", markup=False)
                 yield Static("", id="facts", markup=False)
+                yield Static("", id="adapters", markup=False)
         yield Static("", id="summary", markup=False)
 
     def on_mount(self) -> None:
@@ -96,7 +108,7 @@ class ModelsScreen(WorkspaceScreen):
         self.set_class(True, "-empty")
         self.query_one("#panes").styles.layout = "vertical" if self.has_class("-narrow") else "horizontal"
         self.hearth.sampled.subscribe(self, self._sampled)
-        self.hearth.model_chosen.subscribe(self, lambda _: self._draw())
+        self.hearth.model_chosen.subscribe(self, lambda _: self.redraw())
         self.action_rescan()
 
     def on_resize(self) -> None:
@@ -106,13 +118,11 @@ class ModelsScreen(WorkspaceScreen):
 
     @on(ModelTable.Resized)
     def _table_resized(self) -> None:
-        self._draw()
+        self.redraw()
 
     # --- data -------------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        import asyncio
-
         try:
             engine = await asyncio.to_thread(lambda: self.hearth.engine)
             self._entries = await engine.models()
@@ -122,10 +132,14 @@ class ModelsScreen(WorkspaceScreen):
         self.query_one("#empty", Static).update(
             "No model is here.\n\nPut a GGUF file into a folder and name it in the settings under models.folders."
         )
-        self._draw()
+        self.redraw()
 
     def _sampled(self, sample: Sample) -> None:
-        self._draw()
+        resident = frozenset(model.id for model in sample.loaded)
+        if resident != self._resident:
+            self._resident = resident
+            self._estimates.clear()  # there is more or less free memory than there was
+        self.redraw()
 
     @property
     def _loaded(self) -> dict[str, LoadedModel]:
@@ -138,8 +152,9 @@ class ModelsScreen(WorkspaceScreen):
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
-    def _draw(self) -> None:
-        words = self.query_one("#filter", Input).value
+    def redraw(self) -> None:
+        """Show the models as they are now."""
+        words = self.words
         rows = presenter.rows(
             self._entries, self.hearth.sample.loaded, self.hearth.chat_model, words=words, sort=self._sort
         )
@@ -194,20 +209,61 @@ class ModelsScreen(WorkspaceScreen):
         row = self._row
         if row is None:
             return
-        self.query_one("#name", Static).update(Content(plain(row.entry.id)))
-        reason = self.query_one("#reason", Static)
-        reason.display = bool(row.entry.broken)
-        reason.update(Content("✗ " + clean(row.entry.broken or "")))
-        lines = [
+        entry, loaded = row.entry, self._loaded.get(row.entry.id)
+        found = self._estimates.get(entry.id)
+        self.query_one("#name", Static).update(Content(plain(entry.id)))
+        facts = [
             Content.assemble((f"{label:<11}", "$muted"), value)
             for label, value in presenter.card(row, self._loaded)
         ]
-        self.query_one("#facts", Static).update(Content("\n").join(lines))
+        self._tell("#reason", [Content("✗ " + clean(entry.broken))] if entry.broken else [])
+        self._tell("#verdict", [] if entry.broken or loaded is not None else memory.verdict(found))
+        self._tell("#facts", facts)
+        self._tell(
+            "#adapters",
+            [
+                Content.assemble((f"✗ adapter {plain(name, 30)}  ", "$text-error"), (plain(why), "$muted"))
+                for name, why in entry.broken_adapters.items()
+            ],
+        )
+        figures: list[Content] = []
+        if loaded is not None:
+            figures = memory.in_memory(loaded)
+        elif isinstance(found, Estimate):
+            figures = memory.before_a_load(found)
+        self._tell("#memory", figures)
+        if found is None and loaded is None and not entry.broken and entry.id != self._asked:
+            self._asked = entry.id
+            self.run_worker(partial(self._estimate, entry.id), group="estimate", exclusive=True)
+
+    def _tell(self, selector: str, lines: list[Content]) -> None:
+        """A part of the card; without lines it takes no room."""
+        part = self.query_one(selector, Static)
+        part.display = bool(lines)
+        part.update(Content("\n").join(lines))
+
+    async def _estimate(self, model: str) -> None:
+        """Ask what a load would take, if the cursor rests here."""
+        resident = self._resident
+        found: Estimate | ErrorInfo
+        try:
+            await asyncio.sleep(RESTS_S)
+            found = await self.hearth.engine.estimate(model)
+        except HearthError as error:
+            found = error.info
+        finally:
+            if self._asked == model:
+                self._asked = ""
+        if resident == self._resident:
+            self._estimates[model] = found
+        self._draw_card()
 
     def _draw_summary(self, rows: list[Row]) -> None:
-        resident = sum(row.state in ("ready", "busy") for row in rows)
-        text = f"{len(rows)} of {len(self._entries)} models · {resident} in memory · sorted by {self._sort}"
-        self.query_one("#summary", Static).update(text)
+        resident = sum(row.state in RESIDENT for row in rows)
+        pinned = sum(row.pinned for row in rows)
+        parts = [f"{len(rows)} of {len(self._entries)} models", f"{resident} in memory"]
+        parts += [f"{pinned} pinned"] if pinned else []
+        self.query_one("#summary", Static).update(" · ".join([*parts, f"sorted by {self._sort}"]))
 
     # --- what happens -----------------------------------------------------------------------------------------
 
@@ -219,31 +275,10 @@ class ModelsScreen(WorkspaceScreen):
     def _selected(self) -> None:
         self.action_use()
 
-    @on(Input.Changed, "#filter")
-    def _typed(self) -> None:
-        self._draw()
-
-    @on(Input.Submitted, "#filter")
-    def _submitted(self) -> None:
-        self.query_one(ModelTable).focus()
-
-    def action_filter(self) -> None:
-        """Open the filter."""
-        field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
-
-    def action_leave_filter(self) -> None:
-        """Close the filter and show everything."""
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.remove_class("-open")
-        self.query_one(ModelTable).focus()
-
     def action_sort(self) -> None:
         """Sort by the next column."""
         self._sort = presenter.SORTS[(presenter.SORTS.index(self._sort) + 1) % len(presenter.SORTS)]
-        self._draw()
+        self.redraw()
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""
@@ -251,7 +286,8 @@ class ModelsScreen(WorkspaceScreen):
         table.move_cursor(row=table.cursor_row + step)
 
     def action_rescan(self) -> None:
-        """Look for models again."""
+        """Look for models again, and think anew about their memory."""
+        self._estimates.clear()
         self.run_worker(self._look(), group="look", exclusive=True)
 
     def action_copy_path(self) -> None:
@@ -314,10 +350,28 @@ class ModelsScreen(WorkspaceScreen):
         else:
             self.hearth.flash(f"{model} is unloaded.", "success")
 
+    def action_pin(self) -> None:
+        """Keep the highlighted model in memory whatever comes, or let it go again."""
+        row = self._row
+        if row is None or row.state in ("", "broken", "failed"):
+            self.hearth.flash("Only a model in memory can be pinned: l loads it.")
+        else:
+            self.run_worker(self._pin(row.entry.id, not row.pinned), group="pin")
+
+    async def _pin(self, model: str, pinned: bool) -> None:
+        engine = self.hearth.engine
+        try:
+            await (engine.pin(model) if pinned else engine.unpin(model))
+        except HearthError as error:
+            self.hearth.show_error(error)
+        else:
+            stays = "stays in memory until you let it go" if pinned else "may leave memory again"
+            self.hearth.flash(f"{model} {stays}.", "success")
+
 
 def _state(row: Row) -> Content:
     glyph, word, variable = STATES[row.state]
-    return Content.assemble((f"{glyph} {word}", f"${variable}"))
+    return Content.assemble((f"{glyph} {word}", f"${variable}"), (" ▪" if row.pinned else "", "$accent"))
 
 
 def _cell(row: Row, column: str, text: str, width: int) -> Content:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.chat.attach import LARGEST, Attachment, attachments, with_attachments
 from engine.errors import InvalidRequest
+from tui.asking import files
+from tui.asking.files import LARGEST, TextFile, with_files
 
 
 @pytest.fixture
@@ -17,6 +18,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def attachments(message: str) -> list[TextFile]:
+    return files.attachments(message, Path.cwd())
 
 
 @pytest.mark.parametrize(
@@ -59,8 +64,10 @@ def test_a_folder_and_a_huge_file_are_refused(folder: Path) -> None:
 
 @given(st.text(alphabet="`~ab\n", max_size=60))
 def test_no_text_can_close_its_own_fence(text: str) -> None:
-    name, fence, *body = Attachment(Path("a.md"), text).fenced().split("\n")
+    name, fence, *body = TextFile("a.md", Path("a.md"), text).fenced().split("\n")
     assert name == "a.md:"
+    assert fence.endswith("md")
+    fence = fence.removesuffix("md")
     assert set(fence) == {"`"}
     assert len(fence) >= 3
     end = body.index(fence)
@@ -68,6 +75,12 @@ def test_no_text_can_close_its_own_fence(text: str) -> None:
     assert "\n".join(body[:end]) == text.removesuffix("\n")
 
 
-def test_files_follow_the_message(folder: Path) -> None:
-    files = [Attachment(Path("a"), "one"), Attachment(Path("b"), "two\n")]
-    assert with_attachments("look", files) == "look\n\na:\n```\none\n```\n\n\nb:\n```\ntwo\n```\n"
+def test_files_follow_the_message() -> None:
+    found = [TextFile("a", Path("a"), "one"), TextFile("b.py", Path("b.py"), "two\n")]
+    assert with_files("look", found) == "look\n\na:\n```\none\n```\n\n\nb.py:\n```py\ntwo\n```\n"
+
+
+def test_a_smaller_limit_may_be_set_for_a_screen(folder: Path) -> None:
+    (folder / "a.txt").write_text("x" * 11)
+    with pytest.raises(InvalidRequest, match="11 B, and 10 B is the limit"):
+        files.attachments("@a.txt", folder, largest=10)

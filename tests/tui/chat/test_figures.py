@@ -1,0 +1,81 @@
+"""Figures of an answer, and what was cut for it: told while it is written, and kept with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.types import CacheMiss, LoadedModel, Loading, Queued, Shifted
+from tests.tui.fake_engine import fake_engine
+from tui.recordings import estimate_of, said, whole
+
+
+async def test_cached_tokens_are_told_with_the_reason_of_the_miss(chat) -> None:
+    def answer(request):
+        miss = CacheMiss(cause="adapter", token=412)
+        return whole(request, said("Yes."), prompt=430, cached=412, miss=miss, guesses=(37, 15))
+
+    async with chat(fake_engine(answer=answer), size=(160, 40)) as it:
+        await it.say("Hello")
+        shown = it.text_on_screen()
+        assert "412 of 430 from cache · another adapter from token 413" in shown
+        assert "37 of 52 guesses right" in shown
+
+
+async def test_what_was_cut_is_told_at_once_and_stays(chat) -> None:
+    def answer(request):
+        return whole(request, [*said("Yes. "), Shifted(dropped=512), *said("And more.")], dropped=(3, 1204))
+
+    async with chat(fake_engine(answer=answer, hold=True)) as it:
+        await it.ask("Hello")
+        it.stream.release(1)
+        await it.until(lambda: "! 3 older messages left out" in it.text_on_screen())
+        assert "(1,204 tokens)" in it.text_on_screen() and "forgotten" not in it.text_on_screen()
+        it.stream.release(3)
+        await it.until(lambda: "! 512 tokens forgotten to go on" in it.text_on_screen())
+        it.stream.release()
+        await it.idle()
+        shown = it.text_on_screen()
+        assert "! 3 older messages left out" in shown and "! 512 tokens forgotten" in shown
+        assert (it.path[-1].dropped, it.path[-1].dropped_tokens, it.path[-1].shifted) == (3, 1204, 512)
+
+
+async def test_the_place_in_the_line_and_the_wait_are_told(chat) -> None:
+    async with chat(fake_engine(hold=True)) as it:
+        await it.ask("Hello")
+        it.stream._coming.appendleft(Queued(position=2, eta_s=8.3))
+        it.stream.release(1)
+        await it.until(lambda: "place 2 in the queue · about 8 s" in it.screen.activity.render().plain)
+        assert "esc cancels" in it.screen.activity.render().plain
+
+
+@pytest.mark.parametrize("size", [(80, 24), (48, 20)])
+async def test_a_load_is_told_with_stage_share_and_what_it_takes(chat, size: tuple[int, int]) -> None:
+    engine = fake_engine(loaded=[], hold=True)
+    ember = engine.entries[0]
+    async with chat(engine, size=size) as it:
+        await it.ask("Hello")
+        engine.resident["ember"] = LoadedModel(id="ember", state="loading", estimate=estimate_of(ember))
+        for event in (Loading(stage="weights", fraction=0.5), Loading(stage="estimating")):
+            it.stream._coming.appendleft(event)
+        it.stream.release(1)
+        await it.until(lambda: "estimating its memory" in it.screen.activity.render().plain)
+        assert "%" not in it.screen.activity.render().plain
+        await it.until(lambda: "needs" in it.screen.activity.render().plain)
+        it.stream.release(1)
+        await it.until(lambda: "50%" in it.screen.activity.render().plain)
+        first, second = it.screen.activity.render().plain.splitlines()
+        assert "loading ember" in first and "━" in first and "reading the weights · needs" in second
+        assert it.screen.activity.size.height == 2
+        await it.press("escape")
+        await it.idle()
+        assert it.path[-1].stopped and it.screen.activity.size.height == 1
+
+
+async def test_the_load_of_another_model_is_not_told(chat) -> None:
+    engine = fake_engine(hold=True)  # in which qwen is on its way in, and ember ready
+    async with chat(engine) as it:
+        await it.until(lambda: it.app.sample.loaded)
+        assert it.screen._estimate("qwen3-8b-instruct") is not None
+        engine.resident["ember"] = LoadedModel(id="ember", state="loading")
+        await it.until(lambda: sum(model.state == "loading" for model in it.app.sample.loaded) == 2)
+        assert it.screen._estimate("smollm3-3b") is None

@@ -1,0 +1,203 @@
+"""The `/` commands that take a value, and what sets one: model, adapters, thinking, the form of an answer, tools."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from functools import partial
+from inspect import isawaitable
+
+from msgspec.structs import replace
+from textual import on
+
+from engine import Engine
+from engine.errors import HearthError, InvalidRequest
+from engine.text_safety import plain
+from engine.types import AdapterRef, ModelEntry
+from tui.asking import adapters
+from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
+from tui.screens.chat.composer import Composer
+from tui.screens.chat.controls import (
+    EFFORTS,
+    FROM_FILES,
+    SWITCH,
+    canonical,
+    taken_over,
+    text_of,
+    with_value,
+)
+from tui.screens.chat.conversation import Controls
+from tui.screens.chat.inspector import Inspector
+from tui.screens.chat.message_actions import MessageActions
+
+
+class ChatCommands(MessageActions):
+    """What is typed behind a `/`; the screen itself is in `screen.py`."""
+
+    composer: Composer
+    inspector: Inspector
+    entries: dict[str, ModelEntry]
+    """The models that are known so far, by id."""
+
+    async def started_engine(self) -> Engine:
+        """The engine, once it has started."""
+        raise NotImplementedError
+
+    @property
+    def model_id(self) -> str:
+        """The model that answers here, without the adapters that its name may hold."""
+        model = self.presenter.model_of(self.presenter.current)
+        return model.partition(":")[0] if model.partition(":")[0] in self.entries else model
+
+    @on(Composer.Commanded)
+    async def _commanded(self, event: Composer.Commanded) -> None:
+        command, argument = event.command, event.argument
+        try:
+            if command.takes:
+                await getattr(self, f"_command_{command.action}")(argument)
+            elif command.action.startswith("screen."):
+                # Called, not run as an action: letters are off in the prompt, commands are not.
+                done = getattr(self, f"action_{command.action.removeprefix('screen.')}")()
+                if isawaitable(done):
+                    await done
+            else:
+                await self.app.run_action(command.action, self)
+        except HearthError as error:
+            self.hearth.flash(error.info.sentence(), "error")
+
+    async def _command_model(self, name: str) -> None:
+        if not name:
+            self.hearth.action_pick_model()
+            return
+        self.entries = {entry.id: entry for entry in await (await self.started_engine()).models()}
+        if (
+            name.partition(":")[0] not in self.entries
+            and "/" not in name
+            and not name.startswith("scripted:")
+        ):
+            near = difflib.get_close_matches(name, self.entries, n=1)
+            raise InvalidRequest(
+                f"There is no model {name!r}.",
+                fix=f"Did you mean {near[0]}?" if near else "/model without a name shows them all.",
+            )
+        self.hearth.choose_model(name)
+        self.hearth.flash(f"{plain(name, 40)} answers from now on.", "success")
+
+    async def _command_system(self, text: str) -> None:
+        await self._set("system", text)
+
+    async def _command_set(self, argument: str) -> None:
+        name, _, text = argument.partition(" ")
+        if not name:
+            raise InvalidRequest("/set needs a name and a value.", fix="As in: /set temperature 0.2")
+        await self._set(name, text)
+
+    async def _command_adapter(self, text: str) -> None:
+        if text:
+            await self._set("adapter", text)
+        else:
+            self.action_pick_adapters()
+
+    async def _command_think(self, text: str) -> None:
+        """A level is one, a number a budget, everything else the switch."""
+        word = text.lower() or "auto"
+        if word == "auto":
+            for name in ("think_budget", "effort", "think"):
+                await self._set(name, "")
+        elif word in EFFORTS:
+            await self._set("effort", word)
+        elif word.isdecimal():
+            await self._set("think_budget", word)
+        elif word in SWITCH:
+            await self._set("think", word)
+        else:
+            raise InvalidRequest(
+                f"/think cannot be {text!r}.",
+                fix=f"Say on, off, auto, {', '.join(EFFORTS)}, or a number of tokens.",
+            )
+
+    async def _command_json(self, text: str) -> None:
+        await self._set("json", text or "on")
+
+    async def _command_schema(self, text: str) -> None:
+        await self._set("schema", "" if text.lower() == "off" else text)
+
+    async def _command_tools(self, text: str) -> None:
+        await self._set("tools", text)
+
+    async def _set(self, name: str, text: str) -> None:
+        conversation = self.presenter.current
+        entry = self.entries.get(self.model_id)
+        known = entry.adapters if entry is not None else ()
+        if canonical(name) in FROM_FILES:
+            made = await asyncio.to_thread(with_value, Controls(), name, text)
+            controls = taken_over(conversation.controls, made, name)
+        else:
+            controls = with_value(conversation.controls, name, text, known_adapters=known)
+        if canonical(name) == "adapter" and entry is not None:
+            _check(controls.adapters or (), entry)
+        conversation.controls = controls
+        if conversation is self.presenter.current:
+            self.inspector.show(controls)
+        self.tell()
+        name = canonical(name)
+        said = text_of(controls, name)
+        self.hearth.flash(f"{name}: {plain(said, 60)}" if said else f"{name} is no longer set.", "success")
+
+    def action_editor(self) -> None:
+        """Write the message in `$EDITOR`."""
+        self.composer.write_in_editor()
+
+    # --- adapters
+
+    def action_pick_adapters(self) -> None:
+        """Choose the adapters of this conversation."""
+        self.run_worker(self._pick_adapters, group="adapters", exclusive=True)
+
+    async def _pick_adapters(self) -> None:
+        """Look at the folders again: an adapter may have been put there since."""
+        engine = await self.started_engine()
+        self.entries = {entry.id: entry for entry in await engine.models()}
+        conversation = self.presenter.current
+        picker = AdapterPicker(self.model_id, self.entries.get(self.model_id), conversation.controls.adapters)
+        self.app.push_screen(picker, partial(self._take_adapters, conversation.id))
+
+    def _take_adapters(self, conversation_id: str, chosen: Chosen | None) -> None:
+        conversation = self.presenter.current
+        if chosen is None or conversation.id != conversation_id:
+            return
+        conversation.controls = replace(conversation.controls, adapters=chosen.adapters)
+        self.inspector.show(conversation.controls)
+        said = adapters.written(chosen.adapters) or adapters.OWN
+        self.hearth.flash(f"adapter: {plain(said, 60)}", "success")
+        self.tell()
+
+    def leave_foreign_adapters(self) -> None:
+        """The model was changed: adapters of the one before do not fit it, and that is said."""
+        conversation = self.presenter.current
+        entry = self.entries.get(self.model_id)
+        chosen = conversation.controls.adapters
+        if not chosen or entry is None:
+            return
+        foreign = [each.name for each in chosen if each.name not in entry.adapters and "/" not in each.name]
+        if foreign:
+            conversation.controls = with_value(conversation.controls, "adapter", "")
+            self.inspector.show(conversation.controls)
+            names = ", ".join(plain(name, 30) for name in foreign)
+            self.hearth.flash(f"{plain(entry.id, 40)} has no adapter {names}: its own holds.", "warning")
+
+
+def _check(chosen: tuple[AdapterRef, ...], entry: ModelEntry) -> None:
+    """Raises InvalidRequest for a name that the model has no adapter of, with what it has; paths are the engine's."""
+    for each in chosen:
+        if each.name in entry.adapters or "/" in each.name or each.name.lower() == adapters.OWN:
+            continue
+        broken = entry.broken_adapters.get(each.name)
+        near = difflib.get_close_matches(each.name, entry.adapters, n=1)
+        has = f"It has: {', '.join(entry.adapters)}." if entry.adapters else "It has none."
+        raise InvalidRequest(
+            f"{entry.id} has no adapter {each.name!r} that can be used.",
+            broken or has,
+            f"Did you mean {near[0]}?" if near else "base is the model without an adapter.",
+            param="adapter",
+        )

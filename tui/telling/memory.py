@@ -1,0 +1,106 @@
+"""What a model needs in memory, as figures and words: before a load, and beside what it really took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.text_safety import plain
+from engine.types import DeviceNeed, Estimate, MemoryUse
+from tui import units
+
+PARTS: tuple[tuple[str, str], ...] = (
+    ("weights", "weights"),
+    ("KV cache", "kv_cache"),
+    ("compute", "compute"),
+    ("projector", "projector"),
+)
+"""What the memory is for: label and field of a `DeviceNeed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures in columns, one a device: `rows` are a label and a text for each column."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def needs(estimate: Estimate) -> Table:
+    """What an estimate says of each device, and what is free there."""
+    devices = estimate.devices
+    rows = [*_parts(devices), ("needs", tuple(units.size(device.total) for device in devices))]
+    if any(device.free for device in devices):
+        rows.append(("free", tuple(units.size(device.free) for device in devices)))
+    return Table(tuple(plain(device.device, 8) for device in devices), tuple(rows))
+
+
+def compared(estimate: Estimate | None, memory: MemoryUse) -> Table:
+    """What was predicted beside what the allocator says, over all devices."""
+    actual = DeviceNeed(device="", weights=memory.weights, kv_cache=memory.kv_cache, compute=memory.compute)
+    predicted = tuple(estimate.devices) if estimate is not None else ()
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for label, field in PARTS:
+        before = sum(getattr(device, field) for device in predicted)
+        now = getattr(actual, field)
+        if before or now:
+            rows.append((label, (*((units.size(before),) if predicted else ()), units.size(now))))
+    before = estimate.resident if estimate is not None else 0
+    if before or memory.resident:
+        rows.append(
+            ("resident", (*((units.size(before),) if predicted else ()), units.size(memory.resident)))
+        )
+    return Table(("predicted", "actual") if predicted else ("actual",), tuple(rows))
+
+
+def _parts(devices: tuple[DeviceNeed, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    return [
+        (label, tuple(units.size(getattr(device, field)) for device in devices))
+        for label, field in PARTS
+        if any(getattr(device, field) for device in devices)
+    ]
+
+
+def verdict(estimate: Estimate) -> str:
+    """Whether it fits, in one line: `fits: needs 5.8 GiB, 7.1 GiB are free`."""
+    tight = next((device for device in estimate.devices if device.total > device.free > 0), None)
+    free = sum(device.free for device in estimate.devices)
+    if estimate.fits:
+        beside = f", {units.size(free)} are free" if free else ""
+        return f"fits: needs {units.size(estimate.total)}{beside}"
+    if tight is not None:
+        return (
+            f"does not fit: needs {units.size(tight.total)} of {plain(tight.device, 10)}, "
+            f"{units.size(tight.free)} are free"
+        )
+    return f"does not fit: needs {units.size(estimate.total)}"
+
+
+def consequences(estimate: Estimate) -> list[str]:
+    """What follows from the verdict: what would help, what would leave."""
+    found = [plain(estimate.advice)] if estimate.advice else []
+    if estimate.leaving:
+        found.append(f"Makes room: {', '.join(plain(name, 40) for name in estimate.leaving)}.")
+    return found
+
+
+def remarks(estimate: Estimate) -> list[str]:
+    """For which window the figures are, and how far they can be trusted."""
+    window = f"A window of {estimate.context:,} tokens"
+    trust = "Figures of a dry run" if estimate.exact else "Figures by rule of thumb"
+    corrected = (
+        "" if estimate.correction == 1.0 else f", corrected by earlier loads (× {estimate.correction:.2f})"
+    )
+    return [
+        f"{window}, {estimate.slots} at once." if estimate.slots > 1 else f"{window}.",
+        f"{trust}{corrected}.",
+    ]
+
+
+def short(estimate: Estimate) -> str:
+    """One line for beside a load: `5.8 GiB of 7.1 GiB free · weights 4.4 GiB · KV 1.1 GiB · compute 310 MiB`."""
+    free = sum(device.free for device in estimate.devices)
+    parts = [f"needs {units.size(estimate.total)}" + (f" of {units.size(free)} free" if free else "")]
+    for label, field in (("weights", "weights"), ("KV", "kv_cache"), ("compute", "compute")):
+        if bytes_ := sum(getattr(device, field) for device in estimate.devices):
+            parts.append(f"{label} {units.size(bytes_)}")
+    return " · ".join(parts)
