@@ -6,7 +6,8 @@ Budget: 0.95 of the bare loop at 1, 4 and 16 streams. Each round measures bare, 
 ratio of a round is Hearth over the mean of its neighbours, the noise band that of the two bare runs, which
 are the same thing twice. Hearth runs as it does beside a screen (a core left to it, waiting threads sleep), or
 with --exclusive on all cores with threads that spin, which needs an otherwise idle machine; the baseline
-always runs as Hearth does.
+always runs as Hearth does. It clears its memory before each run, so Hearth keeps nothing of its requests either:
+what kept tokens cost is told by `benchmarks.prefix_cache`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from engine.errors import HearthError
 from engine.local import LocalEngine
 from engine.paths import resolve
 from engine.runtime.backends.llama.library import cores
+from engine.runtime.host import environment
 from engine.settings import Runtime, Settings
-from engine.types import Delta, Failed, GenerationRequest, LoadOptions
+from engine.types import CachePolicy, Delta, Failed, GenerationRequest, LoadOptions
 
 BUDGET = 0.95
 SLOTS, CONTEXT = 16, 256
@@ -99,7 +101,7 @@ class Bare:
         command = [sys.executable, "-m", "benchmarks.bare_llama", str(model), str(SLOTS), str(CONTEXT)]
         with subprocess.Popen(
             [*command, str(max(1, cores() - 1) if shared else cores()), str(cores())],
-            env={**os.environ, **({"OMP_WAIT_POLICY": "passive"} if shared else {})},
+            env=environment(os.environ, passive=shared),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -124,6 +126,7 @@ async def hearth_rate(engine: LocalEngine, model: str, streams: int, steps: int)
                 max_tokens=steps + 1,
                 sampling={"temperature": 0.0},
                 keep_alive=-1,
+                cache=CachePolicy(write=False),
                 load=options,
                 source="eval",
             )

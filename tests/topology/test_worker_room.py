@@ -122,7 +122,9 @@ def test_the_workers_path_holds_no_relative_folder(repository: Path) -> None:
     made = environment({"PYTHONPATH": os.pathsep.join(["", ".", "relative", "/absolute"])}, passive=True)
     assert made["PYTHONPATH"].split(os.pathsep) == [str(repository), "/absolute"]
     assert made["OMP_WAIT_POLICY"] == "passive"
-    assert "OMP_WAIT_POLICY" not in environment({}, passive=False)
+    assert int(made["GOMP_SPINCOUNT"]) > 0
+    assert environment({"GOMP_SPINCOUNT": "7"}, passive=True)["GOMP_SPINCOUNT"] == "7"
+    assert not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & environment({}, passive=False).keys()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

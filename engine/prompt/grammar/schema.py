@@ -37,9 +37,8 @@ from engine.prompt.grammar.limits import (
 from engine.prompt.grammar.meetings import Meeting, check_meetings
 from engine.prompt.grammar.references import References
 
-WHITESPACE: Final = r"[ ]|[ ]?\n[ \t]{0,20}"
-"""What may stand once wherever JSON allows white space: bounded, so that a model cannot go on with it for ever."""
-_OPTIONS: Final = {"whitespace_pattern": WHITESPACE, "json_allowed_escapes": 'nrbtf\\"'}
+INDENT: Final = 20
+"""How far a line of JSON may be indented by default: bounded, so that a model cannot go on with blanks for ever."""
 _ABOUT_ITSELF: Final = ("const", "enum", "$ref", *keywords.IN_PLACE)
 """Words that the library takes one by one, each closing the group of those before it."""
 
@@ -48,8 +47,8 @@ _Word = tuple[str, Any] | None
 """A word as the library is told it; None where it asks nothing."""
 
 
-def json_schema(schema: Any, *, strict: bool = True) -> str:
-    """A Lark fragment for JSON values that `schema` allows: `%json {…}`.
+def json_schema(schema: Any, *, strict: bool = True, indent: int = INDENT) -> str:
+    """A Lark fragment for JSON values that `schema` allows: `%json {…}`, its lines indented by at most `indent`.
 
     Unless `strict`, `oneOf` is held as `anyOf` where its choices may overlap, and an unknown `format` is taken for
     the note that it is by the standard; everything else is held exactly or refused.
@@ -60,7 +59,11 @@ def json_schema(schema: Any, *, strict: bool = True) -> str:
         rewritten = _Walk(schema, strict=strict).rewritten()
     except RecursionError:
         raise invalid("The schema is nested too deeply.", "Its references lead on and on.") from None
-    return "%json " + json.dumps({**rewritten, "x-guidance": _OPTIONS})
+    options = {
+        "whitespace_pattern": rf"[ ]|[ ]?\n[ \t]{{0,{indent}}}",
+        "json_allowed_escapes": 'nrbtf\\"',
+    }
+    return "%json " + json.dumps({**rewritten, "x-guidance": options})
 
 
 def _check_size(schema: Any) -> None:

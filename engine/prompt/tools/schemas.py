@@ -22,6 +22,8 @@ _OPENING = (
 )
 """Keywords beside which an object may have more properties than it lists."""
 _DEEPEST = 32
+_INDENT = 60
+"""How far a line may be indented: templates show calls with four blanks a level, and arguments begin at the third."""
 
 
 def arguments_of(tool: Tool) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def arguments_lark(tool: Tool) -> str:
     """
     schema = arguments_of(tool)
     try:
-        return json_schema(schema, strict=tool.strict)
+        return json_schema(schema, strict=tool.strict, indent=_INDENT)
     except InvalidRequest as error:
         if tool.strict:
             raise type(error)(
@@ -61,7 +63,7 @@ def arguments_lark(tool: Tool) -> str:
     }
     for tried in (loose, {"type": "object"}):
         try:
-            return json_schema(tried, strict=False)
+            return json_schema(tried, strict=False, indent=_INDENT)
         except InvalidRequest as error:
             refused = error
     raise refused
@@ -70,7 +72,8 @@ def arguments_lark(tool: Tool) -> str:
 def property_lark(schema: Any, definitions: Mapping[str, Any]) -> str:
     """A Lark fragment for the value of one property; any value where a grammar cannot express it."""
     found = _expressible(schema, definitions)
-    return json_schema({**found, **definitions} if found and isinstance(found, Mapping) else {}, strict=False)
+    whole = {**found, **definitions} if found and isinstance(found, Mapping) else {}
+    return json_schema(whole, strict=False, indent=_INDENT)
 
 
 def properties_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -125,6 +125,20 @@ def round_trip(template: Template, made: tuple[ToolCall, ...]) -> None:
         assert (heard.whole_calls, heard.broken) == (len(made), False)
 
 
+def test_calls_that_a_template_indents_deeply_are_accepted(shared_data: Path) -> None:
+    source = (shared_data / "templates" / "CohereForAI-c4ai-command-r-plus-tool_use.jinja").read_text()
+    template = Template(source, bos="<bos>", eos="<eos>")
+    arguments = json.dumps({"city": "", "more": {"a": {"b": {"c": [[[[{"d": [None]}]]]]}}}})
+    answer = written_by(template, (ToolCall(id="call00000", name="get_weather", arguments=arguments),))
+    assert "\n" + " " * 44 in answer
+    request = asked(mode="required")
+    vocabulary = vocabulary_of(template)
+    form = answer_form(
+        template, template.render(request.messages or (), tools=TOOLS), request, vocabulary.token_of
+    )
+    assert accepts(vocabulary, form, answer)
+
+
 def test_what_a_real_template_writes_is_accepted_and_read_back(real: Template) -> None:
     round_trip(real)
 
