@@ -19,7 +19,7 @@ from benchmarks.engines import Asked, ask, engine_in, quarter_billion
 from benchmarks.figure import state
 from engine.types import GenerationRequest, LoadOptions
 
-GUESSES = 6
+GUESSES = 15
 SAMPLING = {
     "repeats": {"temperature": 0.0, "logit_bias": dict.fromkeys(range(40, 52), 100.0)},
     "does not": {"temperature": 1.0},

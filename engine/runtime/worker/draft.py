@@ -1,8 +1,8 @@
 """Guesses the next tokens of a text from the text itself, for speculative decoding without a second model.
 
 What follows the last occurrence of the newest tokens is likely to follow again: answers quote their prompts, code
-repeats itself (prompt lookup decoding, after Saxena 2023). Guesses that turn out wrong cost time, so a sequence whose
-guesses fail is asked less often.
+repeats itself (prompt lookup decoding, after Saxena 2023). Whether a guess would have been right is seen for every
+token, also where none was sent, so that the chance of the next is known and costs nothing to know.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from collections.abc import Sequence
 
 _KEY = 3
 """Tokens that have to recur for a guess."""
-_GOOD = 0.5
-"""Share of right guesses from which on they pay."""
-_FIRST = 2
-"""Tokens of the first guess; each that is right to its end makes the next twice as long."""
+_PRIOR = 0.5
+"""The chance of the first guess: an even one."""
 _WEIGHT = 0.25
-_LONGEST_PAUSE = 64
 
 
 class Lookup:
@@ -26,35 +23,27 @@ class Lookup:
         self._tokens: list[int] = []
         self._after: dict[tuple[int, ...], int] = {}
         """Where what followed these tokens begins."""
-        self._share = 1.0
-        self._length = _FIRST
-        self._pause = 0
-        self._next_pause = 1
+        self.chance = _PRIOR
+        """How likely a guessed token is right, judged by the newest that could be guessed."""
         for token in tokens:
             self.take(token)
+        self.chance = _PRIOR
 
     def take(self, token: int) -> None:
         """The text goes on with `token`."""
         tokens = self._tokens
         if len(tokens) >= _KEY:
-            self._after[tuple(tokens[-_KEY:])] = len(tokens)
+            key = tuple(tokens[-_KEY:])
+            start = self._after.get(key)
+            if start is not None:
+                self.chance += _WEIGHT * ((tokens[start] == token) - self.chance)
+            self._after[key] = len(tokens)
         tokens.append(token)
 
     def guess(self, most: int) -> tuple[int, ...]:
-        """At most `most` tokens that may follow; none where nothing is known, or guesses did not pay lately."""
-        if self._pause:
-            self._pause -= 1
+        """The `most` tokens that may follow; none where nothing is known. Past its end the text goes round again."""
+        tokens = self._tokens
+        start = self._after.get(tuple(tokens[-_KEY:]))
+        if start is None:
             return ()
-        start = self._after.get(tuple(self._tokens[-_KEY:]))
-        return () if start is None else tuple(self._tokens[start : start + min(most, self._length)])
-
-    def judge(self, guessed: int, right: int) -> None:
-        """Of `guessed` tokens the first `right` were."""
-        self._share += _WEIGHT * (right / guessed - self._share)
-        self._length = 2 * guessed if right == guessed else right + 1
-        if self._share >= _GOOD:
-            self._next_pause = 1
-            return
-        self._pause = self._next_pause
-        self._next_pause = min(2 * self._next_pause, _LONGEST_PAUSE)
-        self._share = _GOOD
+        return tuple(tokens[start + index % (len(tokens) - start)] for index in range(most))

@@ -80,6 +80,8 @@ class Steps:
             self._make_room(running, sum(row.size for row in plan.rows))
         elif result.outcome is Outcome.OK:
             self._batch = None
+            if all(row.count == 1 and slots.running[row.slot].decoding for row in plan.rows):
+                slots.pace.took(sum(row.size for row in plan.rows), time.monotonic_ns() - started)
             self._deliver(plan.rows, result)
 
     def renew(self) -> None:
@@ -107,7 +109,9 @@ class Steps:
                 # Its request failed while an earlier choice of it was dealt with.
                 continue
             if slot in guesses:
-                self._count_guesses(choice, len(guesses[slot]), len(tokens) - 1)
+                active = slots.requests[choice.key]
+                active.drafted += len(guesses[slot])
+                active.accepted += len(tokens) - 1
             self._take(choice, tokens, now)
 
     def _take(self, choice: Choice, tokens: list[Sampled], now: int) -> None:
@@ -132,14 +136,6 @@ class Steps:
                 slots.end(active, active.done("finished", time.monotonic_ns()))
         elif choice.full:
             slots.shift(choice, active, now)
-
-    def _count_guesses(self, choice: Choice, guessed: int, right: int) -> None:
-        slots = self._slots
-        active = slots.requests[choice.key]
-        active.drafted += guessed
-        active.accepted += right
-        if choice.lookup is not None:
-            choice.lookup.judge(guessed, right)
 
     def _change_adapters(self, turn: Turn) -> bool:
         slots = self._slots

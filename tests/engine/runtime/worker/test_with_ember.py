@@ -107,6 +107,7 @@ def test_it_answers_what_it_is_held_to(ember: StepBackend, thinking: Thinking) -
 
 def test_guesses_change_nothing_of_it(ember: StepBackend) -> None:
     """Neither under a grammar that counts tokens, nor in free text."""
+    guessed = 0
     for more in (
         {"thinking": Thinking(enabled=True, budget=5)},
         {"tools": TOOLS, "tool_choice": ToolChoice(mode="required")},
@@ -122,8 +123,10 @@ def test_guesses_change_nothing_of_it(ember: StepBackend) -> None:
         guessing = Desk(ember, Limits(answer_reserve=64, draft=4)).answer(
             GenerationRequest(model="m", **said)
         )
+        guessed += guessing.usage.draft_accepted + guessing.usage.draft_rejected
         assert (content(guessing), reasoning(guessing), calls(guessing)) == (
             content(plain),
             reasoning(plain),
             calls(plain),
         )
+    assert guessed
