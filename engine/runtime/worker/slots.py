@@ -83,12 +83,14 @@ class Slots:
         if free and not self.crowded:
             cells = self._free_cells()
             for choice in line.next(len(free), cells, now, lambda each: self._find(each).wait):
-                # Who came in a moment ago may be about to compute what this one begins with.
-                if not self._find(choice).wait:
+                # Its request may just have failed with another choice, and who came in a moment ago may be about to
+                # compute what this one begins with.
+                if not choice.finished and not self._find(choice).wait:
                     self._insert(choice, free.pop(0))
-            if line.blocked is not None and not self.running:
+            blocked = line.blocked
+            if blocked is not None and not blocked.finished and not self.running:
                 # It has everything to itself, and that is not enough.
-                self.fail(self.requests[line.blocked.key], too_long(line.blocked))
+                self.fail(self.requests[blocked.key], too_long(blocked))
         if line.changed:
             self._displace(now)
             for active, position, eta in line.positions(now):
@@ -143,8 +145,6 @@ class Slots:
     def _insert(self, choice: Choice, slot: int) -> None:
         active = self.requests[choice.key]
         request = active.work.request
-        if choice.finished:
-            return
         try:
             self._backend.insert(
                 SequenceSpec(
