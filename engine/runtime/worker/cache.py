@@ -180,15 +180,16 @@ class PrefixCache:
         """
         if not self._enabled or len(tokens) < WORTH_KEEPING:
             return
+        known = self._tree.match(root, tokens)
+        if known is not None and known.count == len(tokens):
+            # Nobody has to make way for what is there already.
+            return
         shelf = self._shelf()
         if shelf is None:
             return
         exact = not self._backend.cuttable(slot)
         added = self._tree.add(root, tokens, shelf, exact=exact)
         self._kept = True
-        if not added.kept:
-            self._free.append(shelf)
-            return
         start = 0
         if added.shared is not None and not exact and self._backend.cuttable(added.shared.holder):
             # Cells of the tokens that were known already: the slot's own, if it has any, fall free with it.

@@ -144,6 +144,14 @@ def test_the_same_prompt_again_computes_its_last_token_alone(any_backend: StepBa
     assert again.text == first.text
 
 
+def test_a_prompt_that_comes_again_and_again_costs_no_other_its_place() -> None:
+    desk = Desk(load("scripted", "scripted:shelves=3,text=an answer", OPTIONS), LIMITS)
+    prompts = [f"{number} is one of three. {SYSTEM}" for number in range(3)]
+    for prompt in (*prompts, *prompts[2:] * 4):
+        desk.answer(ask(prompt))
+    assert all(desk.answer(ask(prompt)).cached >= 399 for prompt in prompts)
+
+
 def test_a_conversation_goes_on_from_where_it_was(any_backend: StepBackend) -> None:
     any_backend.rebuild()
     desk = Desk(any_backend, LIMITS)
