@@ -235,7 +235,7 @@ class Slots:
 
     def _suspend(self, choice: Choice, active: Active, *, keep: bool = True) -> None:
         assert choice.slot is not None
-        if keep and active.work.request.cache.write:
+        if keep:
             self.keep(choice, active)
         choice.sampler = self._backend.suspend(choice.slot)
         self._vacate(choice)
@@ -252,14 +252,14 @@ class Slots:
             self.line.remove(choice)
             return
         active = self.requests[choice.key]
-        if keep and active.work.request.cache.write:
+        if keep:
             self.keep(choice, active)
         self._backend.remove(choice.slot)
         self._vacate(choice)
 
     def keep(self, choice: Choice, active: Active) -> None:
-        """Have the cache keep what `choice` has computed."""
-        if choice.slot is not None and choice.computed:
+        """Have the cache keep what `choice` has computed, if its request lets it."""
+        if choice.slot is not None and choice.computed and active.work.request.cache.write:
             tokens = choice.array()[: choice.computed]
             self._cache.keep(
                 choice.slot,

@@ -196,7 +196,9 @@ def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path
     assert other_scale.cached == 0
 
 
-def test_who_asks_for_no_cache_gets_none_and_leaves_nothing(desk: Desk) -> None:
+def test_who_asks_for_no_cache_gets_none_and_leaves_nothing(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
     desk.answer(ask(SYSTEM, cache=CachePolicy(write=False)))
     assert desk.answer(ask(SYSTEM)).cached == 0
     assert desk.answer(ask(SYSTEM, cache=CachePolicy(read=False))).cached == 0
