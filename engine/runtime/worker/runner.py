@@ -204,7 +204,6 @@ class StepRunner:
             self._poked = False
             if self._stopping:
                 return False
-        self._cache.news()
         if not notes and self._idle:
             self._save_one()
             self._errands.tidy()
@@ -223,6 +222,9 @@ class StepRunner:
                 self._errands.forget(note.call)
             else:
                 self._look_into(note)
+        if not self._shrunk:
+            # Else it waits for the KV cache into which it would be read.
+            self._cache.news()
         return True
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
+from engine.runtime.worker import kvstore
 from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
@@ -285,6 +287,39 @@ def test_a_cache_that_was_given_up_comes_back_from_disk(any_backend: StepBackend
     assert going_on.cached >= first.usage.prompt_tokens - 1
     desk.cache.close(60)
     assert going_on.text == fresh(any_backend, talk(SYSTEM, first.text, "And then?")).text
+
+
+def test_a_state_that_is_read_too_late_waits_for_the_cache(
+    any_backend: StepBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wanted it has gone meanwhile, and after them the memory that it would have gone into."""
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    first = desk.answer(ask(SYSTEM))
+    desk.cache.close(60)
+    any_backend.rebuild()
+    asked, released = threading.Event(), threading.Event()
+    read_state = kvstore._read_state
+
+    def read_late(path: Path) -> memoryview:
+        asked.set()
+        assert released.wait(10)
+        return read_state(path)
+
+    monkeypatch.setattr(kvstore, "_read_state", read_late)
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    ticket = desk.submit(ask(SYSTEM))
+    while not asked.wait(0.2):
+        desk.runner.turn()
+    desk.runner.cancel(ticket.key)
+    desk.runner.shrink()
+    desk.run()
+    released.set()
+    desk.runner.turn()
+    assert any_backend.memory().kv_cache == 0
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == first.usage.prompt_tokens - 1 and again.text == first.text
+    desk.cache.close(60)
 
 
 def test_who_works_gives_up_nothing(any_backend: StepBackend) -> None:
