@@ -245,12 +245,9 @@ class PrefixCache:
 
     # --- disk
 
-    def news(self) -> bool:
-        """Take what the store found and read; whether anything came."""
-        if self._store is None:
-            return False
-        news = self._store.news()
-        for each in news:
+    def news(self) -> None:
+        """Take what the store found and read."""
+        for each in self._store.news() if self._store is not None else ():
             if isinstance(each, Opened):
                 self._opened = True
             elif isinstance(each, Entry):
@@ -261,7 +258,6 @@ class PrefixCache:
                     self._forget_file(each.file)
                 elif each.file in self._cold:
                     self._restore(each.file, each.state)
-        return bool(news)
 
     def _take_entry(self, entry: Entry) -> None:
         if entry.file in self._cold:

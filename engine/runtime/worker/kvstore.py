@@ -71,19 +71,24 @@ class KvStore:
     """The saved prefixes of one model. `identity` names all that a state depends on; it is called on the thread.
 
     `limit` is in bytes, for the folder as a whole, other models' files included. `wake` is called, on the thread, when
-    there are news.
+    there are news, `complain` with a sentence when something went wrong.
     """
 
     def __init__(
-        self, folder: Path, limit: int, identity: Callable[[], str], wake: Callable[[], None]
+        self,
+        folder: Path,
+        limit: int,
+        identity: Callable[[], str],
+        wake: Callable[[], None],
+        complain: Callable[[str], None],
     ) -> None:
         self._folder, self._limit, self._identity, self._wake = folder, limit, identity, wake
+        self._complain = complain
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Entry | Loaded | Opened] = queue.SimpleQueue()
         self._paths: dict[int, Path] = {}
         self._next = 0
         self._key = ""
-        self._failed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="kv-store", daemon=True)
         self._thread.start()
         self._work.put(self._begin)
@@ -97,11 +102,6 @@ class KvStore:
             while True:
                 found.append(self._news.get_nowait())
         return found
-
-    def complaints(self) -> list[str]:
-        """What went wrong since the last call, a sentence each."""
-        said, self._failed = self._failed, []
-        return said
 
     def write(self, root: str, tokens: Tokens, state: memoryview, *, exact: bool) -> int:
         """Save a state; returns the number of its file, which can be read from now on, unless the disk is full."""
@@ -128,7 +128,7 @@ class KvStore:
             try:
                 work()
             except Exception as error:
-                self._failed.append(f"A saved prefix could not be kept: {type(error).__name__}: {error}.")
+                self._complain(f"A saved prefix could not be kept: {type(error).__name__}: {error}.")
 
     def _tell(self, news: Entry | Loaded | Opened) -> None:
         self._news.put(news)
@@ -203,14 +203,16 @@ class KvStore:
     def _read(self, file: int) -> None:
         path = self._paths.get(file)
         state: memoryview | None = None
-        if path is not None:
-            try:
+        try:
+            if path is not None:
                 state = _read_state(path)
                 os.utime(path)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
-                self._failed.append(f"The saved prefix {path.name} could not be read: {error}.")
-                self._delete(file)
-        self._tell(Loaded(file, state))
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self._complain(f"A saved prefix could not be read: {error}.")
+            self._delete(file)
+        finally:
+            # Somebody waits for it, whatever went wrong.
+            self._tell(Loaded(file, state))
 
     def _delete(self, file: int) -> None:
         path = self._paths.pop(file, None)

@@ -260,9 +260,28 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
     again = desk.answer(ask(SYSTEM))
     assert again.cached == 0 and again.text == expected
     assert not list(folder.rglob("*.kv")), "it is gone"
-    assert desk.store is not None and "checksum" in " ".join(desk.store.complaints())
+    assert "checksum" in " ".join(desk.complaints)
     desk.cache.close(1)
     backend.close()
+
+
+def test_a_file_for_which_there_is_no_memory_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_state(path: Path) -> memoryview:
+        raise MemoryError
+
+    monkeypatch.setattr(kvstore, "_read_state", read_state)
+    backend = OPEN["scripted"](tmp_path)
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    expected = desk.answer(ask(SYSTEM)).text
+    desk.cache.close(60)
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == 0 and again.text == expected
+    assert "MemoryError" in " ".join(desk.complaints)
+    desk.cache.close(1)
 
 
 def test_another_model_of_the_same_shape_gets_nothing_from_the_files(tmp_path: Path) -> None:
