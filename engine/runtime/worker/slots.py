@@ -18,7 +18,7 @@ from engine.runtime.worker.cache import Found, Live, PrefixCache
 from engine.runtime.worker.choice import Choice
 from engine.runtime.worker.line import Line
 from engine.runtime.worker.pace import Guesses, Pace
-from engine.types import Queued
+from engine.types import Class, Queued
 
 
 class Slots:
@@ -35,6 +35,8 @@ class Slots:
         self.out: list[Item] = []
         self.crowded = False
         """Whether a sequence just had to give up its slot for want of KV cells, so that nobody may come in."""
+        self._postponed = False
+        """Whether somebody who may displace others could not come in yet."""
 
     @property
     def free(self) -> int:
@@ -75,8 +77,8 @@ class Slots:
     def fill(self) -> None:
         """Give slots to those whose turn it is, and tell the others where they stand."""
         line = self.line
-        free = [slot for slot in range(self._most) if slot not in self.running]
-        if not line or not (free or line.changed):
+        free = self._free_slots()
+        if not line or not (free or line.changed or self._postponed):
             return
         now = time.monotonic_ns()
         line.settle(active.client for active in self.requests.values())
@@ -91,8 +93,9 @@ class Slots:
             if blocked is not None and not blocked.finished and not self.running:
                 # It has everything to itself, and that is not enough.
                 self.fail(self.requests[blocked.key], too_long(blocked))
-        if line.changed:
+        if line.changed or self._postponed:
             self._displace(now)
+        if line.changed:
             for active, position, eta in line.positions(now):
                 self._tell_position(active, position, eta)
 
@@ -129,18 +132,30 @@ class Slots:
         return self._backend.cells - sum(choice.own for choice in self.running.values())
 
     def _displace(self, now: int) -> None:
-        """Let requests that find no slot come in for some of a lower class, which go on later."""
-        while self.line and not self.free:
-            head = next((each for each in self.line.order(now) if not self._find(each).wait), None)
-            if head is None:
-                return
-            victim = scheduler.displaced(self.states(), self.requests[head.key].priority)
-            if victim is None:
-                return
-            self.put_back(self.running[victim.slot])
-            if head.own > self._free_cells():
-                return
-            self._insert(head, victim.slot)
+        """Let requests that find no room come in for some of a lower class, which go on later."""
+        self._postponed = False
+        for head in self.line.order(now):
+            if head.finished:
+                # Its request has just failed with another choice.
+                continue
+            priority = self.requests[head.key].priority
+            below = [each for each in self.running.values() if self._is_below(each, priority)]
+            if not below:
+                continue
+            if self._find(head).wait or head.own > self._free_cells() + sum(each.own for each in below):
+                self._postponed = True
+                continue
+            while self.crowded or not self.free or head.own > self._free_cells():
+                victim = scheduler.displaced(self.states(), priority)
+                assert victim is not None
+                self.put_back(self.running[victim.slot])
+            self._insert(head, self._free_slots()[0])
+
+    def _is_below(self, choice: Choice, priority: Class) -> bool:
+        return scheduler.RANK[self.requests[choice.key].priority] > scheduler.RANK[priority]
+
+    def _free_slots(self) -> list[int]:
+        return [slot for slot in range(self._most) if slot not in self.running]
 
     def _insert(self, choice: Choice, slot: int) -> None:
         active = self.requests[choice.key]

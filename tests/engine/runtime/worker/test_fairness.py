@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
 
 from engine.runtime.backends.base import Outcome, Row, StepBackend, StepResult
 from engine.runtime.limits import Limits
@@ -18,7 +22,7 @@ from engine.types import (
     Queued,
     StreamEvent,
 )
-from tests.engine.runtime.worker.desk import Desk, load
+from tests.engine.runtime.worker.desk import Answer, Desk, load
 
 LIMITS = Limits(chunk=512, busy_chunk=128, answer_reserve=16)
 OPTIONS = LoadOptions(context=2048, slots=4, batch=512)
@@ -130,6 +134,38 @@ def test_a_chat_typed_in_the_middle_of_a_step_breaks_it_off() -> None:
     desk.runner.turn()
     assert typed and backend.spent == before, "the step under way was given up"
     assert first_token(desk, backend, typed[0]) <= 2 * idle_ttft(chat())
+
+
+@pytest.mark.parametrize("cells", [1200, 1700])
+def test_a_chat_that_finds_a_slot_and_no_cells_has_them_of_a_batch(cells: int) -> None:
+    """Two jobs hold nearly all of them; at 1200 they have just had to send a third away."""
+    backend = opened(f"scripted:tokens=400,cells={cells}")
+    desk = Desk(backend, LIMITS)  # type: ignore[arg-type]
+    for number in range(3):
+        desk.submit(job(number, max_tokens=400))
+    for _ in range(60):
+        desk.runner.turn()
+    request = chat(prompt="h" * 300)
+    assert first_token(desk, backend, desk.submit(request).key) <= 2 * idle_ttft(request)
+
+
+def test_a_chat_whose_saved_state_is_being_read_comes_in_when_it_is_there(tmp_path: Path) -> None:
+    backend = opened()
+    desk = Desk(backend, LIMITS, folder=tmp_path)  # type: ignore[arg-type]
+    desk.answer(chat(prompt="h" * 600))
+    desk.cache.close(60)
+    backend = opened("scripted:tokens=1500")
+    desk = Desk(backend, LIMITS, folder=tmp_path)  # type: ignore[arg-type]
+    jobs = [desk.submit(job(number, max_tokens=1500)) for number in range(4)]
+    for _ in range(20):
+        desk.runner.turn()
+    # The disk has time enough before a job ends.
+    backend.during = lambda: time.sleep(0.001)
+    ticket = desk.submit(chat(prompt="h" * 700))
+    while ticket.terminal is None:
+        desk.runner.turn()
+    assert Answer(ticket.stream.drain()).cached >= 599
+    assert not any(each.terminal for each in jobs)
 
 
 def test_what_made_way_goes_on_where_it_was() -> None:
