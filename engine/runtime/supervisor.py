@@ -195,10 +195,16 @@ class Supervisor:
         *,
         options: LoadOptions = LoadOptions(),  # noqa: B008
         keep_alive: float | None = None,
+        computes: bool = True,
     ) -> Reply:
-        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says."""
+        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says.
+
+        One that is about text `computes` nothing: it needs no KV cache.
+        """
         place = self._room.place(target)
-        while place.state != "ready" or place.draining or place.shrunk or not place.suits(options):
+        while place.state != "ready" or (
+            computes and (place.draining or place.shrunk or not place.suits(options))
+        ):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, options, keep_alive)
             if place.shrunk and (error := await self._arrivals.grown(place)) is not None:

@@ -37,6 +37,15 @@ def held(engine: LocalEngine, name: str) -> Any:
     return next(each for each in engine.loaded() if each.id.rpartition("=")[2] == name).memory
 
 
+async def test_what_is_about_text_alone_needs_no_cache(open_engine: Open) -> None:
+    engine = open_engine(limited(1000))
+    first, second = model("a", 300, 400), model("b", 400, 100)
+    await answer(engine, first)
+    await answer(engine, second)
+    assert await engine.tokenize(first, "hello")
+    assert states(engine) == {"a": "shrunk", "b": "ready"}
+
+
 async def test_a_cache_is_given_up_and_made_anew(engine: LocalEngine) -> None:
     first, second = model("a", 300, 400), model("b", 400, 100)
     await answer(engine, first)
