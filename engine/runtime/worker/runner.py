@@ -183,8 +183,12 @@ class StepRunner:
         if self._slots.running:
             self._steps.step()
             self._flush()
-        if self._errands.busy and not self._slots.urgent:
-            self._errands.step()
+        # Texts make way, as sequences do, for a request from a screen that comes meanwhile.
+        if self._errands.busy and not self._slots.urgent and self.enter(()):
+            try:
+                self._errands.step()
+            finally:
+                self.leave()
         return True
 
     def _flush(self) -> None:

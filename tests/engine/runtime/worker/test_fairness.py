@@ -11,11 +11,13 @@ import pytest
 
 from engine.runtime.backends.base import Outcome, Row, StepBackend, StepResult
 from engine.runtime.limits import Limits
+from engine.runtime.wire import Embed
 from engine.types import (
     AdapterRef,
     Admitted,
     Delta,
     Done,
+    EmbedRequest,
     Failed,
     GenerationRequest,
     LoadOptions,
@@ -134,6 +136,43 @@ def test_a_chat_typed_in_the_middle_of_a_step_breaks_it_off() -> None:
     desk.runner.turn()
     assert typed and backend.spent == before, "the step under way was given up"
     assert first_token(desk, backend, typed[0]) <= 2 * idle_ttft(chat())
+
+
+class Slow:
+    """A text reader whose one step lasts until it is broken off."""
+
+    holds_memory = True
+
+    def __init__(self, interrupted: threading.Event) -> None:
+        self._interrupted = interrupted
+        self.begun = threading.Event()
+        self.broken_off = False
+
+    def embed_job(self, request: object, adapters: object) -> object:
+        return self
+
+    def begin(self, job: object) -> None: ...
+
+    def step(self) -> tuple[()]:
+        self.begun.set()
+        self.broken_off = self._interrupted.wait(5)
+        return ()
+
+
+def test_a_chat_typed_while_texts_are_read_breaks_that_off() -> None:
+    backend = opened()
+    interrupted = threading.Event()
+    backend._inner.interrupt = interrupted.set  # type: ignore[method-assign]
+    slow = Slow(interrupted)
+    backend.texts = slow  # type: ignore[attr-defined]
+    desk = Desk(backend, LIMITS, helpers=1)  # type: ignore[arg-type]
+    desk.runner.ask(Embed(1, EmbedRequest(model="m", inputs=("a long book",)), ()))
+    loop = threading.Thread(target=lambda: [desk.runner.turn() for _ in range(2)])
+    loop.start()
+    assert slow.begun.wait(30)
+    desk.submit(chat())
+    loop.join()
+    assert slow.broken_off
 
 
 @pytest.mark.parametrize("cells", [1200, 1700])
