@@ -19,7 +19,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +159,15 @@ class KvStore:
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE:
                     left.unlink()
-        for path in sorted(self._place.glob("*.kv"), key=lambda each: each.stat().st_mtime):
+        for _, _, path in sorted(_files(self._place.glob("*.kv"))):
             try:
                 with path.open("rb") as file:
                     header = _read_header(file)
                     tokens = np.frombuffer(file.read(4 * header.tokens), "<i4").astype(np.int32)
-            except (OSError, ValueError, msgspec.MsgspecError):
+            except OSError:
+                # Another process may just have deleted it.
+                continue
+            except (ValueError, msgspec.MsgspecError):
                 path.unlink(missing_ok=True)
                 continue
             if header.identity == identity and len(tokens) == header.tokens:
@@ -222,11 +225,7 @@ class KvStore:
 
     def _make_room(self, size: int, beside: Path) -> bool:
         """Whether `size` bytes more fit under the limit and on the disk, after deleting what is oldest."""
-        files: list[tuple[float, int, Path]] = []
-        for path in self._folder.glob("*/*"):
-            with contextlib.suppress(OSError):
-                facts = path.stat()
-                files.append((facts.st_mtime, facts.st_size, path))
+        files = _files(self._folder.glob("*/*"))
         total = sum(each[1] for each in files if each[2] != beside)
         disk = shutil.disk_usage(self._folder)
         if size > self._limit or disk.free - size < disk.total * _FREE_SHARE:
@@ -238,6 +237,16 @@ class KvStore:
                 path.unlink(missing_ok=True)
                 total -= each
         return True
+
+
+def _files(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
+    """Time of the last use and size of those of `paths` that are still there."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            facts = path.stat()
+            found.append((facts.st_mtime, facts.st_size, path))
+    return found
 
 
 def _read_header(file: Any) -> _Header:

@@ -265,6 +265,21 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
     backend.close()
 
 
+def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
+    """Other processes make room in the same folder."""
+    backend = OPEN["scripted"](tmp_path)
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    desk.answer(ask(SYSTEM))
+    desk.cache.close(60)
+    (file,) = (tmp_path / "kv").rglob("*.kv")
+    (file.parent / "gone.kv").symlink_to("nowhere")
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    assert desk.answer(ask(SYSTEM)).cached >= 399
+    assert not desk.complaints
+    desk.cache.close(60)
+
+
 def test_a_file_for_which_there_is_no_memory_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
