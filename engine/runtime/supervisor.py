@@ -214,8 +214,11 @@ class Supervisor:
         self._calls += 1
         call = self._calls
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        was_idle = not place.busy
         place.replies[call] = future
         host.send(question(call))
+        if was_idle:
+            self._watch(place, host)
         try:
             reply = await future
         except asyncio.CancelledError:
@@ -284,7 +287,7 @@ class Supervisor:
                 place.draining = True
                 break
             del place.waiting[0]
-            was_idle = not place.running
+            was_idle = not place.busy
             place.running[ticket.key] = ticket
             try:
                 place.host.send(self._submit(ticket, place.facts))
@@ -292,7 +295,6 @@ class Supervisor:
                 ticket.fail(error)
                 continue
             if was_idle:
-                place.last_heard = time.monotonic_ns()
                 self._watch(place, place.host)
         if place.draining and not place.running and not place.replies:
             self._room.dismiss(place, "reload")
@@ -379,7 +381,8 @@ class Supervisor:
         return host
 
     def _watch(self, place: Place, host: Host) -> None:
-        """End a worker that has work and says nothing for too long."""
+        """End a worker that has work from now on and says nothing for too long."""
+        place.last_heard = time.monotonic_ns()
         limit = self._settings.runtime.stall_seconds
         if not limit:
             return
@@ -388,7 +391,7 @@ class Supervisor:
 
         def look() -> None:
             nonlocal worked
-            if place.host is not host or not place.running or place.state != "ready":
+            if place.host is not host or not place.busy or place.state != "ready":
                 return
             silent = (time.monotonic_ns() - place.last_heard) / 1e9
             if silent < limit:
@@ -397,7 +400,9 @@ class Supervisor:
                 return
             before, worked = worked, host.processor_seconds()
             pause = limit / 4
-            if before is None or (worked > before + pause * BUSY_SHARE and silent < limit * BUSY_PATIENCE):
+            # Of many texts nothing is heard before they are all read.
+            patient = bool(place.replies) or silent < limit * BUSY_PATIENCE
+            if before is None or (worked > before + pause * BUSY_SHARE and patient):
                 # A large model on a small machine: one chunk of a prompt may take longer than the limit.
                 place.watch = loop.call_later(pause, look)
                 return
