@@ -273,7 +273,7 @@ class PrefixCache:
         """Put the content of a file on a shelf; where it does not go, the prompt is computed."""
         tokens, text = self._cold.tokens_of(file), self._cold.root_of(file)
         assert isinstance(text, str)
-        adapters, _, caller = text.rpartition("\n")
+        adapters, _, caller = text.partition("\n")
         shelf = self._shelf()
         if shelf is None:
             return

@@ -265,6 +265,19 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
     backend.close()
 
 
+def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) -> None:
+    backend = OPEN["scripted"](tmp_path)
+    request = ask(SYSTEM, cache=CachePolicy(salt="Ann\nof Berlin"))
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    desk.answer(request)
+    desk.cache.close(60)
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    assert desk.answer(request).cached >= 399
+    assert desk.answer(ask(SYSTEM, cache=CachePolicy(salt="of Berlin"))).cached == 0
+    desk.cache.close(60)
+
+
 def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
     """Other processes make room in the same folder."""
     backend = OPEN["scripted"](tmp_path)
