@@ -285,8 +285,8 @@ class PrefixCache:
             try:
                 self._backend.restore(shelf, state, len(tokens))
             except HearthError:
+                # Those who run have it all. The file is as good as before, for another process.
                 self._free.append(shelf)
-                self._forget_file(file)
                 return
         exact = not self._backend.cuttable(shelf)
         added = self._tree.add(Root(adapters, caller), tokens, shelf, exact=exact)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import InternalError
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
 from engine.runtime.worker import kvstore
@@ -276,6 +277,25 @@ def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) 
     assert desk.answer(request).cached >= 399
     assert desk.answer(ask(SYSTEM, cache=CachePolicy(salt="of Berlin"))).cached == 0
     desk.cache.close(60)
+
+
+def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = OPEN["scripted"](tmp_path)
+
+    def restore(shelf: int, state: object, count: int) -> None:
+        raise InternalError("Those who run have all the cells.")
+
+    for room, cached in ((True, 0), (False, 0), (True, 399)):
+        with monkeypatch.context() as patch:
+            if not room:
+                patch.setattr(backend, "restore", restore)
+            desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+            policy = CachePolicy(write=not cached and room)
+            assert desk.answer(ask(SYSTEM, cache=policy)).cached >= cached
+            desk.cache.close(60)
+            backend.rebuild()
 
 
 def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
