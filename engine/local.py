@@ -412,7 +412,7 @@ class LocalEngine:
             target = await self._find(model)
             if target.backend in READABLE and self._supervisor.facts(target.id) is None:
                 return await self._readers.ask(target, question)
-            return await self._supervisor.ask(target, question)
+            return await self._supervisor.ask(target, question, computes=False)
 
         return await self._on_loop(there())
 

@@ -180,15 +180,16 @@ class PrefixCache:
         """
         if not self._enabled or len(tokens) < WORTH_KEEPING:
             return
+        known = self._tree.match(root, tokens)
+        if known is not None and known.count == len(tokens):
+            # Nobody has to make way for what is there already.
+            return
         shelf = self._shelf()
         if shelf is None:
             return
         exact = not self._backend.cuttable(slot)
         added = self._tree.add(root, tokens, shelf, exact=exact)
         self._kept = True
-        if not added.kept:
-            self._free.append(shelf)
-            return
         start = 0
         if added.shared is not None and not exact and self._backend.cuttable(added.shared.holder):
             # Cells of the tokens that were known already: the slot's own, if it has any, fall free with it.
@@ -244,12 +245,9 @@ class PrefixCache:
 
     # --- disk
 
-    def news(self) -> bool:
-        """Take what the store found and read; whether anything came."""
-        if self._store is None:
-            return False
-        news = self._store.news()
-        for each in news:
+    def news(self) -> None:
+        """Take what the store found and read."""
+        for each in self._store.news() if self._store is not None else ():
             if isinstance(each, Opened):
                 self._opened = True
             elif isinstance(each, Entry):
@@ -260,7 +258,6 @@ class PrefixCache:
                     self._forget_file(each.file)
                 elif each.file in self._cold:
                     self._restore(each.file, each.state)
-        return bool(news)
 
     def _take_entry(self, entry: Entry) -> None:
         if entry.file in self._cold:
@@ -276,7 +273,7 @@ class PrefixCache:
         """Put the content of a file on a shelf; where it does not go, the prompt is computed."""
         tokens, text = self._cold.tokens_of(file), self._cold.root_of(file)
         assert isinstance(text, str)
-        adapters, _, caller = text.rpartition("\n")
+        adapters, _, caller = text.partition("\n")
         shelf = self._shelf()
         if shelf is None:
             return
@@ -288,8 +285,8 @@ class PrefixCache:
             try:
                 self._backend.restore(shelf, state, len(tokens))
             except HearthError:
+                # Those who run have it all. The file is as good as before, for another process.
                 self._free.append(shelf)
-                self._forget_file(file)
                 return
         exact = not self._backend.cuttable(shelf)
         added = self._tree.add(Root(adapters, caller), tokens, shelf, exact=exact)
