@@ -79,3 +79,21 @@ async def test_the_load_of_another_model_is_not_told(chat) -> None:
         engine.resident["ember"] = LoadedModel(id="ember", state="loading")
         await it.until(lambda: sum(model.state == "loading" for model in it.app.sample.loaded) == 2)
         assert it.screen._estimate("smollm3-3b") is None
+
+
+async def test_a_continued_answer_counts_all_its_tokens_and_is_timed_by_the_last_run(chat) -> None:
+    async with chat(fake_engine(answer="one two three four five six", hold=True)) as it:
+        await it.ask("Count.")
+        it.stream.release(5)
+        await it.until(lambda: it.path[-1].content == "one two three ")
+        await it.press("escape")
+        await it.idle()
+        it.engine.answer, it.engine.hold = "four five six", False
+        await it.press("escape", "c")
+        await it.idle()
+        answer, usage, timings = it.path[-1], it.path[-1].usage, it.path[-1].timings
+        assert usage.completion_tokens == 3 and answer.written == 6
+        rate = timings.decode_rate(3)
+        assert f"{usage.prompt_tokens} → 6 tokens · {rate:.1f} tok/s" in it.text_on_screen()
+        status = it.app.chat_status
+        assert (status.context_used, status.rate) == (usage.total_tokens, rate)

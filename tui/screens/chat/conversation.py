@@ -57,6 +57,9 @@ class Node(Struct, kw_only=True):
     """The language of a text that is code as a whole; `json` where JSON was asked for."""
     usage: Usage | None = None
     timings: Timings | None = None
+    """Both of the last run that wrote it."""
+    written_before: int = 0
+    """Tokens that earlier runs wrote, where it was continued; to the last run they are prompt."""
     context: int = 0
     """The window it was written in, tokens; 0 where unknown."""
     miss: CacheMiss | None = None
@@ -72,6 +75,11 @@ class Node(Struct, kw_only=True):
     """Whether the reader stopped it; the text before that stands."""
     edited: bool = False
     """Whether a person changed what a model wrote."""
+
+    @property
+    def written(self) -> int:
+        """Tokens written in all."""
+        return self.written_before + (self.usage.completion_tokens if self.usage is not None else 0)
 
 
 class Controls(Struct, kw_only=True):

@@ -44,12 +44,12 @@ def warnings(node: Node) -> str:
 
 def _figures(node: Node) -> list[str]:
     usage, timings = node.usage, node.timings
-    if usage is None or timings is None or not usage.completion_tokens:
+    if usage is None or timings is None or not node.written:
         return []
     read = f"{units.tokens(usage.prompt_tokens)} → " if usage.prompt_tokens else ""
     rate = timings.decode_rate(usage.completion_tokens)
     found = [
-        f"{read}{usage.completion_tokens} tokens",
+        f"{read}{prompt.count(node.written, 'token')}",
         "" if rate is None else f"{rate:.{1 if rate < 100 else 0}f} tok/s",
         f"TTFT {units.seconds(timings.ttft_s)}" if timings.first_token else "",
         prompt.cached(usage.prompt_tokens, usage.cached_tokens, node.miss),
