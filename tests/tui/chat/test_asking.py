@@ -106,6 +106,19 @@ async def test_a_stop_gives_waiting_messages_back(chat) -> None:
         assert it.screen.composer.prompt.text == "second" and len(it.engine.requests) == 1
 
 
+async def test_a_failure_gives_waiting_messages_back(chat) -> None:
+    error = WorkerDied("The model's process ended.", "It was killed (signal 9).", "Ask again.")
+    async with chat(fake_engine(answer=error, hold=True)) as it:
+        await it.ask("first")
+        it.screen.composer.prompt.load("second")
+        await it.press("enter")
+        it.stream.release()
+        await it.idle()
+        assert it.path[-1].error is not None
+        await it.until(lambda: it.screen.composer.prompt.text == "second")
+        assert it.screen.presenter.waiting(it.conversation) == [] and len(it.engine.requests) == 1
+
+
 async def test_a_failure_is_told_with_cause_and_remedy_and_the_next_try_works(chat) -> None:
     error = WorkerDied(
         "The model's process ended.", "It was killed (signal 9).", "Ask again: it is loaded anew."

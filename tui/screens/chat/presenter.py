@@ -149,6 +149,12 @@ class ChatPresenter:
             self.pump.wake()
         return self._waiting.pop(conversation.id, [])
 
+    def left_waiting(self, conversation: Conversation) -> list[str]:
+        """Gives back what waited behind an answer that failed; nothing while one is being written."""
+        if conversation.id in self._running:
+            return []
+        return self._waiting.pop(conversation.id, [])
+
     def stop_all(self) -> None:
         """End every answer, for leaving."""
         for running in self._running.values():

@@ -142,6 +142,7 @@ class ChatScreen(ChatCommands):
         if had_focus and not empty:
             self.action_focus_prompt()
         await self.view.sync()
+        self._give_back(self.presenter.left_waiting(self.presenter.current))
         self.tell()
         self.refresh_bindings()
 
@@ -254,11 +255,14 @@ class ChatScreen(ChatCommands):
 
     def action_stop(self) -> None:
         """Stop the answer in progress; what waited behind it is back in the prompt."""
-        waiting = self.presenter.stop(self.presenter.current)
+        self._give_back(self.presenter.stop(self.presenter.current))
+        self.tell()
+
+    def _give_back(self, waiting: list[str]) -> None:
+        """Put messages that are not sent into the prompt, before what is there."""
         if waiting:
             prompt = self.composer.prompt
             prompt.load("\n\n".join([*waiting, prompt.text]).strip())
-        self.tell()
 
     def action_leave(self) -> None:
         """From the prompt to the messages; just after an answer's end the key was meant to stop it."""
