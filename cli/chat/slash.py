@@ -20,6 +20,7 @@ from cli.option_values import ON_OFF
 from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
 from engine.types import Message
+from tui.asking.thinking import OFF, opposed
 from tui.telling import memory
 from tui.telling.calls import as_markdown
 from tui.telling.prompt import reason
@@ -117,16 +118,15 @@ def _adapter(chat: Chat, argument: str) -> None:
 def _think(chat: Chat, argument: str) -> None:
     word = argument.lower() or "auto"
     if word == "auto":
-        for name in ("think", "effort", "think_budget"):
+        for name in OFF:
             chat.session.set(name, None)
     else:
         name = "think_budget" if word.isdecimal() else "think" if word in ON_OFF else "effort"
+        held = {other: " ".join(chat.session.values.get(other, ())) for other in OFF}
         chat.session.set(name, (word,))
-    said = [
-        f"{name} {' '.join(chat.session.values[name])}"
-        for name in ("think", "effort", "think_budget")
-        if name in chat.session.values
-    ]
+        for other in opposed(name, word, held):
+            chat.session.set(other, None)
+    said = [f"{name} {' '.join(chat.session.values[name])}" for name in OFF if name in chat.session.values]
     chat.note(f"thinking: {', '.join(said) or 'auto'}")
 
 

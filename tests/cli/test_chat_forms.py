@@ -228,6 +228,8 @@ def test_thinking_may_be_hidden_and_switched(on_terminal: Open) -> None:
         "thinking: think on, effort low, think_budget 64"
         in [say(terminal, f"/think {word}") for word in ("on", "low", "64")][-1]
     )
+    assert "thinking: think off, effort low" in say(terminal, "/think off")
+    assert "thinking: effort high, think_budget 64" in say(terminal, "/think high")
     assert "error: --effort cannot be 'sideways'." in say(terminal, "/think sideways")
     assert "thinking: auto" in say(terminal, "/think auto")
 
