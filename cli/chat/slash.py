@@ -20,6 +20,7 @@ from cli.option_values import ON_OFF
 from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
 from engine.types import Message
+from tui.asking.adapters import without_adapter
 from tui.asking.thinking import OFF, opposed
 from tui.telling import memory
 from tui.telling.calls import as_markdown
@@ -64,7 +65,7 @@ def _help(chat: Chat, argument: str) -> None:
 def _model(chat: Chat, argument: str) -> None:
     if argument:
         known = [entry.id for entry in chat.models()]
-        if argument not in known and argument.partition(":")[0] not in known:
+        if without_adapter(argument, known) not in known:
             # An alias, a path or a scripted model is not in the list, so that the engine decides.
             chat.load(argument)
         chat.session.model = argument

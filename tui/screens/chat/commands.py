@@ -47,8 +47,7 @@ class ChatCommands(MessageActions):
     @property
     def model_id(self) -> str:
         """The model that answers here, without the adapters that its name may hold."""
-        model = self.presenter.model_of(self.presenter.current)
-        return model.partition(":")[0] if model.partition(":")[0] in self.entries else model
+        return adapters.without_adapter(self.presenter.model_of(self.presenter.current), self.entries)
 
     @on(Composer.Commanded)
     async def _commanded(self, event: Composer.Commanded) -> None:
@@ -71,11 +70,8 @@ class ChatCommands(MessageActions):
             self.hearth.action_pick_model()
             return
         self.entries = {entry.id: entry for entry in await (await self.started_engine()).models()}
-        if (
-            name.partition(":")[0] not in self.entries
-            and "/" not in name
-            and not name.startswith("scripted:")
-        ):
+        known = adapters.without_adapter(name, self.entries) in self.entries
+        if not known and "/" not in name and not name.startswith("scripted:"):
             near = difflib.get_close_matches(name, self.entries, n=1)
             raise InvalidRequest(
                 f"There is no model {name!r}.",

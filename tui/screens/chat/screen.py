@@ -16,6 +16,7 @@ from engine.errors import HearthError
 from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
+from tui.asking import adapters
 from tui.base import ChatScroll
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
@@ -54,7 +55,7 @@ class ChatScreen(ChatCommands):
             lambda: self.hearth.chat_model,
             changed=self._changed,
             ticked=self._ticked,
-            adapters_of=lambda model: entry.adapters if (entry := self.entries.get(model)) else (),
+            adapters_of=self._adapters_of,
         )
         self.view = ConversationView(self.presenter)
         self.welcome = Welcome()
@@ -114,6 +115,10 @@ class ChatScreen(ChatCommands):
 
     async def started_engine(self) -> Engine:
         return await asyncio.to_thread(self.hearth.connection.get)
+
+    def _adapters_of(self, model: str) -> tuple[str, ...]:
+        entry = self.entries.get(adapters.without_adapter(model, self.entries))
+        return entry.adapters if entry is not None else ()
 
     async def _count_tokens(self, text: str) -> int:
         engine = await self.started_engine()
@@ -182,7 +187,8 @@ class ChatScreen(ChatCommands):
     def _estimate(self, model: str) -> Estimate | None:
         """What the load under way takes, by what the engine predicted for it."""
         loading = [each for each in self.hearth.sample.loaded if each.state == "loading"]
-        mine = [each for each in loading if each.id in (model, model.partition(":")[0])] or loading
+        ids = (model, adapters.without_adapter(model, self.entries))
+        mine = [each for each in loading if each.id in ids] or loading
         return mine[0].estimate if len(mine) == 1 else None
 
     def _tell_of_model(self) -> None:
