@@ -10,9 +10,21 @@ from textual.widgets import Input, Static, TextArea
 from cli.options import BY_NAME, OPTIONS
 from engine.errors import InvalidRequest
 from engine.types import Sampling
+from tests.tui.shell.screen_text import shown
 from tui.screens.chat.controls import INSPECTED, NAMES, SYNONYMS, text_of, with_value
 from tui.screens.chat.conversation import Controls
 from tui.screens.chat.inspector import FieldRow
+
+
+async def test_a_value_wider_than_its_field_can_be_read(chat) -> None:
+    async with chat(size=(80, 40)) as it:
+        await it.press("ctrl+e")
+        entry = it.screen.inspector.query_one("#set-seed", Input)
+        entry.focus()
+        entry.value = "1234567890" * 4
+        await it.until(lambda: entry.show_horizontal_scrollbar or "1234567" in shown(it.app))
+        await it.pilot.pause()
+        assert "1234567" in shown(it.app)
 
 
 async def test_values_reach_the_request(chat) -> None:
