@@ -14,10 +14,13 @@ from msgspec import Struct, field
 from engine.errors import ErrorInfo
 from engine.types import (
     AdapterRef,
+    BackendName,
     CacheMiss,
     Constraint,
     Effort,
     FinishReason,
+    LoadOptions,
+    Overflow,
     Timings,
     Tool,
     ToolCall,
@@ -88,7 +91,14 @@ class Controls(Struct, kw_only=True):
     system: str | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
-    context: int | None = None
+    stop: tuple[str, ...] = ()
+    overflow: Overflow | None = None
+    cache: bool | None = None
+    """Whether the prefix cache is used."""
+    load: LoadOptions = field(default_factory=LoadOptions)
+    keep_alive: float | None = None
+    """Seconds that the model stays afterwards; negative for ever."""
+    backend: BackendName = "auto"
     adapters: tuple[AdapterRef, ...] | None = None
     """None: the model's own; empty: none at all."""
     thinking: bool | None = None

@@ -195,9 +195,7 @@ class ChatPresenter:
         request = build(
             self.model_of(conversation), path if resume else path[:-1], conversation.controls, resume=resume
         )
-        generation = Generation(
-            conversation, node, request, self._engine, self._adapters_of(request.model)
-        )
+        generation = Generation(conversation, node, request, self._engine, self._adapters_of(request.model))
         feed = self.pump.open(Unseen(), lambda: self._end(generation))
         self._running[conversation.id] = Running(generation, feed)
 
