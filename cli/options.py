@@ -388,7 +388,8 @@ PIPES = (
     "first call that waits, and the model goes on from the last answer.",
     "",
     "stderr gets progress, thinking and figures where a person looks, and always what was cut: messages that found",
-    "no room in the window, tokens that were forgotten so that an answer could go on, a window smaller than asked.",
+    "no room in the window, tokens that were forgotten so that an answer could go on, a window smaller than asked,",
+    "an answer that ended because the window was full.",
     "",
 )
 

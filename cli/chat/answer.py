@@ -69,6 +69,8 @@ def remarks(request: GenerationRequest, answer: Answer) -> list[str]:
         prompt.dropped(answer.dropped_messages, answer.dropped_tokens),
         prompt.shifted(answer.shifted),
     ]
+    if answer.reason == "context_full":
+        said.append("The answer was cut: the window is full")
     if answer.broken_call is not None:
         said.append(f"The call of {plain(answer.broken_call.name, 40)} was not finished, so it is left out.")
     return [f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said if text]

@@ -105,8 +105,7 @@ class Chat:
             self._interrupted = True
             self.note(f"stopped · {figures(answer)}")
         else:
-            cut = {"length": " · cut at the token limit", "context_full": " · the window is full"}
-            self.note(figures(answer) + cut.get(answer.reason, ""))
+            self.note(figures(answer) + (" · cut at the token limit" if answer.reason == "length" else ""))
         if waiting := self.session.open_calls():
             self.note(f"{waiting[0].name} waits for its result: /result TEXT")
 
