@@ -39,6 +39,16 @@ async def test_what_was_cut_is_told_at_once_and_stays(chat) -> None:
         assert (it.path[-1].dropped, it.path[-1].dropped_tokens, it.path[-1].shifted) == (3, 1204, 512)
 
 
+async def test_a_window_smaller_than_asked_is_told(chat) -> None:
+    async with chat() as it:  # the recorded engine has windows of 8,192 tokens
+        await it.type_command("/set ctx 4096")
+        await it.say("Hello")
+        assert "the window is" not in it.text_on_screen()
+        await it.type_command("/set ctx 999999")
+        await it.say("Hello")
+        assert "! the window is 8,192 tokens" in it.text_on_screen()
+
+
 async def test_the_place_in_the_line_and_the_wait_are_told(chat) -> None:
     async with chat(fake_engine(hold=True)) as it:
         await it.ask("Hello")

@@ -65,6 +65,8 @@ class Node(Struct, kw_only=True):
     """Tokens that earlier runs wrote, where it was continued; to the last run they are prompt."""
     context: int = 0
     """The window it was written in, tokens; 0 where unknown."""
+    context_asked: int | None = None
+    """The window that was asked for, if one was."""
     miss: CacheMiss | None = None
     """Why the prompt was not read from the cache to its end."""
     dropped: int = 0

@@ -1,6 +1,7 @@
 """The quiet line below a message: tokens read and written, what the cache gave, rate, times, why it ended.
 
-What must not be overlooked is not in it but in `warnings`: history that was left out, tokens that were forgotten.
+What must not be overlooked is not in it but in `warnings`: a smaller window, history that was left out, tokens that
+were forgotten.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ def meta_line(node: Node) -> str:
 
 def warnings(node: Node) -> str:
     """What was cut for this answer: a sentence a line."""
-    said = [prompt.dropped(node.dropped, node.dropped_tokens), prompt.shifted(node.shifted)]
+    said = [
+        prompt.smaller_window(node.context, node.context_asked),
+        prompt.dropped(node.dropped, node.dropped_tokens),
+        prompt.shifted(node.shifted),
+    ]
     return "\n".join(sentence for sentence in said if sentence)
 
 

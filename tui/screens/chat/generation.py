@@ -173,7 +173,8 @@ class Generation:
             case Admitted():
                 self.prompt_tokens = event.prompt_tokens
                 self.node.dropped, self.node.dropped_tokens = event.dropped_messages, event.dropped_tokens
-                self.node.context, self.node.miss = event.context, event.miss
+                self.node.context, self.node.context_asked = event.context, self.request.load.context
+                self.node.miss = event.miss
                 self._at(Progress("prefill"))
             case Prefill():
                 self._at(Progress("prefill", "", event.done / event.total if event.total else None))
