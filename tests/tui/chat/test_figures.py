@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from engine.types import CacheMiss, LoadedModel, Loading, Queued, Shifted
+from engine.settings import Settings
+from engine.settings.schema import Models
+from engine.types import CacheMiss, Estimate, LoadedModel, Loading, Queued, Shifted
 from tests.tui.fake_engine import fake_engine
 from tui.recordings import estimate_of, said, whole
 
@@ -79,6 +82,22 @@ async def test_a_load_is_told_with_stage_share_and_what_it_takes(chat, size: tup
         await it.press("escape")
         await it.idle()
         assert it.path[-1].stopped and it.screen.activity.size.height == 1
+
+
+async def test_a_long_name_leaves_room_for_what_cancels_its_load(chat) -> None:
+    name = "a-model-with-a-name-that-goes-on-and-on"
+    engine = fake_engine(loaded=[], hold=True)
+    engine.entries.append(replace(engine.entries[0], id=name))
+    async with chat(engine, size=(80, 24), settings=Settings(models=Models(default=name))) as it:
+        await it.ask("Hello")
+        nothing = Estimate(model=name, context=0, slots=1, cells=0)
+        engine.resident[name] = LoadedModel(id=name, state="loading", estimate=nothing)
+        it.stream._coming.appendleft(Loading(stage="weights", fraction=0.5))
+        it.stream.release(1)
+        await it.until(lambda: "50%" in it.screen.activity.render().plain)
+        await it.until(lambda: name in {model.id for model in it.app.sample.loaded})
+        first, second = it.screen.activity.render().plain.splitlines()
+        assert first.rstrip().endswith("esc cancels") and second.rstrip().endswith("reading the weights")
 
 
 async def test_the_load_of_another_model_is_not_told(chat) -> None:
