@@ -1,7 +1,7 @@
 """The one table of generation options: `hearth chat` takes them as flags, `/set` by name, the docs list them.
 
 A new option is a new row; nothing else knows their names. What is not said stays absent from the request, so
-that the alias, the model's own values and the settings fill it in. What a row's text means is read in
+that the model's own values and the settings fill it in. What a row's text means is read in
 `cli.option_values`, flags are made of rows in `cli.flags`; `python -m cli.options` prints the docs.
 """
 
@@ -363,7 +363,7 @@ def docs() -> str:
             "",
             "`hearth chat` and its synonym `hearth run` take these flags; `/set NAME VALUE` in a chat takes",
             "them by the name in the second column (a switch is `on` or `off` there). What is not said comes from",
-            "the alias, then the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
+            "the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
             f"takes {', '.join(f'`{option.flag}`' for option in OF_A_LOAD)}.",
             "Written from `cli/options.py` by `python -m cli.options > docs/options.md`.",
             "",

@@ -79,7 +79,7 @@ def _system(chat: Chat, argument: str) -> None:
     if argument:
         chat.session.set("system", None if argument == '""' else (argument,))
     said = chat.session.values.get("system")
-    chat.note(f"system: {said[0]}" if said else "system: as the model's alias or the settings say")
+    chat.note(f"system: {said[0]}" if said else "system: as the settings say")
 
 
 def _set(chat: Chat, argument: str) -> None:
