@@ -158,6 +158,14 @@ async def test_each_conversation_has_its_own_adapters(chat) -> None:
         await it.until(lambda: it.app.chat_status.adapters == "pirate")
 
 
+async def test_a_refusal_is_read_to_its_end_on_a_narrow_screen(chat) -> None:
+    async with chat(size=(80, 24)) as it:
+        await it.type_command("/adapter pirate-with-a-long-name-that-nobody-has")
+        await it.until(lambda: "It has: pirate, poet." in shown(it.app))
+        await it.type_command("/set temprature 1")
+        await it.until(lambda: "Did you mean temperature?" in shown(it.app))
+
+
 async def test_a_model_with_a_tag_is_chosen_by_its_whole_name(chat) -> None:
     engine = fake_engine()
     engine.entries.append(replace(engine.entries[0], id="qwen3:8b"))

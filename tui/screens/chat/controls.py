@@ -7,6 +7,7 @@ grammar and tools are read from files, so a screen calls `with_value` for those 
 
 from __future__ import annotations
 
+import difflib
 import json
 import shlex
 from collections.abc import Callable, Collection
@@ -155,8 +156,11 @@ def with_value(
     """
     name, text = canonical(name), text.strip()
     if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
         raise InvalidRequest(
-            f"There is nothing called `{name}` to set.", fix=f"Known: {', '.join(NAMES)}.", param=name
+            f"There is nothing called `{name}` to set.",
+            fix=f"Did you mean {near[0]}?" if near else "What can be set is offered behind `/set `.",
+            param=name,
         )
     blank = text == "" or (text == "default" and name != "system") or (text == "auto" and name in GRADED)
     if name in Sampling.__struct_fields__:
