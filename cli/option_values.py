@@ -27,6 +27,19 @@ def number(text: str) -> float:
         raise ValueError("It must be a number.") from None
 
 
+def sampling(text: str) -> tuple[str, Any]:
+    """The name of a sampling value and the value, as JSON writes it or as it stands."""
+    import json
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("It must be NAME=VALUE.")
+    try:
+        return name.strip().replace("-", "_"), json.loads(value)
+    except (ValueError, RecursionError):
+        return name.strip().replace("-", "_"), value.strip()
+
+
 def duration(text: str) -> float:
     """Seconds, from `5m` and the like."""
     from engine.settings import parse_duration

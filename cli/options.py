@@ -227,6 +227,16 @@ OPTIONS: tuple[Option, ...] = (
         SAMPLING,
     ),
     Option(
+        "sampling",
+        "NAME=VALUE",
+        "sampling",
+        read.sampling,
+        "Any other sampling value, by its name under generation.sampling in the settings; may be given many times.",
+        SAMPLING,
+        many=True,
+        gather=dict,
+    ),
+    Option(
         "ctx",
         "N",
         "load.context",
@@ -306,15 +316,18 @@ def request_fields(values: Values) -> dict[str, Any]:
                 raise _both(form, option)
             form = option
         room, _, key = option.field.rpartition(".")
-        (fields.setdefault(room, {}) if room else fields)[key] = value
+        if option.field == "sampling":
+            fields.setdefault("sampling", {}).update(value)
+        else:
+            (fields.setdefault(room, {}) if room else fields)[key] = value
     try:
         checked = msgspec.convert({"model": "", **fields}, GenerationRequest, from_attributes=True)
         resolve(checked.sampling)
     except msgspec.ValidationError as error:
         path = str(error).rpartition("$.")[2].rstrip("`").split("[")[0]
-        raise _wrong(_of_field(path), values, str(error).partition(" - at")[0] + ".") from None
+        raise _wrong(_of_field(path, values), values, str(error).partition(" - at")[0] + ".") from None
     except InvalidRequest as error:
-        raise _wrong(_of_field(f"sampling.{error.param}"), values, error.why) from None
+        raise _wrong(_of_field(f"sampling.{error.param}", values), values, error.why or error.what) from None
     return {name: getattr(checked, name) for name in fields}
 
 
@@ -351,8 +364,10 @@ def _both(one: Option, other: Option) -> InvalidRequest:
     )
 
 
-def _of_field(field: str) -> Option:
-    return next(option for option in OPTIONS if option.field == field)
+def _of_field(field: str, values: Values) -> Option:
+    """The option by which a field of the request was said: its own, or that of all sampling values."""
+    own = (option for option in OPTIONS if option.field == field and option.name in values)
+    return next(own, BY_NAME["sampling"])
 
 
 def docs() -> str:

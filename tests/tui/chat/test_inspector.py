@@ -177,9 +177,9 @@ def test_other_names_that_people_know_are_taken(synonym: str, name: str, files: 
 
 
 def test_the_names_are_those_of_the_flags_of_the_plain_chat() -> None:
-    """But for what has no place here: thinking is folded, and probabilities are lines of their own."""
+    """But for what has no place here: thinking is folded, probabilities are lines, sampling values have names."""
     assert {name for name in NAMES if name not in Sampling.__struct_fields__} <= set(BY_NAME)
-    assert set(BY_NAME) - set(NAMES) == {"hide_thinking", "logprobs"}
+    assert set(BY_NAME) - set(NAMES) == {"hide_thinking", "logprobs", "sampling"}
     assert {option.also for option in OPTIONS if option.also} <= set(SYNONYMS)
 
 
