@@ -95,9 +95,12 @@ def adapter(text: str) -> Any:
     if not name:
         raise ValueError("It must be NAME or NAME=SCALE.")
     try:
-        return AdapterRef(name, float(scale))
+        factor = float(scale)
     except ValueError:
         raise ValueError(f"The scale after = must be a number, not {scale!r}.") from None
+    if not -100 <= factor <= 100:
+        raise ValueError(f"The scale after = must be between -100 and 100, not {scale!r}.")
+    return AdapterRef(name, factor)
 
 
 def adapters(chosen: tuple[Any, ...]) -> tuple[Any, ...]:

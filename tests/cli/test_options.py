@@ -165,6 +165,8 @@ def test_base_and_an_empty_adapter_mean_none_at_all(text: str) -> None:
         ("keep_alive", "inf"),
         ("adapter", "pirate=much"),
         ("adapter", "=1"),
+        ("adapter", "pirate=101"),
+        ("adapter", "pirate=nan"),
         ("overflow", "perhaps"),
         ("cache", "perhaps"),
         ("logprobs", "101"),
