@@ -186,9 +186,9 @@ class Slots:
         choice.shared = choice.computed
         miss = None
         if active.waits:
-            tools = active.prepared.tools_mark
+            marks = active.prepared.marks
             off = active.scored or not request.cache.read
-            miss = self._cache.miss(active.root, choice.array(), choice.computed, tools, off=off)
+            miss = self._cache.miss(active.root, choice.array(), choice.computed, marks, off=off)
             self.line.charge(choice, active)
         self.out += active.admit(time.monotonic_ns(), choice.computed, miss)
 
@@ -281,7 +281,7 @@ class Slots:
                 active.root,
                 tokens,
                 prompt=choice.prompt_tokens,
-                tools=active.prepared.tools_mark,
+                marks=active.prepared.marks,
             )
 
     def fail(self, active: Active, error: HearthError) -> None:

@@ -13,7 +13,8 @@ from engine.errors import InternalError
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
 from engine.runtime.worker import kvstore
-from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
+from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message, Tool
+from starter import gguf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
 
@@ -181,6 +182,25 @@ def test_a_miss_says_why(desk: Desk) -> None:
     assert cause(ask(SYSTEM + "?")) is None, "nothing is known that would have been of use"
     assert cause(ask(SYSTEM, cache=CachePolicy(read=False))) == "off"
     assert cause(ask(SYSTEM, cache=CachePolicy(salt="somebody else"))) == "caller"
+
+
+def test_other_tools_are_why_nothing_of_a_conversation_is_known() -> None:
+    """Templates put tools before all else: by its tokens it would be a new conversation."""
+    backend = load("llama", str(gguf_path()), OPTIONS)
+    desk = Desk(backend, LIMITS)
+    city = Tool(name="get_weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
+
+    def cause(words: str, **more: Any) -> str | None:
+        messages = (Message(role="user", content=words),)
+        request = GenerationRequest(model="m", messages=messages, max_tokens=4, **more)
+        miss = desk.answer(request).admitted.miss
+        return None if miss is None else miss.cause
+
+    question = "What is the weather in the capital of France, and what will it be tomorrow?"
+    assert cause(question) == "model"
+    assert cause(question, tools=(city,)) == "tools"
+    assert cause("Tell me a story of a cat that found a key in the garden and its way home.") == "new"
+    backend.close()
 
 
 @pytest.mark.parametrize("name", ["scripted", "llama"])
