@@ -69,10 +69,24 @@ def _model(chat: Chat, argument: str) -> None:
             # An alias, a path or a scripted model is not in the list, so that the engine decides.
             chat.load(argument)
         chat.session.model = argument
+        _drop_misfits(chat)
     chat.note(f"model: {chat.session.model}")
     if not argument:
         for entry in chat.models():
             chat.note(f"  {entry.id}" + ("  (broken)" if entry.broken else ""))
+
+
+def _drop_misfits(chat: Chat) -> None:
+    """Let adapters of another model go: no answer could be given with them."""
+    said = chat.session.values.get("adapter", ())
+    entry = chat.entry()
+    if entry is None:
+        return
+    fit = tuple(each for each in said if each.partition("=")[0] in (*entry.adapters, "base", "none"))
+    if len(fit) < len(said):
+        chat.session.set("adapter", fit or None)
+        gone = " + ".join(each for each in said if each not in fit)
+        chat.note(f"adapter: {gone} is not of {entry.id}, so it is left out")
 
 
 def _system(chat: Chat, argument: str) -> None:
@@ -105,7 +119,9 @@ def _adapter(chat: Chat, argument: str) -> None:
     if argument == "default":
         chat.session.set("adapter", None)
     elif argument:
-        chat.session.set("adapter", _words(argument))
+        known = entry.adapters if (entry := chat.entry()) is not None else ()
+        words = (part for word in _words(argument) for part in ([word] if word in known else word.split("+")))
+        chat.session.set("adapter", tuple(filter(None, words)))
     said = chat.session.values.get("adapter")
     chat.note(f"adapter: {' + '.join(said) if said else 'default'}")
     entry = chat.entry()

@@ -250,6 +250,11 @@ def test_adapters_are_listed_and_chosen(on_terminal: Open) -> None:
     listed = say(terminal, "/adapter")
     assert "adapter: default\n  pirate\n  poet\n  fancy  (broken: It sets `use_dora`" in listed
     assert "adapter: pirate + poet=0.5" in say(terminal, "/adapter pirate poet=0.5")
+    assert "adapter: pirate + poet=0.5" in say(terminal, "/adapter pirate+poet=0.5")
+    switched = say(terminal, "/model qwen3-8b-instruct")
+    assert "adapter: pirate + poet=0.5 is not of qwen3-8b-instruct, so it is left out" in switched
+    assert "adapter: default" in say(terminal, "/adapter")
+    say(terminal, "/model ember")
     assert "adapter: base" in say(terminal, "/adapter base")
     assert "adapter: default" in say(terminal, "/adapter default")
     assert "error: --adapter cannot be 'base' 'poet'." in say(terminal, "/adapter base poet")
@@ -276,4 +281,5 @@ def test_one_form_takes_the_place_of_another(on_terminal: Open, tmp_path: Path) 
 def test_the_estimate_is_told_in_a_conversation(on_terminal: Open) -> None:
     terminal = talk(on_terminal, "thinks")
     written = say(terminal, "/estimate")
-    assert "needs 19 MiB of 9.0 GiB free" in written and "A window of 2,048 tokens, 4 at once." in written
+    assert "needs 59 MiB of 9.0 GiB free" in written and "process 40 MiB" in written
+    assert "A window of 2,048 tokens, 4 at once." in written

@@ -116,4 +116,6 @@ def short(estimate: Estimate) -> str:
     for label, field in (("weights", "weights"), ("KV", "kv_cache"), ("compute", "compute")):
         if bytes_ := sum(getattr(device, field) for device in estimate.devices):
             parts.append(f"{label} {units.size(bytes_)}")
+    if process := sum(needed(estimate)) - estimate.total:
+        parts.append(f"process {units.size(process)}")
     return " · ".join(parts)
