@@ -17,6 +17,8 @@ from tui.screens.chat.history import PromptHistory
 
 WRITING = "Ask anything   ·   / commands   @ files"
 ELSEWHERE = "i or esc to write"
+_EDITS = frozenset(made.action for made in Binding.make_bindings(TextArea.BINDINGS))
+"""What a text area does at a key by itself; what it has from scrolling is left to the screen."""
 
 
 class Prompt(TextArea):
@@ -118,6 +120,8 @@ class Prompt(TextArea):
         for node, held in self.screen._binding_chain:
             if node is self:
                 for binding in held.key_to_bindings.get(key, ()):
+                    if binding.action not in _EDITS and not (binding.id or "").startswith("chat.prompt."):
+                        continue
                     if binding.action in ("send", "complete"):
                         self._settle()
                     if self.check_action(binding.action, ()):
