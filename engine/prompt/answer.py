@@ -190,7 +190,7 @@ def _thought(family: ToolFormat, thinking: ThinkingPlan, rules: Rules) -> str:
     """The reasoning that comes first: none, some, or some if the model will."""
     if family.channels:
         return "" if thinking.off else family.thought(rules, thinking.budget)
-    if thinking.off or thinking.tags is None:
+    if thinking.off or thinking.tags is None or not (thinking.inside or thinking.by_itself):
         return ""
     opened, closed = thinking.tags
     rest = f"{rules.thinking(closed, thinking.budget, first=thinking.inside)} {rules.gap}"

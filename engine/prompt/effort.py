@@ -47,6 +47,8 @@ class ThinkingPlan(Struct, frozen=True, kw_only=True):
     inside: bool = False
     """Whether the answer's first word is reasoning."""
     off: bool = False
+    by_itself: bool = True
+    """Whether the model opens its reasoning by itself, where the prompt did not."""
     budget: int | None = None
     """Most tokens of reasoning."""
     prefill: str = ""
@@ -128,6 +130,8 @@ def plan(template: Template, prompt: str, thinking: Thinking, *, continued: bool
         tags=tags,
         inside=(inside or bool(prefill)) and not off,
         off=off,
+        # Where the template opens it when asked, a model that was not would do so only for want of another way.
+        by_itself=not starts_inside(template.traits.thinking_turn, tags),
         budget=thinking.budget,
         prefill=prefill,
     )

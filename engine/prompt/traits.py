@@ -140,6 +140,11 @@ class Traits:
         """Whether its reasoning can be switched on or off."""
         return self._show([_USER], self._switches(True)) != self._show([_USER], self._switches(False))
 
+    @cached_property
+    def thinking_turn(self) -> str:
+        """A prompt whose answer is to begin with reasoning."""
+        return self._show([_USER], self._switches(True)) or ""
+
     def _show(self, messages: Rows, args: Mapping[str, Any] = {}) -> str | None:
         return self._try(messages, self.no_tools, args)
 

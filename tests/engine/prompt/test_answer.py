@@ -276,6 +276,21 @@ def test_the_built_in_models_thinking_can_be_switched(repository: Path) -> None:
     assert thinking_of(template) == "switch"
 
 
+def test_a_form_leaves_no_way_to_reasoning_that_nobody_asked_for(shared_data: Path, repository: Path) -> None:
+    """A weak model would take it in place of a form that it finds unlikely; one that thinks by itself may."""
+    ember = Template((repository / "starter" / "chat_template.jinja").read_text())
+    qwen = real(shared_data, "Qwen-Qwen3-0.6B")
+    for template, may_think in ((ember, False), (qwen, True)):
+        request = asked(tools=(), constraint=Constraint(kind="json"))
+        vocabulary = vocabulary_of(template)
+        form = form_of(template, request, vocabulary, prompted(template, request))
+        assert accepts(vocabulary, form, '{"a": 1}')
+        assert accepts(vocabulary, form, '<think>\nHm.\n</think>\n\n{"a": 1}') is may_think
+        thinking = asked(tools=(), constraint=Constraint(kind="json"), thinking=Thinking(enabled=True))
+        form = form_of(template, thinking, vocabulary, prompted(template, thinking))
+        assert accepts(vocabulary, form, 'Hm.\n</think>\n\n{"a": 1}')
+
+
 def test_a_level_is_a_budget_where_the_template_knows_no_levels(shared_data: Path) -> None:
     template = real(shared_data, "Qwen-Qwen3-0.6B")
     vocabulary = vocabulary_of(template)
