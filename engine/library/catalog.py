@@ -1,6 +1,7 @@
 """Every model on this machine, and what a name stands for.
 
-Models are the starter model, the GGUF files of `models.folders` and those of Hearth's own models folder.
+Models are the starter model, and the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's
+own models folder.
 Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
 
@@ -16,15 +17,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import ModelLoadFailed, ModelNotFound
-from engine.library.adapter_names import DEFAULT
+from engine.errors import ModelLoadFailed, ModelNotFound, Unsupported
+from engine.library.adapter_names import DEFAULT, NO_ADAPTER
 from engine.library.adapters import Adapters
 from engine.library.conversions import Conversions
 from engine.library.gguf import Header, read_header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.lora import Base, base_of
-from engine.library.recommended import recommended_sampling
-from engine.library.remembered import Remembered
+from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
+from engine.library.recommended import recommended_in, recommended_sampling
+from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -54,6 +56,7 @@ class Catalog:
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
         self._starter = starter_folder() if isinstance(starter, str) else starter
         self._headers = Remembered(read_header)
+        self._model_folders = Remembered(read_folder, _folder_stamp)
         self._bases: dict[str, tuple[list[Header], Base]] = {}
         configured = settings.models.adapter_path
         self._adapters = Adapters(
@@ -125,7 +128,13 @@ class Catalog:
         """The headers of all parts of a GGUF model, the first part's first. Raises ModelLoadFailed."""
         return [self._headers.of(path) for path in parts_of(Path(entry.path))]
 
+    def folder(self, entry: ModelEntry) -> ModelFolder:
+        """What a model folder holds. Raises ModelLoadFailed."""
+        return self._model_folders.of(Path(entry.path))
+
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
+        if entry.format == "safetensors":
+            return self._resolved_folder(entry, adapter)
         return Resolved(
             entry=entry,
             # What cannot be loaded at all is said first, and by whoever wants to load it.
@@ -133,6 +142,16 @@ class Catalog:
             sampling=recommended_sampling(Path(entry.path)),
             adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
         )
+
+    def _resolved_folder(self, entry: ModelEntry, adapter: str) -> Resolved:
+        if adapter.lower() not in (DEFAULT, *NO_ADAPTER):
+            raise Unsupported(
+                f"{entry.id} cannot be used with the adapter {plain(adapter, 80)!r}.",
+                "Adapters of models that transformers runs are still to come.",
+                "Use a GGUF file of the model.",
+                param="adapters",
+            )
+        return Resolved(entry=entry, sampling=recommended_in(Path(entry.path)))
 
     def _base(self, entry: ModelEntry) -> Base:
         """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
@@ -147,11 +166,10 @@ class Catalog:
         for entry in entries:
             if entry.id.lower() == name.lower():
                 return entry
-        if not name.lower().endswith(".gguf"):
-            return None
         # Of os.path, since those of Path raise for a name that is too long or a home that nobody has.
-        path = Path(os.path.expanduser(name)).absolute()
-        if not os.path.isfile(path):
+        path = Path(os.path.expanduser(name)).absolute() if "\0" not in name else Path(os.sep)
+        is_file = name.lower().endswith(".gguf") and os.path.isfile(path)
+        if not is_file and not (os.sep in name and os.path.isfile(path / CONFIG)):
             return None
         listed = next(
             (entry for entry in entries if os.path.realpath(entry.path) == os.path.realpath(path)), None
@@ -163,8 +181,13 @@ class Catalog:
         if self._starter is not None and self._starter.is_dir():
             for index, path in enumerate(sorted(self._starter.glob("*.gguf"))):
                 yield path, "starter", path.stem if index else self._starter.name
+            if is_model_folder(self._starter / "hf") and _installed():
+                yield self._starter / "hf", "starter", f"{self._starter.name}-hf"
         for folder in self._folders:
-            for path in _gguf_files(folder):
+            for path in _model_files(folder):
+                if path.is_dir():
+                    yield path, "folder", path.name
+                    continue
                 part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
                     yield path, "folder", part["stem"] if part else path.stem
@@ -172,7 +195,9 @@ class Catalog:
     def _entry(
         self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
     ) -> ModelEntry | None:
-        """The entry of the file at `path`; None where it holds an adapter or a projector."""
+        """The entry of the file or folder at `path`; None where it holds an adapter or a projector."""
+        if path.is_dir():
+            return self._folder_entry(path, source, name)
         parts = parts_of(path)
         size = sum(part.stat().st_size for part in parts if part.is_file())
         entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
@@ -205,6 +230,24 @@ class Catalog:
         fit, unusable = self._adapters.survey(entry)
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
+    def _folder_entry(self, path: Path, source: str, name: str) -> ModelEntry:
+        entry = ModelEntry(id=plain(name), path=str(path), format="safetensors", source=source)
+        try:
+            folder = self._model_folders.of(path)
+        except ModelLoadFailed as error:
+            return replace(entry, broken=f"{error.why} {error.fix}")
+        missing = "It needs transformers, which is not installed: pip install 'hearth[transformers]'."
+        return replace(
+            entry,
+            size=sum(file.stat().st_size for file in folder.files if file.is_file()),
+            architecture=plain(folder.architecture),
+            parameters=folder.parameters,
+            quantisation=plain(folder.quantisation),
+            context=folder.context,
+            backends=("transformers",),
+            broken=None if _installed() else missing,
+        )
+
 
 def starter_folder() -> Path | None:
     """The folder of the built-in model, beside this package or where Hearth is installed; None without it."""
@@ -214,7 +257,17 @@ def starter_folder() -> Path | None:
     return Path(found.submodule_search_locations[0]) / "ember"
 
 
-def _gguf_files(folder: Path) -> list[Path]:
+def _installed() -> bool:
+    """Whether transformers and torch are there, without importing them."""
+    return all(importlib.util.find_spec(name) is not None for name in ("transformers", "torch"))
+
+
+def _folder_stamp(path: Path) -> tuple[tuple[str, Stamp], ...]:
+    return tuple((file.name, stamp_of(file)) for file in stamped_files(path))
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The GGUF files in `folder`, and the model folders."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         here = Path(place)
@@ -226,6 +279,8 @@ def _gguf_files(folder: Path) -> list[Path]:
             else []
         )
         found += [here / name for name in sorted(files) if name.lower().endswith(".gguf")]
+        if CONFIG in files and is_model_folder(here):
+            found.append(here)
         if len(found) >= MAX_FILES:
             break
     return found[:MAX_FILES]
@@ -239,7 +294,7 @@ def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
     by_lower = {entry.id.lower(): entry.id for entry in entries}
     near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
-    is_path = name.lower().endswith(".gguf")
+    is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",
         "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",

@@ -11,8 +11,8 @@ from engine.runtime.backends.base import LoadSpec, Opener, StepBackend
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
 
-NAMES = ("llama", "scripted")
-OF_FORMAT = {"gguf": ("llama",), "scripted": ("scripted",)}
+NAMES = ("llama", "transformers", "scripted")
+OF_FORMAT = {"gguf": ("llama",), "safetensors": ("transformers",), "scripted": ("scripted",)}
 """Which backends can run a model of a format, best first."""
 
 
@@ -27,6 +27,10 @@ def opener(name: str, log: LogSink) -> Opener:
 
         library.set_log_sink(log)
         return backend.open_model
+    if name == "transformers":
+        from engine.runtime.backends.hf import backend as hf
+
+        return hf.open_model
     raise _unknown(name)
 
 
@@ -40,6 +44,10 @@ def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], StepBackend]
 
         library.set_log_sink(log)
         return cast(Callable[[LoadSpec], StepBackend], reading.LlamaText)
+    if name == "transformers":
+        from engine.runtime.backends.hf import reading as hf
+
+        return cast(Callable[[LoadSpec], StepBackend], hf.FolderText)
     if name == "scripted":
         from engine.runtime.backends import scripted
 
