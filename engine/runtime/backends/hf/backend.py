@@ -79,7 +79,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> HfBackend:
     holders = Holders(shape.slots + SHELVES, shape.context)
     attention = ragged.Attention(holders)
     weights.prepare_process()
-    model = weights.load(spec, folder, "sdpa", progress)
+    model = weights.load(spec, folder, "eager", progress)
     return HfBackend(spec, folder, vocabulary, model, attention, holders)
 
 
