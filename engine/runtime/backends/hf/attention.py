@@ -7,17 +7,18 @@ others. Windows, soft caps and sinks are taken as transformers hands them over (
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import InternalError, Unsupported
+from engine.errors import Unsupported
 from engine.runtime.backends.hf.holders import Holders
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAME: Final = "hearth"
+_NUMBERS: Final = itertools.count(1)
 
 
 class Interrupted(Exception):
@@ -142,11 +143,13 @@ def _by_hand(
     return (weights @ values)[None]
 
 
-def install(attention: Attention) -> None:
-    """Make transformers know it by `NAME`. Models loaded so get no masks from transformers: none is registered."""
-    from transformers import AttentionInterface
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+def install(attention: Attention) -> str:
+    """Make transformers know it, by the name that this gives; one for each model, since each has holders of its own.
 
-    if NAME in ALL_MASK_ATTENTION_FUNCTIONS.valid_keys():
-        raise InternalError(f"transformers has an attention named {NAME} of its own.")
-    AttentionInterface.register(NAME, attention)
+    Models that use it get no masks from transformers: it makes them only for names that it knows of.
+    """
+    from transformers import AttentionInterface
+
+    name = f"hearth_{next(_NUMBERS)}"
+    AttentionInterface.register(name, attention)
+    return name

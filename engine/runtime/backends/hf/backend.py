@@ -383,8 +383,7 @@ class HfBackend:
         with self._broken():
             alone = self._model(input_ids=self._torch.tensor([tokens], device=self._device), use_cache=False)
             expected = alone.logits[0, -1].float().cpu().numpy()
-        ragged.install(self._attention)
-        self._model.set_attn_implementation(ragged.NAME)
+        self._model.set_attn_implementation(ragged.install(self._attention))
         beside = [ragged.Piece(0, 0, 3, 0), ragged.Piece(self._shape.slots, 3, 8, 0)]
         whole = self._forward([*tokens[:3], *tokens], beside, [7])[0]
         parted = self._forward(tokens[3:], [ragged.Piece(0, 0, 2, 3)], [1])[0]
