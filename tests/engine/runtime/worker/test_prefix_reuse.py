@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
 from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
+from tests.weights.hf_folders import write_hf
 
 LIMITS = Limits(chunk=256, busy_chunk=64, answer_reserve=16)
 OPTIONS = LoadOptions(
@@ -32,21 +34,28 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "mamba": tiny_mamba,
     "hybrid": tiny_hybrid,
 }
-OPEN: dict[str, Callable[[Path], StepBackend]] = {
-    "scripted": lambda folder: load("scripted", "scripted:text=an answer of some words", OPTIONS),
-    **{
-        name: (lambda folder, write=write: load("llama", str(write(folder)), OPTIONS))
-        for name, write in MODELS.items()
-    },
-}
-CUTTABLE = ["scripted", "llama", "gemma"]
+NAMES = ["scripted", *MODELS, "transformers"]
 
 
-@pytest.fixture(scope="module", params=OPEN)
+def opened(name: str, folder: Path, options: LoadOptions = OPTIONS) -> StepBackend:
+    match name:
+        case "scripted":
+            return load("scripted", "scripted:text=an answer of some words", options)
+        case "transformers":
+            path = write_hf(folder / "mistral", "mistral", max_position_embeddings=4096)
+            return load("transformers", str(path), replace(options, kv_type=None))
+        case _:
+            return load("llama", str(MODELS[name](folder)), options)
+
+
+CUTTABLE = ["scripted", "llama", "gemma", "transformers"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def any_backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
-    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    made = opened(request.param, tmp_path_factory.mktemp("model"))
     yield made
     made.close()
 
@@ -55,7 +64,7 @@ def any_backend(
 def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
-    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    made = opened(request.param, tmp_path_factory.mktemp("model"))
     yield made
     made.close()
 
@@ -174,7 +183,7 @@ def test_a_miss_says_why(desk: Desk) -> None:
 
 @pytest.mark.parametrize("name", ["scripted", "llama"])
 def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
-    desk = Desk(OPEN[name](tmp_path), LIMITS)
+    desk = Desk(opened(name, tmp_path), LIMITS)
     path = str(tiny_adapter(tmp_path)) if name == "llama" else "capitals"
     pirate = (AdapterRef(path),)
     base = desk.answer(ask(SYSTEM))
@@ -203,15 +212,14 @@ def test_a_cancelled_answer_leaves_what_it_had_computed(desk: Desk) -> None:
     assert desk.answer(ask(SYSTEM + SYSTEM)).cached >= 256
 
 
-@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_conversation_of_3000_tokens_goes_on_after_a_restart(name: str, tmp_path: Path) -> None:
     options = LoadOptions(
         context=4096, slots=2, batch=512, threads=1, batch_threads=1, flash_attention=False, kv_type="f32"
     )
 
     def start() -> tuple[StepBackend, Desk]:
-        path = "scripted:text=an answer" if name == "scripted" else str(MODELS[name](tmp_path))
-        made = load(name if name == "scripted" else "llama", path, options)
+        made = opened(name, tmp_path, options)
         return made, Desk(made, Limits(chunk=512), folder=tmp_path / "kv")
 
     history = (SYSTEM * 8)[:3000]
