@@ -17,10 +17,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import ModelLoadFailed, ModelNotFound, Unsupported
-from engine.library.adapter_names import DEFAULT, NO_ADAPTER
+from engine.errors import ModelLoadFailed, ModelNotFound
+from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters
 from engine.library.conversions import Conversions
+from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.gguf import Header, read_header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.lora import Base, base_of
@@ -42,7 +43,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
     entry: ModelEntry
     adapters: tuple[AdapterRef, ...] = ()
-    """GGUF files and scales of the adapters that the name asks for, or that the model has by default."""
+    """Paths and scales of the adapters that the name asks for, or that the model has by default: of GGUF or PEFT."""
     sampling: dict[str, Any] = {}
     """Sampling that comes with the model's files."""
     adapter_names: dict[str, str] = {}
@@ -57,7 +58,7 @@ class Catalog:
         self._starter = starter_folder() if isinstance(starter, str) else starter
         self._headers = Remembered(read_header)
         self._model_folders = Remembered(read_folder, _folder_stamp)
-        self._bases: dict[str, tuple[list[Header], Base]] = {}
+        self._bases: dict[str, tuple[Sequence[Header | ModelFolder], Base | FolderBase]] = {}
         configured = settings.models.adapter_path
         self._adapters = Adapters(
             self._headers.of,
@@ -133,32 +134,23 @@ class Catalog:
         return self._model_folders.of(Path(entry.path))
 
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
-        if entry.format == "safetensors":
-            return self._resolved_folder(entry, adapter)
         return Resolved(
             entry=entry,
             # What cannot be loaded at all is said first, and by whoever wants to load it.
             adapters=() if entry.broken else self._adapters.named(entry, adapter),
-            sampling=recommended_sampling(Path(entry.path)),
+            sampling=_recommended(entry),
             adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
         )
 
-    def _resolved_folder(self, entry: ModelEntry, adapter: str) -> Resolved:
-        if adapter.lower() not in (DEFAULT, *NO_ADAPTER):
-            raise Unsupported(
-                f"{entry.id} cannot be used with the adapter {plain(adapter, 80)!r}.",
-                "Adapters of models that transformers runs are still to come.",
-                "Use a GGUF file of the model.",
-                param="adapters",
-            )
-        return Resolved(entry=entry, sampling=recommended_in(Path(entry.path)))
-
-    def _base(self, entry: ModelEntry) -> Base:
+    def _base(self, entry: ModelEntry) -> Base | FolderBase:
         """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
-        headers = self.headers(entry)
+        if entry.format == "safetensors":
+            read: Sequence[Header | ModelFolder] = [self.folder(entry)]
+        else:
+            read = self.headers(entry)
         known = self._bases.get(entry.path)
-        if known is None or any(old is not new for old, new in zip(known[0], headers, strict=True)):
-            known = (headers, base_of(entry.id, headers))
+        if known is None or any(old is not new for old, new in zip(known[0], read, strict=True)):
+            known = (read, _base_of(entry.id, read))
             self._bases[entry.path] = known
         return known[1]
 
@@ -237,7 +229,7 @@ class Catalog:
         except ModelLoadFailed as error:
             return replace(entry, broken=f"{error.why} {error.fix}")
         missing = "It needs transformers, which is not installed: pip install 'hearth[transformers]'."
-        return replace(
+        entry = replace(
             entry,
             size=sum(file.stat().st_size for file in folder.files if file.is_file()),
             architecture=plain(folder.architecture),
@@ -247,6 +239,10 @@ class Catalog:
             backends=("transformers",),
             broken=None if _installed() else missing,
         )
+        if entry.broken:
+            return entry
+        fit, unusable = self._adapters.survey(entry)
+        return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
 
 def starter_folder() -> Path | None:
@@ -255,6 +251,18 @@ def starter_folder() -> Path | None:
     if found is None or not found.submodule_search_locations:
         return None
     return Path(found.submodule_search_locations[0]) / "ember"
+
+
+def _base_of(name: str, read: Sequence[Header | ModelFolder]) -> Base | FolderBase:
+    first = read[0]
+    if isinstance(first, ModelFolder):
+        return folder_base(name, first)
+    return base_of(name, [header for header in read if isinstance(header, Header)])
+
+
+def _recommended(entry: ModelEntry) -> dict[str, Any]:
+    path = Path(entry.path)
+    return recommended_in(path) if path.is_dir() else recommended_sampling(path)
 
 
 def _installed() -> bool:

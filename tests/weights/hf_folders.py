@@ -80,3 +80,28 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|pad|>"})
     )
+
+
+def write_hf_adapter(
+    folder: Path, model: Path, *, seed: int = 1, rank: int = 4, strength: float = 0.3
+) -> Path:
+    """A random LoRA adapter over the attention of every layer of the Llama-like model in the folder `model`."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    config = json.loads((model / "config.json").read_text())
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    size = config.get("head_dim") or hidden // heads
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    for layer in range(config["num_hidden_layers"]):
+        for module, rows in (("q_proj", heads * size), ("v_proj", config["num_key_value_heads"] * size)):
+            name = f"base_model.model.model.layers.{layer}.self_attn.{module}"
+            tensors[f"{name}.lora_A.weight"] = rng.normal(0, strength, (rank, hidden)).astype(np.float32)
+            tensors[f"{name}.lora_B.weight"] = rng.normal(0, strength, (rows, rank)).astype(np.float32)
+    folder.mkdir(parents=True)
+    save_file(tensors, str(folder / "adapter_model.safetensors"))
+    said = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": rank, "bias": "none"}
+    targets = {"target_modules": ["q_proj", "v_proj"], "base_model_name_or_path": str(model)}
+    (folder / "adapter_config.json").write_text(json.dumps(said | targets))
+    return folder

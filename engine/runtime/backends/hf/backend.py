@@ -31,6 +31,7 @@ from engine.runtime.backends.base import (
 )
 from engine.runtime.backends.hf import attention as ragged
 from engine.runtime.backends.hf import model as weights
+from engine.runtime.backends.hf.adapters import Adapters
 from engine.runtime.backends.hf.facts import facts_of, shape_of
 from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.vocabulary import Vocabulary
@@ -104,6 +105,7 @@ class HfBackend:
         self._model: Any = model
         self._vocabulary, self._attention, self._holders = vocabulary, attention, holders
         self._shape = shape = shape_of(spec, folder)
+        self._adapters = Adapters(model)
         self._slots: list[_Sequence | None] = [None] * shape.slots
         self._device = model.device
         self._layers = folder.number("num_hidden_layers") or folder.number("n_layer")
@@ -224,10 +226,11 @@ class HfBackend:
         return f"{fingerprint(self._folder)} {kind} transformers {transformers.__version__}"
 
     def adapter_identity(self, adapters: tuple[AdapterRef, ...]) -> str:
-        return ""
+        return self._adapters.identity(adapters)
 
     def rebuild(self) -> None:
         self.shrink()
+        self._adapters.use(())
 
     def shrink(self) -> None:
         for sequence in self._slots:
@@ -358,8 +361,7 @@ class HfBackend:
     # --- the whole model ---
 
     def set_adapters(self, adapters: tuple[AdapterRef, ...]) -> None:
-        if adapters:
-            raise Unsupported("Adapters of this backend are still to come.", param="adapters")
+        self._adapters.use(adapters)
 
     def memory(self) -> MemoryUse:
         return MemoryUse(

@@ -42,6 +42,7 @@ def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape) -
             constraints=frozenset(get_args(ConstraintKind)),
             logprobs=True,
             prompt_logprobs=True,
+            adapters=True,
             fork=True,
             trim=True,
             save=True,

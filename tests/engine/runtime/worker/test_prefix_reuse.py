@@ -14,7 +14,7 @@ from engine.runtime.limits import Limits
 from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
-from tests.weights.hf_folders import write_hf
+from tests.weights.hf_folders import write_hf, write_hf_adapter
 
 LIMITS = Limits(chunk=256, busy_chunk=64, answer_reserve=16)
 OPTIONS = LoadOptions(
@@ -181,10 +181,14 @@ def test_a_miss_says_why(desk: Desk) -> None:
     assert cause(ask(SYSTEM, cache=CachePolicy(salt="somebody else"))) == "caller"
 
 
-@pytest.mark.parametrize("name", ["scripted", "llama"])
+@pytest.mark.parametrize("name", ["scripted", "llama", "transformers"])
 def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
     desk = Desk(opened(name, tmp_path), LIMITS)
-    path = str(tiny_adapter(tmp_path)) if name == "llama" else "capitals"
+    path = {
+        "scripted": lambda: "capitals",
+        "llama": lambda: str(tiny_adapter(tmp_path)),
+        "transformers": lambda: str(write_hf_adapter(tmp_path / "adapter", tmp_path / "mistral")),
+    }[name]()
     pirate = (AdapterRef(path),)
     base = desk.answer(ask(SYSTEM))
     adapted = desk.answer(ask(SYSTEM, adapters=pirate))
