@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,12 @@ class Adapters:
             return name
         name = f"adapter_{len(self._names)}"
         try:
-            self._model.load_adapter(
-                adapter.name, adapter_name=name, adapter_kwargs={"local_files_only": True}, is_trainable=False
-            )
+            with warnings.catch_warnings():
+                # That there is more than one adapter is meant to be so.
+                warnings.simplefilter("ignore")
+                self._model.load_adapter(
+                    adapter.name, adapter_name=name, adapter_kwargs={"local_files_only": True}
+                )
         except ImportError as error:
             raise Unsupported(
                 "Adapters need peft, which is not installed here.",
