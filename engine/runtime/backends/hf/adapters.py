@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InvalidRequest, ModelNotFound, Unsupported
+from engine.errors import HearthError, InvalidRequest, ModelNotFound, Unsupported
 from engine.library.peft import WEIGHTS
 from engine.library.peft_config import CONFIG
 from engine.text_safety import plain
@@ -30,6 +30,7 @@ class Adapters:
         self._model = model
         # A folder that was written anew under its old name is another adapter.
         self._names: dict[_Stamp, str] = {}
+        self._held: list[str] = []
         self._fingerprints: dict[_Stamp, str] = {}
         self._scales: dict[tuple[int, str], float] = {}
         """What each module multiplies the change of an adapter with, as its configuration says."""
@@ -39,19 +40,27 @@ class Adapters:
 
         Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in place what held before.
         """
-        names = [self._loaded(adapter) for adapter in adapters]
-        if not names:
-            if self._names:
-                self._model.disable_adapters()
-            return
+        try:
+            names = [self._loaded(adapter) for adapter in adapters]
+        except HearthError:
+            # To load one makes it active, also where that then fails.
+            self._activate(self._held)
+            raise
         for name, adapter in zip(names, adapters, strict=True):
             for module in self._model.modules():
                 scaling = getattr(module, "scaling", None)
                 if isinstance(scaling, dict) and name in scaling:
                     own = self._scales.setdefault((id(module), name), scaling[name])
                     scaling[name] = own * adapter.scale
-        self._model.enable_adapters()
-        self._model.set_adapter(names if len(names) > 1 else names[0])
+        self._activate(names)
+        self._held = names
+
+    def _activate(self, names: list[str]) -> None:
+        if names:
+            self._model.enable_adapters()
+            self._model.set_adapter(names if len(names) > 1 else names[0])
+        elif self._names:
+            self._model.disable_adapters()
 
     def identity(self, adapters: Sequence[AdapterRef]) -> str:
         """Tells this set, with its scales and the content of its files, from every other; empty for none.
@@ -77,12 +86,7 @@ class Adapters:
             return name
         name = f"adapter_{len(self._names)}"
         try:
-            with warnings.catch_warnings():
-                # That there is more than one adapter is meant to be so.
-                warnings.simplefilter("ignore")
-                self._model.load_adapter(
-                    adapter.name, adapter_name=name, adapter_kwargs={"local_files_only": True}
-                )
+            self._load(adapter.name, name)
         except ImportError as error:
             raise Unsupported(
                 "Adapters need peft, which is not installed here.",
@@ -92,8 +96,6 @@ class Adapters:
             ) from None
         except Exception as error:
             # The library's errors are of many types.
-            if name in getattr(self._model, "peft_config", {}):
-                self._model.delete_adapter(name)
             raise InvalidRequest(
                 f"The adapter {plain(adapter.name, 200)} does not fit this model.",
                 plain(str(error), 300),
@@ -102,6 +104,17 @@ class Adapters:
             ) from None
         self._names[stamp] = name
         return name
+
+    def _load(self, path: str, name: str) -> None:
+        with warnings.catch_warnings():
+            # That there is more than one adapter is meant to be so.
+            warnings.simplefilter("ignore")
+            try:
+                self._model.load_adapter(path, adapter_name=name, adapter_kwargs={"local_files_only": True})
+            except Exception:
+                if name in getattr(self._model, "peft_config", {}):
+                    self._model.delete_adapter(name)
+                raise
 
 
 def _stamp(path: str) -> _Stamp:
