@@ -179,7 +179,7 @@ def _json(path: Path) -> Any:
         return msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise _broken(path, f"{error.strerror or error}.") from None
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _broken(path, f"It cannot be read as JSON. {plain(str(error), 200)}.") from None
 
 
@@ -230,7 +230,7 @@ def _weights(path: Path) -> list[Weight]:
             header = msgspec.json.decode(file.read(length))
     except OSError as error:
         raise _broken(path, f"{error.strerror or error}.") from None
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _broken(path, f"Its header cannot be read. {plain(str(error), 200)}.") from None
     if not isinstance(header, dict) or len(header) > MOST_TENSORS:
         raise _broken(path, "Its header is no table of tensors, or too large.")
