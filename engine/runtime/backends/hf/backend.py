@@ -365,7 +365,7 @@ class HfBackend:
 
     def memory(self) -> MemoryUse:
         return MemoryUse(
-            weights=sum(each.nbytes for each in self._model.state_dict().values()),
+            weights=sum(each.nbytes for each in self._model.parameters()),
             kv_cache=self._holders.size,
             resident=_resident(),
         )
