@@ -27,6 +27,19 @@ def number(text: str) -> float:
         raise ValueError("It must be a number.") from None
 
 
+def sampling(text: str) -> tuple[str, Any]:
+    """The name of a sampling value and the value, as JSON writes it or as it stands."""
+    import json
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("It must be NAME=VALUE.")
+    try:
+        return name.strip().replace("-", "_"), json.loads(value)
+    except (ValueError, RecursionError):
+        return name.strip().replace("-", "_"), value.strip()
+
+
 def duration(text: str) -> float:
     """Seconds, from `5m` and the like."""
     from engine.settings import parse_duration
@@ -82,9 +95,12 @@ def adapter(text: str) -> Any:
     if not name:
         raise ValueError("It must be NAME or NAME=SCALE.")
     try:
-        return AdapterRef(name, float(scale))
+        factor = float(scale)
     except ValueError:
         raise ValueError(f"The scale after = must be a number, not {scale!r}.") from None
+    if not -100 <= factor <= 100:
+        raise ValueError(f"The scale after = must be between -100 and 100, not {scale!r}.")
+    return AdapterRef(name, factor)
 
 
 def adapters(chosen: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """The one table of generation options: `hearth chat` takes them as flags, `/set` by name, the docs list them.
 
 A new option is a new row; nothing else knows their names. What is not said stays absent from the request, so
-that the alias, the model's own values and the settings fill it in. What a row's text means is read in
+that the model's own values and the settings fill it in. What a row's text means is read in
 `cli.option_values`, flags are made of rows in `cli.flags`; `python -m cli.options` prints the docs.
 """
 
@@ -227,6 +227,16 @@ OPTIONS: tuple[Option, ...] = (
         SAMPLING,
     ),
     Option(
+        "sampling",
+        "NAME=VALUE",
+        "sampling",
+        read.sampling,
+        "Any other sampling value, by its name under generation.sampling in the settings; may be given many times.",
+        SAMPLING,
+        many=True,
+        gather=dict,
+    ),
+    Option(
         "ctx",
         "N",
         "load.context",
@@ -306,15 +316,18 @@ def request_fields(values: Values) -> dict[str, Any]:
                 raise _both(form, option)
             form = option
         room, _, key = option.field.rpartition(".")
-        (fields.setdefault(room, {}) if room else fields)[key] = value
+        if option.field == "sampling":
+            fields.setdefault("sampling", {}).update(value)
+        else:
+            (fields.setdefault(room, {}) if room else fields)[key] = value
     try:
         checked = msgspec.convert({"model": "", **fields}, GenerationRequest, from_attributes=True)
         resolve(checked.sampling)
     except msgspec.ValidationError as error:
         path = str(error).rpartition("$.")[2].rstrip("`").split("[")[0]
-        raise _wrong(_of_field(path), values, str(error).partition(" - at")[0] + ".") from None
+        raise _wrong(_of_field(path, values), values, str(error).partition(" - at")[0] + ".") from None
     except InvalidRequest as error:
-        raise _wrong(_of_field(f"sampling.{error.param}"), values, error.why) from None
+        raise _wrong(_of_field(f"sampling.{error.param}", values), values, error.why or error.what) from None
     return {name: getattr(checked, name) for name in fields}
 
 
@@ -351,8 +364,10 @@ def _both(one: Option, other: Option) -> InvalidRequest:
     )
 
 
-def _of_field(field: str) -> Option:
-    return next(option for option in OPTIONS if option.field == field)
+def _of_field(field: str, values: Values) -> Option:
+    """The option by which a field of the request was said: its own, or that of all sampling values."""
+    own = (option for option in OPTIONS if option.field == field and option.name in values)
+    return next(own, BY_NAME["sampling"])
 
 
 def docs() -> str:
@@ -363,7 +378,7 @@ def docs() -> str:
             "",
             "`hearth chat` and its synonym `hearth run` take these flags; `/set NAME VALUE` in a chat takes",
             "them by the name in the second column (a switch is `on` or `off` there). What is not said comes from",
-            "the alias, then the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
+            "the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
             f"takes {', '.join(f'`{option.flag}`' for option in OF_A_LOAD)}.",
             "Written from `cli/options.py` by `python -m cli.options > docs/options.md`.",
             "",
@@ -388,7 +403,8 @@ PIPES = (
     "first call that waits, and the model goes on from the last answer.",
     "",
     "stderr gets progress, thinking and figures where a person looks, and always what was cut: messages that found",
-    "no room in the window, tokens that were forgotten so that an answer could go on, a window smaller than asked.",
+    "no room in the window, tokens that were forgotten so that an answer could go on, a window smaller than asked,",
+    "an answer that ended because the window was full.",
     "",
 )
 

@@ -26,7 +26,7 @@ from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
 from engine.runtime.supervisor import Supervisor
-from engine.runtime.targets import Backend, Targets
+from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target, Ticket
 from engine.runtime.wire import (
     Count,
@@ -42,6 +42,7 @@ from engine.settings import Settings
 from engine.store.rows import refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
+    BackendName,
     Embeddings,
     EmbedRequest,
     Estimate,
@@ -346,7 +347,7 @@ class LocalEngine:
             else request.system,
         )
 
-    async def _find(self, name: str, backend: Backend = "auto") -> Target:
+    async def _find(self, name: str, backend: BackendName = "auto") -> Target:
         """The target of `name`; a resident model is not looked up again, and looking happens off the loop."""
         known = self._known.get((name, backend))
         if known is not None and self._supervisor.facts(known.id) is not None:
@@ -412,7 +413,7 @@ class LocalEngine:
             target = await self._find(model)
             if target.backend in READABLE and self._supervisor.facts(target.id) is None:
                 return await self._readers.ask(target, question)
-            return await self._supervisor.ask(target, question)
+            return await self._supervisor.ask(target, question, computes=False)
 
         return await self._on_loop(there())
 

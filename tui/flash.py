@@ -1,4 +1,4 @@
-"""A line in passing: feedback that needs no answer, over the keys line for a few seconds."""
+"""A line in passing: feedback that needs no answer, over the keys line for a few seconds; a long one takes more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Flash(Static):
     ALLOW_SELECT = False
     DEFAULT_CSS = """
     Flash {
-        layer: flash; dock: bottom; height: 1; width: 1fr; padding: 0 1;
+        layer: flash; dock: bottom; height: auto; max-height: 5; width: 1fr; padding: 0 1;
         background: $panel; color: $foreground; text-style: bold;
     }
     """

@@ -65,20 +65,15 @@ class Answer:
 def remarks(request: GenerationRequest, answer: Answer) -> list[str]:
     """What was not as asked, or was cut: never passed over, whoever reads."""
     said = [
-        _smaller_window(request, answer),
+        prompt.smaller_window(answer.context, request.load.context),
         prompt.dropped(answer.dropped_messages, answer.dropped_tokens),
         prompt.shifted(answer.shifted),
     ]
+    if answer.reason == "context_full":
+        said.append("The answer was cut: the window is full")
     if answer.broken_call is not None:
         said.append(f"The call of {plain(answer.broken_call.name, 40)} was not finished, so it is left out.")
     return [f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said if text]
-
-
-def _smaller_window(request: GenerationRequest, answer: Answer) -> str:
-    wanted = request.load.context
-    if wanted is None or not 0 < answer.context < wanted:
-        return ""
-    return f"The window is {answer.context} tokens: {request.model} was made for no more, so not {wanted}"
 
 
 class AnswerWriter:

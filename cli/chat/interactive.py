@@ -18,6 +18,7 @@ from engine import Engine
 from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import clean
 from engine.types import Estimate, GenerationRequest, ModelEntry
+from tui.asking.adapters import without_adapter
 from tui.asking.files import attachments, with_files
 
 Result = TypeVar("Result")
@@ -104,8 +105,7 @@ class Chat:
             self._interrupted = True
             self.note(f"stopped · {figures(answer)}")
         else:
-            cut = {"length": " · cut at the token limit", "context_full": " · the window is full"}
-            self.note(figures(answer) + cut.get(answer.reason, ""))
+            self.note(figures(answer) + (" · cut at the token limit" if answer.reason == "length" else ""))
         if waiting := self.session.open_calls():
             self.note(f"{waiting[0].name} waits for its result: /result TEXT")
 
@@ -135,8 +135,8 @@ class Chat:
 
     def entry(self) -> ModelEntry | None:
         """What is known of the model that answers; None for one that is named by its path."""
-        name = self.session.model.partition(":")[0]
-        return next((entry for entry in self.models() if entry.id in (self.session.model, name)), None)
+        known = {entry.id: entry for entry in self.models()}
+        return known.get(without_adapter(self.session.model, known))
 
     def note(self, text: str) -> None:
         """A line of Hearth's own, apart from what the model says."""

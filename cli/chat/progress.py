@@ -39,7 +39,7 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """Put `text` in the place of what was there."""
         if self.is_watched and text != self._shown:
-            self._stream.write(CLEAR + dim(text[: _columns(self._stream) - 1], self._stream))
+            self._stream.write(CLEAR + dim(_cut(text, _columns(self._stream) - 1), self._stream))
             self._stream.flush()
             self._shown = text
 
@@ -53,6 +53,13 @@ class ProgressLine:
 
 def _share(fraction: float | None) -> str:
     return "" if fraction is None else f" {waiting.bar(fraction, BAR)} {fraction:.0%}"
+
+
+def _cut(text: str, cells: int) -> str:
+    """What of `text` fits into `cells`: some characters take two."""
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= cells else set_cell_size(text, cells)
 
 
 def _columns(stream: TextIO) -> int:

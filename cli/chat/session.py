@@ -18,24 +18,31 @@ class Session:
     values: dict[str, tuple[str, ...]] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     last: Answer | None = None
+    _before: tuple[Message, ...] = ()
+    """The messages to go back to if nothing comes of the last request."""
 
     def ask(self, text: str) -> GenerationRequest:
-        """Put a user turn at the end; the request that answers it."""
-        self.messages.append(Message(role="user", content=text))
-        return self.request()
+        """Put a user turn at the end; the request that answers it. Raises InvalidRequest, and changes nothing then."""
+        return self._asking([*self.messages, Message(role="user", content=text)])
 
     def request(self) -> GenerationRequest:
         """The request for an answer to the messages so far. Raises InvalidRequest for a bad option."""
-        return GenerationRequest(
+        return self._asking(self.messages)
+
+    def _asking(self, messages: list[Message]) -> GenerationRequest:
+        """The request for an answer to `messages`, which are the conversation from now on."""
+        request = GenerationRequest(
             model=self.model,
-            messages=tuple(self.messages),
+            messages=tuple(messages),
             source="cli",
             priority="interactive",
             **request_fields(self.values),
         )
+        self._before, self.messages = tuple(self.messages), messages
+        return request
 
     def keep(self, answer: Answer) -> None:
-        """Take in `answer`, a partial one too; a question without any answer is taken back."""
+        """Take in `answer`, a partial one too; if there is none, the conversation is what it was before."""
         self.last = answer
         if answer.text or answer.calls or answer.error is None:
             self.messages.append(
@@ -46,8 +53,8 @@ class Session:
                     tool_calls=tuple(answer.calls),
                 )
             )
-        elif self.messages and self.messages[-1].role == "user":
-            self.messages.pop()
+        else:
+            self.messages = list(self._before)
 
     def open_calls(self) -> list[ToolCall]:
         """The calls at the end of the conversation that have no result yet."""
@@ -70,12 +77,13 @@ class Session:
         return call
 
     def retry(self) -> GenerationRequest:
-        """Forget the last answer; the request for another. Raises InvalidRequest if nothing was asked."""
-        while self.messages and self.messages[-1].role == "assistant":
-            self.messages.pop()
-        if not self.messages:
+        """Forget the last answer, if another comes; the request for it. Raises InvalidRequest if nothing was asked."""
+        messages = list(self.messages)
+        while messages and messages[-1].role == "assistant":
+            messages.pop()
+        if not messages:
             raise InvalidRequest("There is no question to answer again.", fix="Ask one first.")
-        return self.request()
+        return self._asking(messages)
 
     def clear(self) -> None:
         self.messages.clear()

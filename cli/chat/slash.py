@@ -20,6 +20,8 @@ from cli.option_values import ON_OFF
 from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
 from engine.types import Message
+from tui.asking.adapters import without_adapter
+from tui.asking.thinking import OFF, opposed
 from tui.telling import memory
 from tui.telling.calls import as_markdown
 from tui.telling.prompt import reason
@@ -63,21 +65,35 @@ def _help(chat: Chat, argument: str) -> None:
 def _model(chat: Chat, argument: str) -> None:
     if argument:
         known = [entry.id for entry in chat.models()]
-        if argument not in known and argument.partition(":")[0] not in known:
+        if without_adapter(argument, known) not in known:
             # An alias, a path or a scripted model is not in the list, so that the engine decides.
             chat.load(argument)
         chat.session.model = argument
+        _drop_misfits(chat)
     chat.note(f"model: {chat.session.model}")
     if not argument:
         for entry in chat.models():
             chat.note(f"  {entry.id}" + ("  (broken)" if entry.broken else ""))
 
 
+def _drop_misfits(chat: Chat) -> None:
+    """Let adapters of another model go: no answer could be given with them."""
+    said = chat.session.values.get("adapter", ())
+    entry = chat.entry()
+    if entry is None:
+        return
+    fit = tuple(each for each in said if each.partition("=")[0] in (*entry.adapters, "base", "none"))
+    if len(fit) < len(said):
+        chat.session.set("adapter", fit or None)
+        gone = " + ".join(each for each in said if each not in fit)
+        chat.note(f"adapter: {gone} is not of {entry.id}, so it is left out")
+
+
 def _system(chat: Chat, argument: str) -> None:
     if argument:
         chat.session.set("system", None if argument == '""' else (argument,))
     said = chat.session.values.get("system")
-    chat.note(f"system: {said[0]}" if said else "system: as the model's alias or the settings say")
+    chat.note(f"system: {said[0]}" if said else "system: as the settings say")
 
 
 def _set(chat: Chat, argument: str) -> None:
@@ -103,7 +119,9 @@ def _adapter(chat: Chat, argument: str) -> None:
     if argument == "default":
         chat.session.set("adapter", None)
     elif argument:
-        chat.session.set("adapter", _words(argument))
+        known = entry.adapters if (entry := chat.entry()) is not None else ()
+        words = (part for word in _words(argument) for part in ([word] if word in known else word.split("+")))
+        chat.session.set("adapter", tuple(filter(None, words)))
     said = chat.session.values.get("adapter")
     chat.note(f"adapter: {' + '.join(said) if said else 'default'}")
     entry = chat.entry()
@@ -117,16 +135,15 @@ def _adapter(chat: Chat, argument: str) -> None:
 def _think(chat: Chat, argument: str) -> None:
     word = argument.lower() or "auto"
     if word == "auto":
-        for name in ("think", "effort", "think_budget"):
+        for name in OFF:
             chat.session.set(name, None)
     else:
         name = "think_budget" if word.isdecimal() else "think" if word in ON_OFF else "effort"
+        held = {other: " ".join(chat.session.values.get(other, ())) for other in OFF}
         chat.session.set(name, (word,))
-    said = [
-        f"{name} {' '.join(chat.session.values[name])}"
-        for name in ("think", "effort", "think_budget")
-        if name in chat.session.values
-    ]
+        for other in opposed(name, word, held):
+            chat.session.set(other, None)
+    said = [f"{name} {' '.join(chat.session.values[name])}" for name in OFF if name in chat.session.values]
     chat.note(f"thinking: {', '.join(said) or 'auto'}")
 
 

@@ -20,7 +20,9 @@ def chat(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A model or alias; the default model if none is named."),
+        typer.Argument(
+            metavar="MODEL", help="A model, or MODEL:ADAPTER; the default model if none is named."
+        ),
     ] = None,
     prompt: Annotated[
         str | None,

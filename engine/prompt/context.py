@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from engine.errors import ContextOverflow
-from engine.types import Message
-
-Policy = Literal["drop_oldest", "refuse", "shift"]
+from engine.types import Message, Overflow
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -35,7 +32,7 @@ def fit(
     messages: Sequence[Message],
     limit: int,
     count: Callable[[Sequence[Message]], int],
-    policy: Policy = "drop_oldest",
+    policy: Overflow = "drop_oldest",
 ) -> Fitted:
     """As much of `messages` as comes to at most `limit` tokens by `count`, the newest first.
 
@@ -49,7 +46,7 @@ def fit(
         return Fitted(messages=tuple(messages), prompt_tokens=total)
     starts = _turns(messages)
     if policy == "refuse" or len(starts) < 2:
-        raise _overflow(total, limit, cut=False)
+        raise _overflow(total, limit, "The conversation" if len(messages) > 1 else "The message")
 
     counted: dict[int, int] = {}
 
@@ -60,7 +57,7 @@ def fit(
 
     most = len(starts) - 1
     if tokens(most) > limit:
-        raise _overflow(tokens(most), limit, cut=True)
+        raise _overflow(tokens(most), limit, "Even its last turn alone")
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
@@ -88,11 +85,11 @@ def _without(messages: Sequence[Message], start: int) -> list[Message]:
     return [message for index, message in enumerate(messages) if index >= start or message.role == "system"]
 
 
-def _overflow(tokens: int, limit: int, *, cut: bool) -> ContextOverflow:
-    what = "Even its last turn alone" if cut else "The conversation"
+def _overflow(tokens: int, limit: int, what: str) -> ContextOverflow:
     return ContextOverflow(
         f"The prompt does not fit the context window: {tokens:,} tokens, and there is room for {limit:,}.",
         f"{what} is too long; the rest of the window is kept free for the answer.",
-        "Shorten the message, load the model with a larger context, or lower generation.answer_reserve.",
+        "Shorten the message, use a larger context (`context`) or a model that has one, "
+        "or lower generation.answer_reserve.",
         param="messages",
     )

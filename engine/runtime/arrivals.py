@@ -86,6 +86,12 @@ class Arrivals:
 
     async def grown(self, place: Place) -> HearthError | None:
         """Wait until a model has its KV cache again; the refusal where there is no room for it."""
+        while place.resizing is not None and place.growth is None:
+            # It is giving it up just now.
+            await asyncio.wait({place.resizing})
+            await asyncio.sleep(0)
+        if not place.shrunk:
+            return None
         if place.resizing is None:
             self.grow(place)
         if place.growth is not None:

@@ -95,6 +95,11 @@ class Place:
         return bool(self.waiting or self.wanted)
 
     @property
+    def busy(self) -> bool:
+        """Whether anybody waits for what the worker says."""
+        return bool(self.running or self.replies)
+
+    @property
     def in_memory(self) -> bool:
         """Whether it takes memory now, or is about to."""
         return self.state in ("loading", "ready", "leaving")

@@ -1,14 +1,15 @@
 """The engine's side of readers: small workers that answer questions about a model's text while it is not resident.
 
 A reader holds a vocabulary, some tens of megabytes, and no weights. It is not counted among the models, and lives a
-short time after its last question; there are a few at most.
+short time after its last question; there are a few at most beside those that are being asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from engine.types import LoadOptions, ModelFacts
 BACKENDS: Final = ("llama", "scripted")
 """Backends that can read a model without its weights."""
 MOST: Final = 2
+"""Readers that stay when nobody asks them."""
 IDLE: Final = 30.0
 """Seconds that a reader lives after its last question."""
 
@@ -49,22 +51,20 @@ class Readers:
 
     async def facts(self, target: Target) -> ModelFacts:
         """What the model is, as it would be loaded. Raises ModelLoadFailed."""
-        reader = await self._reader(target)
-        self._rest(target.id, reader)
-        return reader.facts.result()
+        async with self._reader(target) as reader:
+            return reader.facts.result()
 
     async def ask(self, target: Target, question: Callable[[int], ToWorker]) -> Reply:
         """Put a question to a reader of the model. Raises what the answer says, or ModelLoadFailed."""
-        reader = await self._reader(target)
-        call = next(self._calls)
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        reader.replies[call] = future
-        reader.host.send(question(call))
-        try:
-            reply = await future
-        finally:
-            reader.replies.pop(call, None)
-            self._rest(target.id, reader)
+        async with self._reader(target) as reader:
+            call = next(self._calls)
+            future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            reader.replies[call] = future
+            reader.host.send(question(call))
+            try:
+                reply = await future
+            finally:
+                reader.replies.pop(call, None)
         if reply.error is not None:
             raise HearthError.from_info(reply.error)
         return reply
@@ -77,8 +77,9 @@ class Readers:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _reader(self, target: Target) -> _Reader:
-        """A reader that is ready, of the files as they are now."""
+    @asynccontextmanager
+    async def _reader(self, target: Target) -> AsyncIterator[_Reader]:
+        """A reader that is ready, of the files as they are now. It stays as long as it is used."""
         await self._check(target)
         stamps = await asyncio.to_thread(_stamps, target)
         if self._closing:
@@ -92,13 +93,24 @@ class Readers:
             self._start(self._open(target, reader))
         self._readers.pop(target.id, None)
         self._readers[target.id] = reader
+        reader.users += 1
         if reader.timer is not None:
             reader.timer.cancel()
-        idle = [name for name, each in self._readers.items() if not each.replies and name != target.id]
+        try:
+            self._thin_out()
+            await asyncio.shield(reader.facts)
+            if reader.dead:
+                raise _gone(target.id)
+            yield reader
+        finally:
+            reader.users -= 1
+            self._rest(target.id, reader)
+
+    def _thin_out(self) -> None:
+        """End those that nobody uses, the one asked longest ago first, until there are no more than there may be."""
+        idle = [name for name, each in self._readers.items() if not each.users]
         for name in idle[: max(0, len(self._readers) - MOST)]:
             self._end(name)
-        await asyncio.shield(reader.facts)
-        return reader
 
     async def _open(self, target: Target, reader: _Reader) -> None:
         spec = LoadSpec(
@@ -118,17 +130,16 @@ class Readers:
                 reader.facts.set_result(ready.facts)
 
     def _rest(self, name: str, reader: _Reader) -> None:
-        """Count the idle time of `reader` from now on."""
-        if reader.timer is not None:
-            reader.timer.cancel()
-        if not reader.replies and self._readers.get(name) is reader:
+        """Count the idle time of `reader` from now on, if nobody uses it."""
+        if not reader.users and self._readers.get(name) is reader:
             reader.timer = asyncio.get_running_loop().call_later(IDLE, self._end, name)
+            self._thin_out()
 
     def _end(self, name: str) -> None:
         reader = self._readers.pop(name)
         if reader.timer is not None:
             reader.timer.cancel()
-        reader.fail(ModelUnavailable(f"The text of {name} is not read any more.", fix="Ask again."))
+        reader.fail(_gone(name))
         self._start(reader.host.stop())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -153,6 +164,8 @@ class _Reader:
         self.facts: asyncio.Future[ModelFacts] = asyncio.get_running_loop().create_future()
         self.replies: dict[int, asyncio.Future[Reply]] = {}
         self.timer: asyncio.TimerHandle | None = None
+        self.users = 0
+        """Who waits for it, or for its answers."""
         self.dead = False
 
     def fail(self, error: HearthError) -> None:
@@ -170,6 +183,10 @@ class _Reader:
         future = self.replies.pop(reply.call, None)
         if future is not None and not future.done():
             future.set_result(reply)
+
+
+def _gone(name: str) -> ModelUnavailable:
+    return ModelUnavailable(f"The text of {name} is not read any more.", fix="Ask again.")
 
 
 def _stamps(target: Target) -> tuple[Stamp, ...]:

@@ -195,21 +195,31 @@ class Supervisor:
         *,
         options: LoadOptions = LoadOptions(),  # noqa: B008
         keep_alive: float | None = None,
+        computes: bool = True,
     ) -> Reply:
-        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says."""
+        """Put a question to a model, loading it (with `options`) if need be. Raises what the answer says.
+
+        One that is about text `computes` nothing: it needs no KV cache.
+        """
         place = self._room.place(target)
-        while place.state != "ready" or place.draining or place.shrunk or not place.suits(options):
+        while place.state != "ready" or (
+            computes
+            and (place.draining or place.shrunk or place.resizing is not None or not place.suits(options))
+        ):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, options, keep_alive)
-            if place.shrunk and (error := await self._arrivals.grown(place)) is not None:
+            if computes and (error := await self._arrivals.grown(place)) is not None:
                 raise error
         host = place.host
         assert host is not None
         self._calls += 1
         call = self._calls
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        was_idle = not place.busy
         place.replies[call] = future
         host.send(question(call))
+        if was_idle:
+            self._watch(place, host)
         try:
             reply = await future
         except asyncio.CancelledError:
@@ -278,7 +288,7 @@ class Supervisor:
                 place.draining = True
                 break
             del place.waiting[0]
-            was_idle = not place.running
+            was_idle = not place.busy
             place.running[ticket.key] = ticket
             try:
                 place.host.send(self._submit(ticket, place.facts))
@@ -286,7 +296,6 @@ class Supervisor:
                 ticket.fail(error)
                 continue
             if was_idle:
-                place.last_heard = time.monotonic_ns()
                 self._watch(place, place.host)
         if place.draining and not place.running and not place.replies:
             self._room.dismiss(place, "reload")
@@ -373,7 +382,8 @@ class Supervisor:
         return host
 
     def _watch(self, place: Place, host: Host) -> None:
-        """End a worker that has work and says nothing for too long."""
+        """End a worker that has work from now on and says nothing for too long."""
+        place.last_heard = time.monotonic_ns()
         limit = self._settings.runtime.stall_seconds
         if not limit:
             return
@@ -382,7 +392,7 @@ class Supervisor:
 
         def look() -> None:
             nonlocal worked
-            if place.host is not host or not place.running or place.state != "ready":
+            if place.host is not host or not place.busy or place.state != "ready":
                 return
             silent = (time.monotonic_ns() - place.last_heard) / 1e9
             if silent < limit:
@@ -391,7 +401,9 @@ class Supervisor:
                 return
             before, worked = worked, host.processor_seconds()
             pause = limit / 4
-            if before is None or (worked > before + pause * BUSY_SHARE and silent < limit * BUSY_PATIENCE):
+            # Of many texts nothing is heard before they are all read.
+            patient = bool(place.replies) or silent < limit * BUSY_PATIENCE
+            if before is None or (worked > before + pause * BUSY_SHARE and patient):
                 # A large model on a small machine: one chunk of a prompt may take longer than the limit.
                 place.watch = loop.call_later(pause, look)
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
 from engine.paths import Paths
@@ -10,12 +10,10 @@ from engine.runtime.backends import NAMES, OF_FORMAT
 from engine.runtime.backends.script import PREFIX, parse
 from engine.runtime.ticket import Target
 from engine.settings import Settings
-from engine.types import AdapterRef, ModelEntry
+from engine.types import AdapterRef, BackendName, ModelEntry
 
 if TYPE_CHECKING:
     from engine.library.catalog import Catalog
-
-Backend = Literal["auto", "llama", "mlx", "transformers", "scripted"]
 
 
 class Targets:
@@ -33,7 +31,7 @@ class Targets:
             self._catalog = Catalog(self._settings, self._paths)
         return self._catalog
 
-    def find(self, name: str, backend: Backend = "auto") -> Target:
+    def find(self, name: str, backend: BackendName = "auto") -> Target:
         """Raises ModelNotFound, Unsupported if the backend cannot run it, ModelLoadFailed if it is broken."""
         if name.startswith(PREFIX):
             parse(name)
@@ -74,7 +72,7 @@ class Targets:
         return asked
 
 
-def _backend(entry: ModelEntry, asked: Backend) -> str:
+def _backend(entry: ModelEntry, asked: BackendName) -> str:
     able = [name for name in (entry.backends or OF_FORMAT.get(entry.format, ())) if name in NAMES]
     if asked == "auto" and able:
         return able[0]

@@ -62,6 +62,7 @@ from engine.types.models import (
 )
 from engine.types.request import (
     AdapterRef,
+    BackendName,
     CachePolicy,
     Class,
     Constraint,
@@ -73,6 +74,7 @@ from engine.types.request import (
     GenerationRequest,
     LoadOptions,
     Logprobs,
+    Overflow,
     Penalty,
     Sampling,
     SamplingOverrides,
@@ -86,6 +88,7 @@ __all__ = [
     "AdapterRef",
     "Admitted",
     "AudioPart",
+    "BackendName",
     "CacheMiss",
     "CachePolicy",
     "Capabilities",
@@ -122,6 +125,7 @@ __all__ = [
     "Message",
     "ModelEntry",
     "ModelFacts",
+    "Overflow",
     "Part",
     "Penalty",
     "Pooling",

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct, field
 from engine.types.messages import DocumentPart, ImagePart, Json, Message
 
 Class = Literal["interactive", "api", "batch"]
+Overflow = Literal["drop_oldest", "refuse", "shift"]
+BackendName = Literal["auto", "llama", "mlx", "transformers", "scripted"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
@@ -196,12 +198,12 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     thinking: Thinking = field(default_factory=Thinking)
     adapters: tuple[AdapterRef, ...] | None = None
     """None: the model's default adapter; empty: none at all."""
-    overflow: Literal["drop_oldest", "refuse", "shift"] | None = None
+    overflow: Overflow | None = None
     """What happens to a text longer than the window; None: settings."""
     keep_tokens: Count = 4
     """Tokens at the head that a shift never drops."""
     load: LoadOptions = field(default_factory=LoadOptions)
-    backend: Literal["auto", "llama", "mlx", "transformers", "scripted"] = "auto"
+    backend: BackendName = "auto"
     keep_alive: Annotated[float, Meta(le=1e9)] | None = None
     """Seconds the model stays after the request ends; negative for ever, 0 unloads. None: as the last one that said
     something since it was loaded, else settings."""

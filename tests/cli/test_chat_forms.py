@@ -15,6 +15,7 @@ from tests.cli.conftest import Open
 from tests.cli.program import run
 from tests.cli.recorded_chat import OSLO, QUITO, engine
 from tests.cli.terminal import Terminal, hearth
+from tui.recordings import said, whole
 
 PROMPT = ">>> "
 TOOLS = [
@@ -78,6 +79,16 @@ async def test_what_was_cut_is_said_on_stderr_whoever_reads(capsys: pytest.Captu
         "3 older messages left out: the window is full (1,204 tokens).",
         "512 tokens forgotten to go on: the window was full.",
     ]
+
+
+async def test_an_answer_that_filled_the_window_is_said_to_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = engine("cuts")
+    recorded.answer = lambda request: [
+        event if type(event).__name__ != "Finished" else type(event)(reason="context_full")
+        for event in whole(request, said('{"a": '))
+    ]
+    assert await ask(recorded, Session("ember"), "And?") == 0
+    assert capsys.readouterr().err == "The answer was cut: the window is full.\n"
 
 
 async def test_a_call_that_broke_off_is_no_line_and_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,13 +217,13 @@ def test_figures_say_what_the_cache_gave_and_what_was_cut(on_terminal: Open) -> 
 def test_a_place_in_the_line_a_load_and_a_long_prompt_are_shown_and_gone(on_terminal: Open) -> None:
     terminal = talk(on_terminal, "waits")
     terminal.send("Hello\r")
-    for said in (
+    for words in (
         "place 2 in the queue · about 8 s",
         "loading ember · estimating its memory",
         "loading ember · reading the weights ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 50%",
         "reading 430 tokens",
     ):
-        terminal.expect(said)
+        terminal.expect(words)
         terminal.expect(b"\r\x1b[2K")
     before = terminal.expect("Done.")
     assert b"reading" not in before.rpartition(b"\r\x1b[2K")[2]
@@ -228,6 +239,8 @@ def test_thinking_may_be_hidden_and_switched(on_terminal: Open) -> None:
         "thinking: think on, effort low, think_budget 64"
         in [say(terminal, f"/think {word}") for word in ("on", "low", "64")][-1]
     )
+    assert "thinking: think off, effort low" in say(terminal, "/think off")
+    assert "thinking: effort high, think_budget 64" in say(terminal, "/think high")
     assert "error: --effort cannot be 'sideways'." in say(terminal, "/think sideways")
     assert "thinking: auto" in say(terminal, "/think auto")
 
@@ -237,6 +250,11 @@ def test_adapters_are_listed_and_chosen(on_terminal: Open) -> None:
     listed = say(terminal, "/adapter")
     assert "adapter: default\n  pirate\n  poet\n  fancy  (broken: It sets `use_dora`" in listed
     assert "adapter: pirate + poet=0.5" in say(terminal, "/adapter pirate poet=0.5")
+    assert "adapter: pirate + poet=0.5" in say(terminal, "/adapter pirate+poet=0.5")
+    switched = say(terminal, "/model qwen3-8b-instruct")
+    assert "adapter: pirate + poet=0.5 is not of qwen3-8b-instruct, so it is left out" in switched
+    assert "adapter: default" in say(terminal, "/adapter")
+    say(terminal, "/model ember")
     assert "adapter: base" in say(terminal, "/adapter base")
     assert "adapter: default" in say(terminal, "/adapter default")
     assert "error: --adapter cannot be 'base' 'poet'." in say(terminal, "/adapter base poet")
@@ -263,4 +281,5 @@ def test_one_form_takes_the_place_of_another(on_terminal: Open, tmp_path: Path) 
 def test_the_estimate_is_told_in_a_conversation(on_terminal: Open) -> None:
     terminal = talk(on_terminal, "thinks")
     written = say(terminal, "/estimate")
-    assert "needs 19 MiB of 9.0 GiB free" in written and "A window of 2,048 tokens, 4 at once." in written
+    assert "needs 59 MiB of 9.0 GiB free" in written and "process 40 MiB" in written
+    assert "A window of 2,048 tokens, 4 at once." in written

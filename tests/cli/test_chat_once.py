@@ -214,5 +214,5 @@ def test_a_file_named_in_the_prompt_goes_along_and_a_piped_at_sign_is_text(
 def test_a_window_that_cannot_be_had_is_said(hearth_home: Path) -> None:
     done = run(hearth_home, "chat", "ember", "Hi", "--ctx", "999999")
     assert done.returncode == 0
-    assert done.stderr == "The window is 2048 tokens: ember was made for no more, so not 999999.\n"
+    assert done.stderr == "The window is 2,048 tokens: the model was made for no more, so not 999,999.\n"
     assert run(hearth_home, "chat", "ember", "Hi", "--ctx", "256").stderr == ""

@@ -46,6 +46,7 @@ GIVEN = {
     "presence_penalty": ("-0.5",),
     "frequency_penalty": ("0.25",),
     "seed": ("3",),
+    "sampling": ("typical-p=0.5", 'samplers=["top_k"]'),
     "ctx": ("512",),
     "slots": ("2",),
     "gpu_layers": ("-1",),
@@ -87,6 +88,8 @@ def test_every_option_reaches_the_request() -> None:
         "presence_penalty": -0.5,
         "frequency_penalty": 0.25,
         "seed": 3,
+        "typical_p": 0.5,
+        "samplers": ["top_k"],
     }
     assert request.stop == ("one", "two")
     assert request.load == LoadOptions(context=512, slots=2, gpu_layers=-1, kv_type="q8_0", draft_tokens=8)
@@ -150,6 +153,10 @@ def test_base_and_an_empty_adapter_mean_none_at_all(text: str) -> None:
         ("top_k", "1.5"),
         ("presence_penalty", "3"),
         ("seed", "x"),
+        ("sampling", "typical_p"),
+        ("sampling", "typical_p=2"),
+        ("sampling", "temperature=9"),
+        ("sampling", "warmth=1"),
         ("max_new_tokens", "-1"),
         ("ctx", "2"),
         ("stop", ""),
@@ -158,6 +165,8 @@ def test_base_and_an_empty_adapter_mean_none_at_all(text: str) -> None:
         ("keep_alive", "inf"),
         ("adapter", "pirate=much"),
         ("adapter", "=1"),
+        ("adapter", "pirate=101"),
+        ("adapter", "pirate=nan"),
         ("overflow", "perhaps"),
         ("cache", "perhaps"),
         ("logprobs", "101"),

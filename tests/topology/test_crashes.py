@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.errors import ModelLoadFailed
+from engine.errors import ModelLoadFailed, WorkerDied
 from engine.local import LocalEngine
 from engine.settings import Runtime, Settings
 from engine.types import Delta, Done, Failed, GenerationRequest, Loading
@@ -88,6 +88,15 @@ async def test_a_hanging_worker_is_noticed_and_ended(open_engine: Open) -> None:
     end = await engine.generate(ask("scripted:tokens=9,fail=hang,after=2")).wait()
     assert isinstance(end, Failed) and end.error.code == "worker_died"
     assert any("hangs" in line.text for line in engine.logs())
+
+
+async def test_a_hanging_worker_is_noticed_also_by_a_question_about_text(open_engine: Open) -> None:
+    engine = open_engine(Settings(runtime=Runtime(stall_seconds=0.5)))
+    await engine.load("scripted:tokens=1")
+    (worker,) = workers()
+    worker.suspend()
+    with pytest.raises(WorkerDied):
+        await asyncio.wait_for(engine.tokenize("scripted:tokens=1", "hello"), 20)
 
 
 async def test_a_worker_that_computes_for_long_does_not_hang(open_engine: Open) -> None:

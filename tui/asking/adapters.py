@@ -44,6 +44,12 @@ def _scale(scale: float, sign: str) -> str:
     return "" if scale == 1.0 else f"{sign}{scale:g}"
 
 
+def without_adapter(model: str, known: Collection[str]) -> str:
+    """The model of `model:adapter`; a name that is among the `known` as a whole is one, colon or not."""
+    base = model.rpartition(":")[0]
+    return base if model not in known and base in known else model
+
+
 def named(
     made_with: tuple[AdapterRef, ...],
     asked: tuple[AdapterRef, ...] | None,
@@ -56,9 +62,9 @@ def named(
     names. Else the file's, or its folder's, is.
     """
     names = [each.name for each in asked or () if each.name.lower() not in (BASE, "none")]
-    suffix = model.partition(":")[2] if "/" not in model and asked is None else ""
-    if suffix and len(made_with) == 1:
-        names = [suffix.partition("=")[0]]
+    suffix = model.rpartition(":")[2].partition("=")[0] if "/" not in model and asked is None else ""
+    if len(made_with) == 1 and (suffix in known or (suffix != model and not known)):
+        names = [suffix]
     if len(names) != len(made_with):
         names = [_name(each.name, known) for each in made_with]
     return tuple(AdapterRef(name, each.scale) for name, each in zip(names, made_with, strict=True))

@@ -25,10 +25,22 @@ class Table:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+def needed(estimate: Estimate) -> tuple[int, ...]:
+    """Bytes that each device must have: beside the model's own part main memory holds its process."""
+    main = next((device for device in estimate.devices if device.kind == "cpu"), None)
+    held = sum(device.total for device in estimate.devices if device.kind in ("cpu", "accelerator"))
+    process = max(0, estimate.resident - held)
+    return tuple(device.total + (process if device is main else 0) for device in estimate.devices)
+
+
 def needs(estimate: Estimate) -> Table:
     """What an estimate says of each device, and what is free there."""
     devices = estimate.devices
-    rows = [*_parts(devices), ("needs", tuple(units.size(device.total) for device in devices))]
+    rows = _parts(devices)
+    processes = tuple(need - device.total for need, device in zip(needed(estimate), devices, strict=True))
+    if any(processes):
+        rows.append(("process", tuple(units.size(process) for process in processes)))
+    rows.append(("needs", tuple(units.size(need) for need in needed(estimate))))
     if any(device.free for device in devices):
         rows.append(("free", tuple(units.size(device.free) for device in devices)))
     return Table(tuple(plain(device.device, 8) for device in devices), tuple(rows))
@@ -62,17 +74,18 @@ def _parts(devices: tuple[DeviceNeed, ...]) -> list[tuple[str, tuple[str, ...]]]
 
 def verdict(estimate: Estimate) -> str:
     """Whether it fits, in one line: `fits: needs 5.8 GiB, 7.1 GiB are free`."""
-    tight = next((device for device in estimate.devices if device.total > device.free > 0), None)
+    wanted = needed(estimate)
     free = sum(device.free for device in estimate.devices)
     if estimate.fits:
         beside = f", {units.size(free)} are free" if free else ""
-        return f"fits: needs {units.size(estimate.total)}{beside}"
-    if tight is not None:
-        return (
-            f"does not fit: needs {units.size(tight.total)} of {plain(tight.device, 10)}, "
-            f"{units.size(tight.free)} are free"
-        )
-    return f"does not fit: needs {units.size(estimate.total)}"
+        return f"fits: needs {units.size(sum(wanted))}{beside}"
+    for device, need in zip(estimate.devices, wanted, strict=True):
+        if need > device.free > 0:
+            return (
+                f"does not fit: needs {units.size(need)} of {plain(device.device, 10)}, "
+                f"{units.size(device.free)} are free"
+            )
+    return f"does not fit: needs {units.size(sum(wanted))}"
 
 
 def consequences(estimate: Estimate) -> list[str]:
@@ -99,8 +112,10 @@ def remarks(estimate: Estimate) -> list[str]:
 def short(estimate: Estimate) -> str:
     """One line for beside a load: `5.8 GiB of 7.1 GiB free · weights 4.4 GiB · KV 1.1 GiB · compute 310 MiB`."""
     free = sum(device.free for device in estimate.devices)
-    parts = [f"needs {units.size(estimate.total)}" + (f" of {units.size(free)} free" if free else "")]
+    parts = [f"needs {units.size(sum(needed(estimate)))}" + (f" of {units.size(free)} free" if free else "")]
     for label, field in (("weights", "weights"), ("KV", "kv_cache"), ("compute", "compute")):
         if bytes_ := sum(getattr(device, field) for device in estimate.devices):
             parts.append(f"{label} {units.size(bytes_)}")
+    if process := sum(needed(estimate)) - estimate.total:
+        parts.append(f"process {units.size(process)}")
     return " · ".join(parts)

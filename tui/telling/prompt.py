@@ -47,6 +47,13 @@ def dropped(messages: int, tokens: int = 0) -> str:
     return f"{count(messages, 'older message')} left out: the window is full{of}"
 
 
+def smaller_window(window: int, asked: int | None) -> str:
+    """That the window is not as large as was asked; empty if it is, or if nothing was asked."""
+    if asked is None or not 0 < window < asked:
+        return ""
+    return f"the window is {count(window, 'token')}: the model was made for no more, so not {asked:,}"
+
+
 def shifted(tokens: int) -> str:
     """What was forgotten so that the answer could go on; empty if nothing."""
     return f"{count(tokens, 'token')} forgotten to go on: the window was full" if tokens else ""

@@ -83,17 +83,24 @@ def _group(index: int) -> str:
 
 def _check_ends(whole: dict[str, _Alternatives], names: dict[str, str]) -> None:
     """Refuses a rule that no text fits, as each of its alternatives leads back to it."""
+    waiting: dict[str, list[tuple[str, set[str]]]] = {}
+    """For each rule the alternatives that wait for it: whose they are, and all that they wait for."""
+    ready: list[str] = []
+    for name, alternatives in whole.items():
+        for items in alternatives:
+            needs = {item.needs for item in items if item.needs is not None}
+            for need in needs:
+                waiting.setdefault(need, []).append((name, needs))
+            if not needs:
+                ready.append(name)
     ending: set[str] = set()
-    grows = True
-    while grows:
-        found = {
-            name
-            for name, alternatives in whole.items()
-            if any(
-                all(item.needs is None or item.needs in ending for item in items) for items in alternatives
-            )
-        }
-        grows, ending = found != ending, found
+    while ready:
+        name = ready.pop()
+        ending.add(name)
+        for owner, needs in waiting.pop(name, ()):
+            needs.discard(name)
+            if not needs and owner not in ending:
+                ready.append(owner)
     for name in whole:
         if name not in ending and name in names:
             raise invalid(

@@ -36,6 +36,7 @@ _CONTROLS: Final = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _PROPERTY: Final = re.compile(r"\{[A-Za-z_]+(?:=[A-Za-z_]+)?\}")
 _COUNTS: Final = re.compile(r"\{(\d{1,9})(,(\d{1,9})?)?\}")
 _HEXADECIMAL: Final = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}")
+_LOW_SURROGATE: Final = re.compile(r"\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})")
 _GROUPS: Final = re.compile(r"\?(?::|P?<[A-Za-z_]\w*>)")
 _AROUND: Final = ("?=", "?!", "?<=", "?<!")
 
@@ -214,9 +215,7 @@ class _Reader:
         """`point`, or the character that it makes with the low surrogate that follows it."""
         if point > characters.LAST:
             raise self._wrong("an escape is beyond the last code point")
-        if 0xD800 <= point <= 0xDBFF and (
-            low := re.compile(r"\\u([Dd][C-Fc-f]..)").match(self._text, self._at)
-        ):
+        if 0xD800 <= point <= 0xDBFF and (low := _LOW_SURROGATE.match(self._text, self._at)):
             self._at = low.end()
             return 0x10000 + ((point - 0xD800) << 10) + int(low[1], 16) - 0xDC00
         return point

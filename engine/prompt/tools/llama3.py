@@ -28,7 +28,8 @@ _CALL = Object(("name", "name"), ("arguments", "parameters"))
 _INTERPRETERS = ("ipython", "python", "code_interpreter")
 _CODE = r"/[^{\s](?s:.*)/"
 _BUILTIN = re.compile(r"\s*(\w+)\.call\((.*)\)\s*", re.DOTALL)
-_PAIR = re.compile(r'\s*(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.DOTALL)
+# Tried at the beginning of words only: at every letter and blank, a long text would take seconds.
+_PAIR = re.compile(r'(?<!\w)(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.DOTALL)
 
 
 class Llama3(ToolFormat):

@@ -84,7 +84,11 @@ class Guide:
             return allowed
         packed = np.frombuffer(_run(self._matcher.compute_bitmask), np.uint8)
         self._check()
-        return np.unpackbits(packed, count=self._size, bitorder="little").view(np.bool_)
+        allowed = np.unpackbits(packed, count=self._size, bitorder="little").view(np.bool_)
+        if not self.may_end:
+            # A grammar may name them, or all but some other token; the turn would be over in the middle of it.
+            allowed[list(self.ends)] = False
+        return allowed
 
     def accept(self, token: int) -> None:
         """Note that `token` came. Raises InternalError if it is not allowed; the guide is then as before."""
@@ -168,6 +172,8 @@ class GuideMaker:
             allowed = np.flatnonzero(guide.mask())
         except InvalidRequest as error:
             raise _refused(error.why) from None
+        if not len(allowed):
+            raise _refused(_NO_TOKEN)
         if time.thread_time() - began > SLOWEST:
             raise InvalidRequest(
                 "The constraint is too complex.",

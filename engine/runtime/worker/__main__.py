@@ -150,7 +150,13 @@ class Worker:
                 if self._runner is not None:
                     self._runner.poke()
 
-            store = KvStore(Path(spec.folder), spec.limit, lambda: backend.identity, wake)
+            store = KvStore(
+                Path(spec.folder),
+                spec.limit,
+                lambda: backend.identity,
+                wake,
+                lambda text: self._log("warning", text),
+            )
         return PrefixCache(backend, store, enabled=spec.enabled)
 
     def _open(self, order: Load) -> StepBackend:
@@ -167,12 +173,12 @@ class Worker:
                 self._outbox.frame(LoadProgress(stage, fraction))
             return not self._stopped.is_set()
 
-        def log(level: str, text: str) -> None:
-            self._outbox.frame(LogLines([(level, text)]))
-
         if order.reading:
-            return reading_opener(order.backend, log)(order.spec)
-        return opener(order.backend, log)(order.spec, progress)
+            return reading_opener(order.backend, self._log)(order.spec)
+        return opener(order.backend, self._log)(order.spec, progress)
+
+    def _log(self, level: str, text: str) -> None:
+        self._outbox.frame(LogLines([(level, text)]))
 
     def _probe(self, order: Probe) -> None:
         from engine.runtime.worker.probe import probed

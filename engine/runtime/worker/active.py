@@ -41,7 +41,6 @@ class Active:
         self.client = request.client
         self.root = Root(backend.adapter_identity(work.adapters), request.cache.salt)
         self.position = 0
-        self.eta: float | None = None
         self.limit = prepared.limit
         self.prepared = prepared
         self.scored = request.logprobs is not None and request.logprobs.prompt

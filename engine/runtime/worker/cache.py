@@ -43,6 +43,15 @@ class Root(Struct, frozen=True):
         return f"{self.adapters}\n{self.caller}"
 
 
+class Marks(Struct, frozen=True, kw_only=True):
+    """Tells what a prompt was made of from what others were; empty where that is not known."""
+
+    tools: str = ""
+    """The tools that it offers."""
+    opening: str = ""
+    """Its messages up to the first of the user's."""
+
+
 class Live(Struct, frozen=True):
     """A sequence in a slot: `computed` of its tokens can be shared now, of its first `prompt` ones all will be soon.
 
@@ -82,7 +91,7 @@ class PrefixCache:
         """By shelf: the file that holds the same."""
         self._replaced: dict[int, list[int]] = {}
         """By shelf: files that are needed no longer once it is on disk itself."""
-        self._tools: dict[int, str] = {}
+        self._marks: dict[int, Marks] = {}
         """By shelf: what tools its request offered, where that is known."""
         self._prompts: dict[int, int] = {}
         """By shelf: how many of its tokens were the prompt of the request that left it."""
@@ -142,7 +151,7 @@ class PrefixCache:
         return hit.holder in self._coming
 
     def miss(
-        self, root: Root, tokens: Tokens, count: int, tools: str, *, off: bool = False
+        self, root: Root, tokens: Tokens, count: int, marks: Marks, *, off: bool = False
     ) -> CacheMiss | None:
         """Why `count` tokens of a prompt came from the cache and not more; None if there is no more to it.
 
@@ -164,21 +173,33 @@ class PrefixCache:
         if not self._kept:
             return CacheMiss(cause="model")
         if known < RESEMBLES:
-            return CacheMiss(cause="new", token=count)
+            # Templates offer tools before all else, so that nothing of the same conversation is known by its tokens.
+            return CacheMiss(cause="tools" if self._retooled(marks) else "new", token=count)
         if self._tree.ends_with(root, wanted[:known]):
             return None
         hit = self._tree.match(root, wanted, touch=False)
-        theirs = self._tools.get(hit.holder) if hit is not None else None
-        return CacheMiss(cause="text" if theirs is None or theirs == tools else "tools", token=count)
+        theirs = self._marks.get(hit.holder) if hit is not None else None
+        same = theirs is None or theirs.tools == marks.tools
+        return CacheMiss(cause="text" if same else "tools", token=count)
+
+    def _retooled(self, marks: Marks) -> bool:
+        """Whether a conversation that begins with the same words is kept, with other tools."""
+        return bool(marks.opening) and any(
+            theirs.opening == marks.opening and theirs.tools != marks.tools for theirs in self._marks.values()
+        )
 
     # --- keeping
 
-    def keep(self, slot: int, root: Root, tokens: Tokens, *, prompt: int, tools: str) -> None:
+    def keep(self, slot: int, root: Root, tokens: Tokens, *, prompt: int, marks: Marks) -> None:
         """Keep the state of `slot`, which has computed exactly `tokens`, on a shelf; the slot may go on.
 
-        The first `prompt` of them were read, the others are an answer; `tools` tells what the prompt offered.
+        The first `prompt` of them were read, the others are an answer; `marks` tell what the prompt came from.
         """
         if not self._enabled or len(tokens) < WORTH_KEEPING:
+            return
+        known = self._tree.match(root, tokens)
+        if known is not None and known.count == len(tokens):
+            # Nobody has to make way for what is there already.
             return
         shelf = self._shelf()
         if shelf is None:
@@ -186,9 +207,6 @@ class PrefixCache:
         exact = not self._backend.cuttable(slot)
         added = self._tree.add(root, tokens, shelf, exact=exact)
         self._kept = True
-        if not added.kept:
-            self._free.append(shelf)
-            return
         start = 0
         if added.shared is not None and not exact and self._backend.cuttable(added.shared.holder):
             # Cells of the tokens that were known already: the slot's own, if it has any, fall free with it.
@@ -196,7 +214,7 @@ class PrefixCache:
             self._backend.share(added.shared.holder, shelf, 0, start)
         if start < len(tokens):
             self._backend.share(slot, shelf, start, len(tokens))
-        self._tools[shelf], self._prompts[shelf] = tools, prompt
+        self._marks[shelf], self._prompts[shelf] = marks, prompt
         self._changed = time.monotonic()
         for freed in added.freed:
             replaced = self._replaced.pop(freed, [])
@@ -219,7 +237,7 @@ class PrefixCache:
 
     def _lose(self, shelf: int) -> None:
         """The state on `shelf` is gone."""
-        self._tools.pop(shelf, None)
+        self._marks.pop(shelf, None)
         self._prompts.pop(shelf, None)
         self._replaced.pop(shelf, None)
         self._asked.discard(self._files.pop(shelf, _NOWHERE))
@@ -244,12 +262,9 @@ class PrefixCache:
 
     # --- disk
 
-    def news(self) -> bool:
-        """Take what the store found and read; whether anything came."""
-        if self._store is None:
-            return False
-        news = self._store.news()
-        for each in news:
+    def news(self) -> None:
+        """Take what the store found and read."""
+        for each in self._store.news() if self._store is not None else ():
             if isinstance(each, Opened):
                 self._opened = True
             elif isinstance(each, Entry):
@@ -260,7 +275,6 @@ class PrefixCache:
                     self._forget_file(each.file)
                 elif each.file in self._cold:
                     self._restore(each.file, each.state)
-        return bool(news)
 
     def _take_entry(self, entry: Entry) -> None:
         if entry.file in self._cold:
@@ -276,7 +290,7 @@ class PrefixCache:
         """Put the content of a file on a shelf; where it does not go, the prompt is computed."""
         tokens, text = self._cold.tokens_of(file), self._cold.root_of(file)
         assert isinstance(text, str)
-        adapters, _, caller = text.rpartition("\n")
+        adapters, _, caller = text.partition("\n")
         shelf = self._shelf()
         if shelf is None:
             return
@@ -288,8 +302,8 @@ class PrefixCache:
             try:
                 self._backend.restore(shelf, state, len(tokens))
             except HearthError:
+                # Those who run have it all. The file is as good as before, for another process.
                 self._free.append(shelf)
-                self._forget_file(file)
                 return
         exact = not self._backend.cuttable(shelf)
         added = self._tree.add(Root(adapters, caller), tokens, shelf, exact=exact)

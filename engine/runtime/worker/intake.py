@@ -19,6 +19,7 @@ from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRe
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.backends.guide import GuideMaker
 from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
+from engine.runtime.worker.cache import Marks
 from engine.types import GenerationRequest, Message, Tool
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """Makes a fresh reader for each choice; None where the answer is all content."""
     visible: Mapping[int, bytes] = {}
     """Control tokens that the reader must see, with their text."""
-    tools_mark: str = ""
-    """Tells one set of offered tools from another."""
+    marks: Marks = Marks()
     guide: Guide | None = None
     """What the answer's tokens must follow; each choice needs its own copy."""
 
@@ -154,7 +154,7 @@ class Intake:
             stops=form.stops,
             reader=lambda: form.reader(enforced=guide is not None),
             visible=self._visible(form.marks),
-            tools_mark=_mark(tools),
+            marks=Marks(tools=_mark(tools), opening=_mark(_opening(fitted.messages))),
             guide=guide,
         )
 
@@ -311,8 +311,14 @@ class Intake:
         return found
 
 
-def _mark(tools: Sequence[Tool]) -> str:
-    return blake2b(msgspec.json.encode(tools), digest_size=8).hexdigest() if tools else ""
+def _mark(said: Sequence[Tool] | Sequence[Message]) -> str:
+    return blake2b(msgspec.json.encode(said), digest_size=8).hexdigest() if said else ""
+
+
+def _opening(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages up to the first of the user's."""
+    first = next((place for place, message in enumerate(messages) if message.role == "user"), len(messages))
+    return messages[: first + 1]
 
 
 class _Boundless:

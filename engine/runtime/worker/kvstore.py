@@ -19,7 +19,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +71,24 @@ class KvStore:
     """The saved prefixes of one model. `identity` names all that a state depends on; it is called on the thread.
 
     `limit` is in bytes, for the folder as a whole, other models' files included. `wake` is called, on the thread, when
-    there are news.
+    there are news, `complain` with a sentence when something went wrong.
     """
 
     def __init__(
-        self, folder: Path, limit: int, identity: Callable[[], str], wake: Callable[[], None]
+        self,
+        folder: Path,
+        limit: int,
+        identity: Callable[[], str],
+        wake: Callable[[], None],
+        complain: Callable[[str], None],
     ) -> None:
         self._folder, self._limit, self._identity, self._wake = folder, limit, identity, wake
+        self._complain = complain
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[Entry | Loaded | Opened] = queue.SimpleQueue()
         self._paths: dict[int, Path] = {}
         self._next = 0
         self._key = ""
-        self._failed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="kv-store", daemon=True)
         self._thread.start()
         self._work.put(self._begin)
@@ -97,11 +102,6 @@ class KvStore:
             while True:
                 found.append(self._news.get_nowait())
         return found
-
-    def complaints(self) -> list[str]:
-        """What went wrong since the last call, a sentence each."""
-        said, self._failed = self._failed, []
-        return said
 
     def write(self, root: str, tokens: Tokens, state: memoryview, *, exact: bool) -> int:
         """Save a state; returns the number of its file, which can be read from now on, unless the disk is full."""
@@ -128,7 +128,7 @@ class KvStore:
             try:
                 work()
             except Exception as error:
-                self._failed.append(f"A saved prefix could not be kept: {type(error).__name__}: {error}.")
+                self._complain(f"A saved prefix could not be kept: {type(error).__name__}: {error}.")
 
     def _tell(self, news: Entry | Loaded | Opened) -> None:
         self._news.put(news)
@@ -159,12 +159,15 @@ class KvStore:
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE:
                     left.unlink()
-        for path in sorted(self._place.glob("*.kv"), key=lambda each: each.stat().st_mtime):
+        for _, _, path in sorted(_files(self._place.glob("*.kv"))):
             try:
                 with path.open("rb") as file:
                     header = _read_header(file)
                     tokens = np.frombuffer(file.read(4 * header.tokens), "<i4").astype(np.int32)
-            except (OSError, ValueError, msgspec.MsgspecError):
+            except OSError:
+                # Another process may just have deleted it.
+                continue
+            except (ValueError, msgspec.MsgspecError):
                 path.unlink(missing_ok=True)
                 continue
             if header.identity == identity and len(tokens) == header.tokens:
@@ -203,14 +206,16 @@ class KvStore:
     def _read(self, file: int) -> None:
         path = self._paths.get(file)
         state: memoryview | None = None
-        if path is not None:
-            try:
+        try:
+            if path is not None:
                 state = _read_state(path)
                 os.utime(path)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
-                self._failed.append(f"The saved prefix {path.name} could not be read: {error}.")
-                self._delete(file)
-        self._tell(Loaded(file, state))
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self._complain(f"A saved prefix could not be read: {error}.")
+            self._delete(file)
+        finally:
+            # Somebody waits for it, whatever went wrong.
+            self._tell(Loaded(file, state))
 
     def _delete(self, file: int) -> None:
         path = self._paths.pop(file, None)
@@ -220,11 +225,7 @@ class KvStore:
 
     def _make_room(self, size: int, beside: Path) -> bool:
         """Whether `size` bytes more fit under the limit and on the disk, after deleting what is oldest."""
-        files: list[tuple[float, int, Path]] = []
-        for path in self._folder.glob("*/*"):
-            with contextlib.suppress(OSError):
-                facts = path.stat()
-                files.append((facts.st_mtime, facts.st_size, path))
+        files = _files(self._folder.glob("*/*"))
         total = sum(each[1] for each in files if each[2] != beside)
         disk = shutil.disk_usage(self._folder)
         if size > self._limit or disk.free - size < disk.total * _FREE_SHARE:
@@ -236,6 +237,16 @@ class KvStore:
                 path.unlink(missing_ok=True)
                 total -= each
         return True
+
+
+def _files(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
+    """Time of the last use and size of those of `paths` that are still there."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            facts = path.stat()
+            found.append((facts.st_mtime, facts.st_size, path))
+    return found
 
 
 def _read_header(file: Any) -> _Header:

@@ -183,8 +183,12 @@ class StepRunner:
         if self._slots.running:
             self._steps.step()
             self._flush()
-        if self._errands.busy and not self._slots.urgent:
-            self._errands.step()
+        # Texts make way, as sequences do, for a request from a screen that comes meanwhile.
+        if self._errands.busy and not self._slots.urgent and self.enter(()):
+            try:
+                self._errands.step()
+            finally:
+                self.leave()
         return True
 
     def _flush(self) -> None:
@@ -204,7 +208,6 @@ class StepRunner:
             self._poked = False
             if self._stopping:
                 return False
-        self._cache.news()
         if not notes and self._idle:
             self._save_one()
             self._errands.tidy()
@@ -223,6 +226,9 @@ class StepRunner:
                 self._errands.forget(note.call)
             else:
                 self._look_into(note)
+        if not self._shrunk:
+            # Else it waits for the KV cache into which it would be read.
+            self._cache.news()
         return True
 
     @property

@@ -18,7 +18,7 @@ from engine.runtime.worker.cache import Found, Live, PrefixCache
 from engine.runtime.worker.choice import Choice
 from engine.runtime.worker.line import Line
 from engine.runtime.worker.pace import Guesses, Pace
-from engine.types import Queued
+from engine.types import Class, Queued
 
 
 class Slots:
@@ -35,6 +35,8 @@ class Slots:
         self.out: list[Item] = []
         self.crowded = False
         """Whether a sequence just had to give up its slot for want of KV cells, so that nobody may come in."""
+        self._postponed = False
+        """Whether somebody who may displace others could not come in yet."""
 
     @property
     def free(self) -> int:
@@ -75,22 +77,25 @@ class Slots:
     def fill(self) -> None:
         """Give slots to those whose turn it is, and tell the others where they stand."""
         line = self.line
-        free = [slot for slot in range(self._most) if slot not in self.running]
-        if not line or not (free or line.changed):
+        free = self._free_slots()
+        if not line or not (free or line.changed or self._postponed):
             return
         now = time.monotonic_ns()
         line.settle(active.client for active in self.requests.values())
         if free and not self.crowded:
             cells = self._free_cells()
             for choice in line.next(len(free), cells, now, lambda each: self._find(each).wait):
-                # Who came in a moment ago may be about to compute what this one begins with.
-                if not self._find(choice).wait:
+                # Its request may just have failed with another choice, and who came in a moment ago may be about to
+                # compute what this one begins with.
+                if not choice.finished and not self._find(choice).wait:
                     self._insert(choice, free.pop(0))
-            if line.blocked is not None and not self.running:
+            blocked = line.blocked
+            if blocked is not None and not blocked.finished and not self.running:
                 # It has everything to itself, and that is not enough.
-                self.fail(self.requests[line.blocked.key], too_long(line.blocked))
-        if line.changed:
+                self.fail(self.requests[blocked.key], too_long(blocked))
+        if line.changed or self._postponed:
             self._displace(now)
+        if line.changed:
             for active, position, eta in line.positions(now):
                 self._tell_position(active, position, eta)
 
@@ -127,24 +132,34 @@ class Slots:
         return self._backend.cells - sum(choice.own for choice in self.running.values())
 
     def _displace(self, now: int) -> None:
-        """Let requests that find no slot come in for some of a lower class, which go on later."""
-        while self.line and not self.free:
-            head = next((each for each in self.line.order(now) if not self._find(each).wait), None)
-            if head is None:
-                return
-            victim = scheduler.displaced(self.states(), self.requests[head.key].priority)
-            if victim is None:
-                return
-            self.put_back(self.running[victim.slot])
-            if head.own > self._free_cells():
-                return
-            self._insert(head, victim.slot)
+        """Let requests that find no room come in for some of a lower class, which go on later."""
+        self._postponed = False
+        for head in self.line.order(now):
+            if head.finished:
+                # Its request has just failed with another choice.
+                continue
+            priority = self.requests[head.key].priority
+            below = [each for each in self.running.values() if self._is_below(each, priority)]
+            if not below:
+                continue
+            if self._find(head).wait or head.own > self._free_cells() + sum(each.own for each in below):
+                self._postponed = True
+                continue
+            while self.crowded or not self.free or head.own > self._free_cells():
+                victim = scheduler.displaced(self.states(), priority)
+                assert victim is not None
+                self.put_back(self.running[victim.slot])
+            self._insert(head, self._free_slots()[0])
+
+    def _is_below(self, choice: Choice, priority: Class) -> bool:
+        return scheduler.RANK[self.requests[choice.key].priority] > scheduler.RANK[priority]
+
+    def _free_slots(self) -> list[int]:
+        return [slot for slot in range(self._most) if slot not in self.running]
 
     def _insert(self, choice: Choice, slot: int) -> None:
         active = self.requests[choice.key]
         request = active.work.request
-        if choice.finished:
-            return
         try:
             self._backend.insert(
                 SequenceSpec(
@@ -171,9 +186,9 @@ class Slots:
         choice.shared = choice.computed
         miss = None
         if active.waits:
-            tools = active.prepared.tools_mark
+            marks = active.prepared.marks
             off = active.scored or not request.cache.read
-            miss = self._cache.miss(active.root, choice.array(), choice.computed, tools, off=off)
+            miss = self._cache.miss(active.root, choice.array(), choice.computed, marks, off=off)
             self.line.charge(choice, active)
         self.out += active.admit(time.monotonic_ns(), choice.computed, miss)
 
@@ -235,7 +250,7 @@ class Slots:
 
     def _suspend(self, choice: Choice, active: Active, *, keep: bool = True) -> None:
         assert choice.slot is not None
-        if keep and active.work.request.cache.write:
+        if keep:
             self.keep(choice, active)
         choice.sampler = self._backend.suspend(choice.slot)
         self._vacate(choice)
@@ -252,21 +267,21 @@ class Slots:
             self.line.remove(choice)
             return
         active = self.requests[choice.key]
-        if keep and active.work.request.cache.write:
+        if keep:
             self.keep(choice, active)
         self._backend.remove(choice.slot)
         self._vacate(choice)
 
     def keep(self, choice: Choice, active: Active) -> None:
-        """Have the cache keep what `choice` has computed."""
-        if choice.slot is not None and choice.computed:
+        """Have the cache keep what `choice` has computed, if its request lets it."""
+        if choice.slot is not None and choice.computed and active.work.request.cache.write:
             tokens = choice.array()[: choice.computed]
             self._cache.keep(
                 choice.slot,
                 active.root,
                 tokens,
                 prompt=choice.prompt_tokens,
-                tools=active.prepared.tools_mark,
+                marks=active.prepared.marks,
             )
 
     def fail(self, active: Active, error: HearthError) -> None:

@@ -101,7 +101,10 @@ class Steps:
         for sampled in result.sampled:
             drawn.setdefault(sampled.slot, []).append(sampled)
         for failure in result.failed:
-            slots.fail(slots.requests[slots.running[failure.slot].key], failure.error)
+            failed = slots.running.get(failure.slot)
+            # Its request may have failed already, with another choice.
+            if failed is not None:
+                slots.fail(slots.requests[failed.key], failure.error)
         guesses = {row.slot: row.draft for row in rows if row.draft}
         for slot, tokens in drawn.items():
             choice = slots.running.get(slot)

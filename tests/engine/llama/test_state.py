@@ -10,6 +10,7 @@ import pytest
 from engine.errors import InternalError
 from engine.runtime.backends.base import Row
 from engine.runtime.backends.llama.backend import LlamaBackend
+from engine.types import EmbedRequest
 from tests.engine.llama.driving import generate, insert, opened, prefill
 from tests.weights import tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba
 
@@ -129,6 +130,8 @@ def test_after_a_rebuild_everything_is_empty_and_works(model: LlamaBackend) -> N
     assert generate(model, TEXT, 8) == expected
     model.shrink()
     assert model.memory().kv_cache == model.memory().compute == 0 < model.memory().weights
+    # The next request may be one for vectors, and it is put together before there is a context again.
+    assert not model.texts.embed_job(EmbedRequest(model="m", inputs=("a text",)), ()).done
     model.rebuild()
     assert model.memory().kv_cache > 0
     assert generate(model, TEXT, 8) == expected

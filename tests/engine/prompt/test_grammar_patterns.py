@@ -127,6 +127,7 @@ def test_what_no_automaton_holds_is_refused_by_name(pattern: str, said: str) -> 
         ("a{5000}", "too large: 5,000"),
         ("a\\", "a backslash ends it"),
         ("\\ud83d", "half of a surrogate pair"),
+        ("\\ud83d\\udcZZ", "half of a surrogate pair"),
         ("\\u{110000}", "beyond the last code point"),
         ("(" * 101 + "a" + ")" * 101, "nested deeper than 100"),
         ("(" * 50_000 + "a" + ")" * 50_000, "too long"),

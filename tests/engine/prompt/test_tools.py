@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidRequest
 from engine.prompt import FORMATS, CallPart, Passage, ToolFormat, answer_form
+from engine.prompt.tools import llama3
 from engine.prompt.tools.base import MOST_CALLS
 from engine.types import Message, Thinking, Tool, ToolCall, ToolChoice
 from tests.engine.prompt.families import (
@@ -322,6 +324,13 @@ def test_llama_calls_its_own_tools_in_its_own_manner() -> None:
         assert meaning(hear(form, text).calls) == [call]
     assert hear(form, '{"name": "Ada"}').content == '{"name": "Ada"}'
     assert len(hear(form, '{"name": "now", "parameters": {}}; {"name": "now", "parameters": {}}').calls) == 2
+
+
+@pytest.mark.parametrize("letter", ["a", " "])
+def test_a_call_of_a_built_in_tool_that_never_ends_is_read_at_once(letter: str) -> None:
+    started = time.process_time()
+    assert llama3._PAIR.findall(letter * 20_000) == []
+    assert time.process_time() - started < 0.5
 
 
 def test_elements_mean_what_the_schema_says() -> None:

@@ -1,8 +1,8 @@
 """A worker that holds nothing and does as it is told, for tests of the engine's side: `python -m … <fd> <parent>`.
 
 Its model is `scripted:weights=…,cache=…`. It gives its KV cache up on `Shrink`, makes it anew with the next request and
-tells both, as a real worker does. A name with `stubborn` in its text keeps its cache, `deaf` does not even answer,
-`mortal` dies as soon as it is loaded.
+tells both, as a real worker does. A name with `stubborn` in its text keeps its cache, `slow` takes half a second to
+give it up, `deaf` does not even answer, `mortal` dies as soon as it is loaded.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import socket
 import sys
 import time
 
+from engine.errors import Unsupported
 from engine.runtime.backends.script import Script, parse
 from engine.runtime.wire import (
     PROTOCOL,
     Cancel,
+    Embed,
     FromWorker,
     Hello,
     Load,
     Notice,
     Piece,
     Ready,
+    Reply,
     Resized,
     Shrink,
     StepFrame,
@@ -65,13 +68,15 @@ class StandIn:
                     os._exit(3)
             case Shrink():
                 words = (self._script.text or "").split()
+                time.sleep(0.5 if "slow" in words else 0.0)
                 if "deaf" not in words:
                     self._shrunk = "stubborn" not in words
                     self._send(Resized(self._memory()))
+            case Embed():
+                self._grow()
+                self._send(Reply(frame.call, error=Unsupported("A stand-in has no vectors.").info))
             case Submit():
-                if self._shrunk:
-                    self._shrunk = False
-                    self._send(Resized(self._memory()))
+                self._grow()
                 now = time.monotonic_ns()
                 self._send(
                     StepFrame(
@@ -87,6 +92,11 @@ class StandIn:
                 )
             case Cancel():
                 pass
+
+    def _grow(self) -> None:
+        if self._shrunk:
+            self._shrunk = False
+            self._send(Resized(self._memory()))
 
     def _memory(self) -> MemoryUse:
         return MemoryUse(weights=self._script.weights, kv_cache=0 if self._shrunk else self._script.cache)

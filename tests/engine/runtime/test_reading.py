@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -34,6 +35,15 @@ async def test_questions_load_no_weights(engine: LocalEngine, model: str) -> Non
     assert await engine.detokenize(model, tokens) == "hello there"
     assert engine.loaded() == []
     assert len(workers()) == 1, "one reader for all of them"
+
+
+async def test_more_models_than_there_may_be_readers_are_asked_at_once(engine: LocalEngine) -> None:
+    models = [f"scripted:text={number}" for number in range(readers.MOST + 2)]
+    answers = await asyncio.gather(*(engine.tokenize(model, "hello") for model in models for _ in range(2)))
+    assert answers == [answers[0]] * len(answers)
+    # Those that nobody asks any more leave, until there are no more than may stay.
+    gone, _ = psutil.wait_procs(workers(), timeout=2)
+    assert len(workers()) <= readers.MOST, gone
 
 
 @pytest.mark.parametrize("write", [tiny_chat, tiny_llama, tiny_gemma, tiny_mamba, tiny_hybrid, tiny_bert])

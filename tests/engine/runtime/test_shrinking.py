@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from engine.errors import Unsupported
 from engine.local import LocalEngine
 from engine.runtime import host, room
-from engine.types import Failed, LoadOptions
+from engine.types import EmbedRequest, Failed, LoadOptions
 from tests.engine.runtime.conftest import Open
 from tests.engine.runtime.test_room import MB, answer, ask, limited, model
 
@@ -37,6 +39,15 @@ def held(engine: LocalEngine, name: str) -> Any:
     return next(each for each in engine.loaded() if each.id.rpartition("=")[2] == name).memory
 
 
+async def test_what_is_about_text_alone_needs_no_cache(open_engine: Open) -> None:
+    engine = open_engine(limited(1000))
+    first, second = model("a", 300, 400), model("b", 400, 100)
+    await answer(engine, first)
+    await answer(engine, second)
+    assert await engine.tokenize(first, "hello")
+    assert states(engine) == {"a": "shrunk", "b": "ready"}
+
+
 async def test_a_cache_is_given_up_and_made_anew(engine: LocalEngine) -> None:
     first, second = model("a", 300, 400), model("b", 400, 100)
     await answer(engine, first)
@@ -63,6 +74,18 @@ async def test_a_model_that_wants_its_cache_back_has_others_make_way(engine: Loc
     assert states(engine) == {"a": "shrunk", "c": "ready"}
     await answer(engine, model("a", 300, 400))
     assert states(engine) == {"a": "ready", "c": "shrunk"}
+
+
+async def test_a_question_that_comes_while_a_cache_is_given_up_waits_for_its_turn(acted: LocalEngine) -> None:
+    first, second = model("slow a", 300, 400), model("b", 400, 100)
+    await answer(acted, first)
+    other = asyncio.create_task(answer(acted, second))
+    await asyncio.sleep(0.2)
+    with pytest.raises(Unsupported, match="no vectors"):
+        await acted.embed(EmbedRequest(model=first, inputs=("hello",)))
+    await other
+    for name, state in states(acted).items():
+        assert (held(acted, name).kv_cache == 0) is (state == "shrunk"), name
 
 
 async def test_a_cache_for_which_there_is_no_room_is_refused_with_figures(engine: LocalEngine) -> None:

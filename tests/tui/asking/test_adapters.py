@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidRequest
 from engine.types import AdapterRef
-from tui.asking.adapters import adapters, named, shown, written
+from tui.asking.adapters import adapters, named, shown, without_adapter, written
 
 PIRATE, POET = AdapterRef("pirate"), AdapterRef("poet", 0.5)
 NAMES = st.text(alphabet="abc-_", min_size=1, max_size=8).filter(lambda name: name not in ("base", "none"))
@@ -68,6 +68,24 @@ def test_a_file_is_told_by_the_name_that_people_know(
     path: str, asked: tuple[AdapterRef, ...] | None, model: str, name: str
 ) -> None:
     assert named((AdapterRef(path),), asked, model, known=["pirate"]) == (AdapterRef(name),)
+
+
+@pytest.mark.parametrize(
+    ("model", "alone"),
+    [
+        ("ember", "ember"),
+        ("ember:pirate", "ember"),
+        ("qwen3:8b", "qwen3:8b"),
+        ("qwen3:8b:pirate", "qwen3:8b"),
+        ("scripted:text=a", "scripted:text=a"),
+    ],
+)
+def test_a_colon_may_be_part_of_a_models_name(model: str, alone: str) -> None:
+    assert without_adapter(model, ("ember", "qwen3:8b")) == alone
+
+
+def test_a_tag_is_no_adapter() -> None:
+    assert named((AdapterRef("/a/adapters/pirate.gguf"),), None, "qwen3:8b", known=["pirate"]) == (PIRATE,)
 
 
 def test_scales_are_those_that_were_used() -> None:

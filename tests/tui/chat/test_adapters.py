@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine.types import AdapterRef
 from tests.tui.fake_engine import fake_engine
@@ -155,3 +156,22 @@ async def test_each_conversation_has_its_own_adapters(chat) -> None:
         assert it.engine.requests[-1].adapters is None
         await it.press("ctrl+pageup")
         await it.until(lambda: it.app.chat_status.adapters == "pirate")
+
+
+async def test_a_refusal_is_read_to_its_end_on_a_narrow_screen(chat) -> None:
+    async with chat(size=(80, 24)) as it:
+        await it.type_command("/adapter pirate-with-a-long-name-that-nobody-has")
+        await it.until(lambda: "It has: pirate, poet." in shown(it.app))
+        await it.type_command("/set temprature 1")
+        await it.until(lambda: "Did you mean temperature?" in shown(it.app))
+
+
+async def test_a_model_with_a_tag_is_chosen_by_its_whole_name(chat) -> None:
+    engine = fake_engine()
+    engine.entries.append(replace(engine.entries[0], id="qwen3:8b"))
+    async with chat(engine) as it:
+        await it.type_command("/model qwen3:8b")
+        await it.until(lambda: it.app.chat_model == "qwen3:8b")
+        assert it.screen.model_id == "qwen3:8b"
+        await it.type_command("/adapter pirate")
+        await it.until(lambda: it.conversation.controls.adapters == (PIRATE,))

@@ -67,7 +67,7 @@ async def test_a_stop_keeps_what_was_written_and_it_can_be_continued(chat) -> No
         assert [message.text for message in request.messages] == ["Count.", "one two three "]
         assert it.path[-1] is answer and answer.content == "one two three four five six"
         assert not answer.stopped and "stopped" not in it.text_on_screen()
-        assert answer.usage is not None and answer.usage.completion_tokens == 6
+        assert answer.written == 6
 
 
 async def test_escape_cancels_before_anything_else_happens(chat) -> None:
@@ -104,6 +104,19 @@ async def test_a_stop_gives_waiting_messages_back(chat) -> None:
         await it.press("escape")
         await it.idle()
         assert it.screen.composer.prompt.text == "second" and len(it.engine.requests) == 1
+
+
+async def test_a_failure_gives_waiting_messages_back(chat) -> None:
+    error = WorkerDied("The model's process ended.", "It was killed (signal 9).", "Ask again.")
+    async with chat(fake_engine(answer=error, hold=True)) as it:
+        await it.ask("first")
+        it.screen.composer.prompt.load("second")
+        await it.press("enter")
+        it.stream.release()
+        await it.idle()
+        assert it.path[-1].error is not None
+        await it.until(lambda: it.screen.composer.prompt.text == "second")
+        assert it.screen.presenter.waiting(it.conversation) == [] and len(it.engine.requests) == 1
 
 
 async def test_a_failure_is_told_with_cause_and_remedy_and_the_next_try_works(chat) -> None:

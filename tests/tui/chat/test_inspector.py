@@ -9,10 +9,22 @@ from textual.widgets import Input, Static, TextArea
 
 from cli.options import BY_NAME, OPTIONS
 from engine.errors import InvalidRequest
-from engine.types import Sampling
+from engine.types import CachePolicy, LoadOptions, Sampling
+from tests.tui.shell.screen_text import shown
 from tui.screens.chat.controls import INSPECTED, NAMES, SYNONYMS, text_of, with_value
 from tui.screens.chat.conversation import Controls
 from tui.screens.chat.inspector import FieldRow
+
+
+async def test_a_value_wider_than_its_field_can_be_read(chat) -> None:
+    async with chat(size=(80, 40)) as it:
+        await it.press("ctrl+e")
+        entry = it.screen.inspector.query_one("#set-seed", Input)
+        entry.focus()
+        entry.value = "1234567890" * 4
+        await it.until(lambda: entry.show_horizontal_scrollbar or "1234567" in shown(it.app))
+        await it.pilot.pause()
+        assert "1234567" in shown(it.app)
 
 
 async def test_values_reach_the_request(chat) -> None:
@@ -70,6 +82,34 @@ async def test_a_wrong_value_is_told_in_place_and_not_used(chat, name: str, text
         await it.until(lambda: not row.has_class("-wrong"))
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("stop END 'two words'", "stop", ("END", "two words")),
+        ("overflow shift", "overflow", "shift"),
+        ("cache off", "cache", CachePolicy(read=False, write=False)),
+        ("draft_tokens 4", "load", LoadOptions(draft_tokens=4)),
+        ("gpu_layers -1", "load", LoadOptions(gpu_layers=-1)),
+        ("keep_alive 1h", "keep_alive", 3600.0),
+        ("backend llama", "backend", "llama"),
+    ],
+)
+async def test_what_is_set_reaches_the_request(chat, text: str, field: str, value: object) -> None:
+    async with chat() as it:
+        await it.type_command(f"/set {text}")
+        await it.say("Hello")
+        assert getattr(it.engine.requests[-1], field) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["stop 'a", "stop ''", "overflow no", "cache maybe", "slots 0", "kv_type q9", "keep_alive soon"]
+)
+def test_what_cannot_be_used_is_refused_by_name(text: str) -> None:
+    name, _, value = text.partition(" ")
+    with pytest.raises(InvalidRequest, match=f"`{name}` has a value that cannot be used"):
+        with_value(Controls(), name, value)
+
+
 async def test_each_conversation_has_its_own(chat) -> None:
     async with chat(size=(120, 50)) as it:
         await it.press("ctrl+e")
@@ -93,6 +133,12 @@ SETTABLE = {
     "tool_choice": "required",
     "max_new_tokens": "8",
     "ctx": "8",
+    "stop": "END 'two words'",
+    "overflow": "shift",
+    "cache": "off",
+    "keep_alive": "300",
+    "backend": "llama",
+    "kv_type": "q8_0",
     "json": "on",
     "schema": "schema.json",
     "regex": "[0-9]+",
@@ -131,7 +177,9 @@ def test_other_names_that_people_know_are_taken(synonym: str, name: str, files: 
 
 
 def test_the_names_are_those_of_the_flags_of_the_plain_chat() -> None:
+    """But for what has no place here: thinking is folded, probabilities are lines, sampling values have names."""
     assert {name for name in NAMES if name not in Sampling.__struct_fields__} <= set(BY_NAME)
+    assert set(BY_NAME) - set(NAMES) == {"hide_thinking", "logprobs", "sampling"}
     assert {option.also for option in OPTIONS if option.also} <= set(SYNONYMS)
 
 

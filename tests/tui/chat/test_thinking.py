@@ -90,6 +90,10 @@ async def test_thinking_that_goes_on_is_counted_together(chat) -> None:
         (["/think 64"], Thinking(budget=64)),
         (["/think on", "/think low", "/think 10"], Thinking(enabled=True, effort="low", budget=10)),
         (["/think on", "/think low", "/think auto"], Thinking()),
+        (["/think off", "/think high"], Thinking(effort="high")),
+        (["/think none", "/think 64"], Thinking(budget=64)),
+        (["/think high", "/think 0", "/think on"], Thinking(enabled=True, effort="high")),
+        (["/think high", "/think off"], Thinking(enabled=False, effort="high")),
         (["/set think off", "/set effort auto"], Thinking(enabled=False)),
     ],
 )

@@ -49,6 +49,21 @@ async def test_models_that_are_only_passed_are_not_looked_into(make_app: MakeApp
         assert "phi-4-half-downloaded" not in engine.estimated and "fits" not in shown(app)
 
 
+async def test_the_stage_of_a_load_is_told_while_it_lasts(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    engine.resident["ember"] = replace(
+        engine.resident["ember"], state="loading", stage="weights", fraction=0.5
+    )
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "stage      reading the weights" in shown(app))
+        assert "so far     50% ━━━━━━━━╌╌╌╌╌╌╌╌" in shown(app)
+        engine.resident["ember"] = replace(engine.resident["ember"], stage="context", fraction=None)
+        await until(pilot, lambda: "stage      setting up the context" in shown(app))
+        engine.resident["ember"] = replace(engine.resident["ember"], state="ready", stage="")
+        await until(pilot, lambda: "stage" not in shown(app))
+
+
 async def test_an_estimate_that_cannot_be_made_says_why(make_app: MakeApp) -> None:
     engine = fake_engine(loaded=[])
     engine.fail_estimate = Unsupported("That cannot be said before it is loaded.", "Its [backend] cannot.")

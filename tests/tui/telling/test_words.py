@@ -122,6 +122,17 @@ def test_the_verdict_names_the_device_that_is_short() -> None:
     assert memory.verdict(estimate(fits=False)) == "does not fit: needs –"
 
 
+def test_what_main_memory_must_have_holds_the_process_too() -> None:
+    """It is counted when a load is refused, so the figures say it."""
+    found = estimate(CPU, GPU, resident=CPU.total + GIB)
+    rows = dict(memory.needs(found).rows)
+    assert rows["process"] == ("1.0 GiB", "–") and rows["needs"] == ("6.5 GiB", "3.0 GiB")
+    assert memory.verdict(found).startswith("fits: needs 9.5 GiB")
+    assert memory.short(found).startswith("needs 9.5 GiB")
+    short = estimate(CPU, resident=CPU.free + GIB, fits=False)
+    assert memory.verdict(short) == "does not fit: needs 10 GiB of CPU, 9.0 GiB are free"
+
+
 def test_what_follows_and_how_far_figures_can_be_trusted() -> None:
     found = estimate(CPU, advice="Use a window of 4096.", leaving=("a", "b"), exact=True, correction=1.031)
     assert memory.consequences(found) == ["Use a window of 4096.", "Makes room: a, b."]

@@ -20,6 +20,8 @@ from tui.telling.waiting import bar, stage
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR = 12
 LOAD_BAR = 20
+NAME = 20
+"""Characters of a model's name beside its bar: with 80 columns what cancels a load is still in sight."""
 
 
 class ActivityLine(Widget):
@@ -56,7 +58,7 @@ class ActivityLine(Widget):
         below = ""
         if generation is not None and generation.progress.stage == "loading":
             below = stage(generation.progress.detail)
-            below += f" · {memory.short(estimate)}" if estimate is not None else ""
+            below += f" · {memory.short(estimate)}" if estimate is not None and estimate.total else ""
         if (left, right, below) != (self._left, self._right, self._below):
             higher = bool(below) != bool(self._below)
             self._left, self._right, self._below = left, right, below
@@ -91,7 +93,7 @@ def activity(generation: Generation | None, waits: int, spinner: str) -> Content
         "starting": "the engine starts · your message waits for it",
         "waiting": "sent",
         "queued": detail,
-        "loading": f"loading {plain(generation.request.model, 28)}",
+        "loading": f"loading {plain(generation.request.model, NAME)}",
         "prefill": f"reading {count(generation.prompt_tokens, 'token')}",
         "thinking": f"thinking · {count(generation.tokens, 'token')}",
         "writing": f"writing · {count(generation.tokens, 'token')}",

@@ -15,6 +15,7 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import AdapterRef, ModelEntry
 from tui.asking import adapters
+from tui.asking.thinking import OFF, opposed
 from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
 from tui.screens.chat.composer import Composer
 from tui.screens.chat.controls import (
@@ -46,8 +47,7 @@ class ChatCommands(MessageActions):
     @property
     def model_id(self) -> str:
         """The model that answers here, without the adapters that its name may hold."""
-        model = self.presenter.model_of(self.presenter.current)
-        return model.partition(":")[0] if model.partition(":")[0] in self.entries else model
+        return adapters.without_adapter(self.presenter.model_of(self.presenter.current), self.entries)
 
     @on(Composer.Commanded)
     async def _commanded(self, event: Composer.Commanded) -> None:
@@ -70,11 +70,8 @@ class ChatCommands(MessageActions):
             self.hearth.action_pick_model()
             return
         self.entries = {entry.id: entry for entry in await (await self.started_engine()).models()}
-        if (
-            name.partition(":")[0] not in self.entries
-            and "/" not in name
-            and not name.startswith("scripted:")
-        ):
+        known = adapters.without_adapter(name, self.entries) in self.entries
+        if not known and "/" not in name and not name.startswith("scripted:"):
             near = difflib.get_close_matches(name, self.entries, n=1)
             raise InvalidRequest(
                 f"There is no model {name!r}.",
@@ -99,22 +96,27 @@ class ChatCommands(MessageActions):
             self.action_pick_adapters()
 
     async def _command_think(self, text: str) -> None:
-        """A level is one, a number a budget, everything else the switch."""
+        """A level is one, a number a budget, everything else the switch; what says the opposite is taken back."""
         word = text.lower() or "auto"
         if word == "auto":
-            for name in ("think_budget", "effort", "think"):
+            for name in reversed(OFF):
                 await self._set(name, "")
-        elif word in EFFORTS:
-            await self._set("effort", word)
+            return
+        if word in EFFORTS:
+            name = "effort"
         elif word.isdecimal():
-            await self._set("think_budget", word)
+            name = "think_budget"
         elif word in SWITCH:
-            await self._set("think", word)
+            name = "think"
         else:
             raise InvalidRequest(
                 f"/think cannot be {text!r}.",
                 fix=f"Say on, off, auto, {', '.join(EFFORTS)}, or a number of tokens.",
             )
+        controls = self.presenter.current.controls
+        for other in opposed(name, word, {each: text_of(controls, each) for each in OFF}):
+            await self._set(other, "")
+        await self._set(name, word)
 
     async def _command_json(self, text: str) -> None:
         await self._set("json", text or "on")

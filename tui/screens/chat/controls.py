@@ -7,7 +7,9 @@ grammar and tools are read from files, so a screen calls `with_value` for those 
 
 from __future__ import annotations
 
+import difflib
 import json
+import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,8 @@ import msgspec
 
 from engine import resolve_sampling
 from engine.errors import InvalidRequest
-from engine.settings import SAMPLING_HELP
-from engine.types import Effort, Sampling, ToolChoice
+from engine.settings import SAMPLING_HELP, parse_duration
+from engine.types import BackendName, Effort, GenerationRequest, LoadOptions, Overflow, Sampling, ToolChoice
 from tui.asking import adapters, constraints, tools
 from tui.screens.chat.conversation import Controls
 
@@ -67,9 +69,21 @@ FIELDS: dict[str, str] = {
     "tools": "tools_file",
     "tool_choice": "tool_choice",
     "max_new_tokens": "max_tokens",
-    "ctx": "context",
+    "stop": "stop",
+    "overflow": "overflow",
+    "cache": "cache",
+    "keep_alive": "keep_alive",
+    "backend": "backend",
 }
-"""Names beside sampling and constraints, and the field of `Controls` behind each."""
+"""Names beside sampling, constraints and loading, and the field of `Controls` behind each."""
+LOADING: dict[str, str] = {
+    "ctx": "context",
+    "slots": "slots",
+    "gpu_layers": "gpu_layers",
+    "kv_type": "kv_type",
+    "draft_tokens": "draft_tokens",
+}
+"""What is decided when a model is loaded, and the field of `LoadOptions` behind each name."""
 SYNONYMS = {
     "max_tokens": "max_new_tokens",
     "context": "ctx",
@@ -78,12 +92,18 @@ SYNONYMS = {
     "json_mode": "json",
     "budget": "think_budget",
 }
-NAMES: tuple[str, ...] = (*FIELDS, *constraints.KINDS, *Sampling.__struct_fields__)
+NAMES: tuple[str, ...] = (*FIELDS, *LOADING, *constraints.KINDS, *Sampling.__struct_fields__)
 """Everything that `/set` can set."""
 FROM_FILES = frozenset({"schema", "grammar", "tools"})
 GRADED = frozenset({"think", "effort"})
 """What is left to the model by `auto` too."""
-_LEAST = {"max_new_tokens": 1, "ctx": 8, "think_budget": 0}
+_LEAST = {"max_new_tokens": 1, "think_budget": 0}
+_WORDS: dict[str, tuple[str, ...]] = {
+    "effort": EFFORTS,
+    "overflow": get_args(Overflow),
+    "backend": get_args(BackendName),
+}
+"""What is one of a few words."""
 
 
 def canonical(name: str) -> str:
@@ -102,15 +122,24 @@ def text_of(controls: Controls, name: str) -> str:
         if controls.constraint is None or controls.constraint.kind != name:
             return ""
         return controls.constraint_text if name != "json" else "on"
+    if name in LOADING:
+        value = getattr(controls.load, LOADING[name])
+        return "" if value is None else _written(value)
     value = getattr(controls, FIELDS[name])
+    if value == getattr(Controls(), FIELDS[name]):
+        return ""
     match name:
         case "adapter":
             return adapters.written(value)
         case "tool_choice":
-            return "" if value == ToolChoice() else tools.choice_text(value)
-        case "think" if value is not None:
+            return tools.choice_text(value)
+        case "stop":
+            return shlex.join(value)
+        case "think" | "cache":
             return "on" if value else "off"
-    return "" if value is None else _written(value)
+        case "keep_alive":
+            return f"{value:g}"
+    return _written(value)
 
 
 def with_value(
@@ -127,8 +156,11 @@ def with_value(
     """
     name, text = canonical(name), text.strip()
     if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
         raise InvalidRequest(
-            f"There is nothing called `{name}` to set.", fix=f"Known: {', '.join(NAMES)}.", param=name
+            f"There is nothing called `{name}` to set.",
+            fix=f"Did you mean {near[0]}?" if near else "What can be set is offered behind `/set `.",
+            param=name,
         )
     blank = text == "" or (text == "default" and name != "system") or (text == "auto" and name in GRADED)
     if name in Sampling.__struct_fields__:
@@ -145,7 +177,13 @@ def with_value(
             tools=() if taken_back else tools.tools(text, folder or Path.cwd()),
             tools_file="" if taken_back else text,
         )
-    changed = _READERS[name](name, text, known_adapters) if not blank else _default(name)
+    if name in LOADING:
+        load = _loading(name, None if blank else _value(text))
+        return msgspec.structs.replace(
+            controls, load=msgspec.structs.replace(controls.load, **{LOADING[name]: load})
+        )
+    default = getattr(Controls(), FIELDS[name])
+    changed = default if blank else _READERS[name](name, text, known_adapters)
     return msgspec.structs.replace(controls, **{FIELDS[name]: changed})
 
 
@@ -166,8 +204,13 @@ def _constrained(controls: Controls, kind: str, text: str, folder: Path) -> Cont
     return msgspec.structs.replace(controls, constraint=made, constraint_text="" if kind == "json" else text)
 
 
-def _default(name: str) -> Any:
-    return ToolChoice() if name == "tool_choice" else None
+def _loading(name: str, value: Any) -> Any:
+    """Raises InvalidRequest for a value out of the bounds that `LoadOptions` gives."""
+    field = LOADING[name]
+    try:
+        return getattr(msgspec.convert({field: value}, LoadOptions), field)
+    except msgspec.ValidationError as error:
+        raise _wrong(name, _written(value), str(error).partition(" - at")[0] + ".") from None
 
 
 def _value(text: str) -> Any:
@@ -192,10 +235,26 @@ def _switch(name: str, text: str, known: Collection[str] = ()) -> bool:
     return SWITCH[text.lower()]
 
 
-def _effort(name: str, text: str, known: Collection[str] = ()) -> str:
-    if text.lower() not in EFFORTS:
-        raise _wrong(name, text, f"Say one of {', '.join(EFFORTS)}.")
+def _word(name: str, text: str, known: Collection[str] = ()) -> str:
+    words = _WORDS[name]
+    if text.lower() not in words:
+        raise _wrong(name, text, f"Say one of {', '.join(words)}.")
     return text.lower()
+
+
+def _stop(name: str, text: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Texts with blanks between them; what holds a blank stands in quotes."""
+    try:
+        return msgspec.convert({"model": "", "stop": shlex.split(text)}, GenerationRequest).stop
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _wrong(name, text, str(error).partition(" - at")[0] + ".") from None
+
+
+def _duration(name: str, text: str, known: Collection[str] = ()) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise _wrong(name, text, str(error)) from None
 
 
 def _tool_choice(name: str, text: str, known: Collection[str] = ()) -> ToolChoice:
@@ -213,9 +272,13 @@ _READERS: dict[str, Callable[[str, str, Collection[str]], Any]] = {
     "system": lambda name, text, known: text,
     "adapter": lambda name, text, known: adapters.adapters(text, known),
     "think": _switch,
-    "effort": _effort,
+    "effort": _word,
     "think_budget": _count,
     "tool_choice": _tool_choice,
     "max_new_tokens": _count,
-    "ctx": _count,
+    "stop": _stop,
+    "overflow": _word,
+    "cache": _switch,
+    "keep_alive": _duration,
+    "backend": _word,
 }

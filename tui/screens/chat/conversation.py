@@ -14,10 +14,13 @@ from msgspec import Struct, field
 from engine.errors import ErrorInfo
 from engine.types import (
     AdapterRef,
+    BackendName,
     CacheMiss,
     Constraint,
     Effort,
     FinishReason,
+    LoadOptions,
+    Overflow,
     Timings,
     Tool,
     ToolCall,
@@ -57,8 +60,13 @@ class Node(Struct, kw_only=True):
     """The language of a text that is code as a whole; `json` where JSON was asked for."""
     usage: Usage | None = None
     timings: Timings | None = None
+    """Both of the last run that wrote it."""
+    written_before: int = 0
+    """Tokens that earlier runs wrote, where it was continued; to the last run they are prompt."""
     context: int = 0
     """The window it was written in, tokens; 0 where unknown."""
+    context_asked: int | None = None
+    """The window that was asked for, if one was."""
     miss: CacheMiss | None = None
     """Why the prompt was not read from the cache to its end."""
     dropped: int = 0
@@ -73,6 +81,11 @@ class Node(Struct, kw_only=True):
     edited: bool = False
     """Whether a person changed what a model wrote."""
 
+    @property
+    def written(self) -> int:
+        """Tokens written in all."""
+        return self.written_before + (self.usage.completion_tokens if self.usage is not None else 0)
+
 
 class Controls(Struct, kw_only=True):
     """What the inspector sets for a conversation; None and absent mean "not said"."""
@@ -80,7 +93,14 @@ class Controls(Struct, kw_only=True):
     system: str | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
-    context: int | None = None
+    stop: tuple[str, ...] = ()
+    overflow: Overflow | None = None
+    cache: bool | None = None
+    """Whether the prefix cache is used."""
+    load: LoadOptions = field(default_factory=LoadOptions)
+    keep_alive: float | None = None
+    """Seconds that the model stays afterwards; negative for ever."""
+    backend: BackendName = "auto"
     adapters: tuple[AdapterRef, ...] | None = None
     """None: the model's own; empty: none at all."""
     thinking: bool | None = None

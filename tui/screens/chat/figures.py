@@ -1,6 +1,7 @@
 """The quiet line below a message: tokens read and written, what the cache gave, rate, times, why it ended.
 
-What must not be overlooked is not in it but in `warnings`: history that was left out, tokens that were forgotten.
+What must not be overlooked is not in it but in `warnings`: a smaller window, history that was left out, tokens that
+were forgotten.
 """
 
 from __future__ import annotations
@@ -38,18 +39,22 @@ def meta_line(node: Node) -> str:
 
 def warnings(node: Node) -> str:
     """What was cut for this answer: a sentence a line."""
-    said = [prompt.dropped(node.dropped, node.dropped_tokens), prompt.shifted(node.shifted)]
+    said = [
+        prompt.smaller_window(node.context, node.context_asked),
+        prompt.dropped(node.dropped, node.dropped_tokens),
+        prompt.shifted(node.shifted),
+    ]
     return "\n".join(sentence for sentence in said if sentence)
 
 
 def _figures(node: Node) -> list[str]:
     usage, timings = node.usage, node.timings
-    if usage is None or timings is None or not usage.completion_tokens:
+    if usage is None or timings is None or not node.written:
         return []
     read = f"{units.tokens(usage.prompt_tokens)} → " if usage.prompt_tokens else ""
     rate = timings.decode_rate(usage.completion_tokens)
     found = [
-        f"{read}{usage.completion_tokens} tokens",
+        f"{read}{prompt.count(node.written, 'token')}",
         "" if rate is None else f"{rate:.{1 if rate < 100 else 0}f} tok/s",
         f"TTFT {units.seconds(timings.ttft_s)}" if timings.first_token else "",
         prompt.cached(usage.prompt_tokens, usage.cached_tokens, node.miss),

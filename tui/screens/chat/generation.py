@@ -14,8 +14,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
 from engine import Engine, Stream
 from engine.errors import ErrorInfo, HearthError, InternalError
 from engine.types import (
@@ -90,7 +88,7 @@ class Generation:
         self._asked_ns = time.monotonic_ns()
         self._first_ns = self._last_ns = 0
         self._stop_asked = False
-        self._before = node.usage
+        self._written_before = node.written if request.continue_last else 0
         self._thought = _Thought(node)
         self._calls: dict[int, _Call] = {}
 
@@ -175,7 +173,8 @@ class Generation:
             case Admitted():
                 self.prompt_tokens = event.prompt_tokens
                 self.node.dropped, self.node.dropped_tokens = event.dropped_messages, event.dropped_tokens
-                self.node.context, self.node.miss = event.context, event.miss
+                self.node.context, self.node.context_asked = event.context, self.request.load.context
+                self.node.miss = event.miss
                 self._at(Progress("prefill"))
             case Prefill():
                 self._at(Progress("prefill", "", event.done / event.total if event.total else None))
@@ -218,13 +217,9 @@ class Generation:
             self.progress = progress
 
     def _close(self, usage: Usage, timings: Timings) -> None:
-        before = self._before
-        if self.request.continue_last and before is not None:
-            # The earlier part is prompt to the engine; to the reader the message is one answer.
-            written = before.completion_tokens + usage.completion_tokens
-            usage = msgspec.structs.replace(usage, completion_tokens=written)
-        elif usage.reasoning_tokens:
+        if usage.reasoning_tokens and not self.request.continue_last:
             self.node.thought_tokens = usage.reasoning_tokens
+        self.node.written_before = self._written_before
         self.node.usage, self.node.timings = usage, timings
         self.progress = Progress("ended")
 

@@ -149,6 +149,12 @@ class ChatPresenter:
             self.pump.wake()
         return self._waiting.pop(conversation.id, [])
 
+    def left_waiting(self, conversation: Conversation) -> list[str]:
+        """Gives back what waited behind an answer that failed; nothing while one is being written."""
+        if conversation.id in self._running:
+            return []
+        return self._waiting.pop(conversation.id, [])
+
     def stop_all(self) -> None:
         """End every answer, for leaving."""
         for running in self._running.values():
@@ -189,9 +195,7 @@ class ChatPresenter:
         request = build(
             self.model_of(conversation), path if resume else path[:-1], conversation.controls, resume=resume
         )
-        generation = Generation(
-            conversation, node, request, self._engine, self._adapters_of(request.model.partition(":")[0])
-        )
+        generation = Generation(conversation, node, request, self._engine, self._adapters_of(request.model))
         feed = self.pump.open(Unseen(), lambda: self._end(generation))
         self._running[conversation.id] = Running(generation, feed)
 

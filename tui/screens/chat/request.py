@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.types import GenerationRequest, LoadOptions, Message, Thinking, ToolChoice
+from engine.types import CachePolicy, GenerationRequest, Message, Thinking, ToolChoice
 from tui.screens.chat.conversation import Controls, Node
 
 
@@ -16,12 +16,19 @@ def build(model: str, path: Sequence[Node], controls: Controls, *, resume: bool 
         system=controls.system,
         sampling=dict(controls.sampling),
         max_tokens=controls.max_tokens,
+        stop=controls.stop,
+        overflow=controls.overflow,
         adapters=controls.adapters,
         thinking=Thinking(enabled=controls.thinking, effort=controls.effort, budget=controls.budget),
         constraint=controls.constraint,
         tools=controls.tools,
         tool_choice=controls.tool_choice if controls.tools else ToolChoice(),
-        load=LoadOptions(context=controls.context),
+        load=controls.load,
+        keep_alive=controls.keep_alive,
+        backend=controls.backend,
+        cache=CachePolicy()
+        if controls.cache is None
+        else CachePolicy(read=controls.cache, write=controls.cache),
         continue_last=resume,
         client="tui",
         source="tui",

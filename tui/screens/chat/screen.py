@@ -16,6 +16,7 @@ from engine.errors import HearthError
 from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
+from tui.asking import adapters
 from tui.base import ChatScroll
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
@@ -54,7 +55,7 @@ class ChatScreen(ChatCommands):
             lambda: self.hearth.chat_model,
             changed=self._changed,
             ticked=self._ticked,
-            adapters_of=lambda model: entry.adapters if (entry := self.entries.get(model)) else (),
+            adapters_of=self._adapters_of,
         )
         self.view = ConversationView(self.presenter)
         self.welcome = Welcome()
@@ -115,6 +116,10 @@ class ChatScreen(ChatCommands):
     async def started_engine(self) -> Engine:
         return await asyncio.to_thread(self.hearth.connection.get)
 
+    def _adapters_of(self, model: str) -> tuple[str, ...]:
+        entry = self.entries.get(adapters.without_adapter(model, self.entries))
+        return entry.adapters if entry is not None else ()
+
     async def _count_tokens(self, text: str) -> int:
         engine = await self.started_engine()
         return len(
@@ -142,6 +147,7 @@ class ChatScreen(ChatCommands):
         if had_focus and not empty:
             self.action_focus_prompt()
         await self.view.sync()
+        self._give_back(self.presenter.left_waiting(self.presenter.current))
         self.tell()
         self.refresh_bindings()
 
@@ -181,7 +187,8 @@ class ChatScreen(ChatCommands):
     def _estimate(self, model: str) -> Estimate | None:
         """What the load under way takes, by what the engine predicted for it."""
         loading = [each for each in self.hearth.sample.loaded if each.state == "loading"]
-        mine = [each for each in loading if each.id in (model, model.partition(":")[0])] or loading
+        ids = (model, adapters.without_adapter(model, self.entries))
+        mine = [each for each in loading if each.id in ids] or loading
         return mine[0].estimate if len(mine) == 1 else None
 
     def _tell_of_model(self) -> None:
@@ -254,11 +261,14 @@ class ChatScreen(ChatCommands):
 
     def action_stop(self) -> None:
         """Stop the answer in progress; what waited behind it is back in the prompt."""
-        waiting = self.presenter.stop(self.presenter.current)
+        self._give_back(self.presenter.stop(self.presenter.current))
+        self.tell()
+
+    def _give_back(self, waiting: list[str]) -> None:
+        """Put messages that are not sent into the prompt, before what is there."""
         if waiting:
             prompt = self.composer.prompt
             prompt.load("\n\n".join([*waiting, prompt.text]).strip())
-        self.tell()
 
     def action_leave(self) -> None:
         """From the prompt to the messages; just after an answer's end the key was meant to stop it."""

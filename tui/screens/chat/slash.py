@@ -31,8 +31,10 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("clear", "", "New conversation; this one is kept", "screen.new"),
     SlashCommand("model", "[NAME]", "Choose who answers", "model", takes=True),
     SlashCommand("system", "[TEXT]", "System prompt; without a text: as before", "system", takes=True),
-    SlashCommand("set", "NAME [VALUE]", "A sampling value; without one: as before", "set", takes=True),
-    SlashCommand("adapter", "[NAME…]", "LoRA adapters: pirate, pirate=0.5+poet, base", "adapter", takes=True),
+    SlashCommand("set", "NAME [VALUE]", "A setting; without a value: as before", "set", takes=True),
+    SlashCommand(
+        "adapter", "[NAME+…]", "LoRA adapters: pirate, pirate=0.5+poet, base", "adapter", takes=True
+    ),
     SlashCommand(
         "think", "[on|off|LEVEL]", "How the answer is thought about; auto: as before", "think", takes=True
     ),

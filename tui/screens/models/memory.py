@@ -35,7 +35,10 @@ def verdict(found: Estimate | ErrorInfo | None) -> list[Content]:
 
 def before_a_load(estimate: Estimate) -> list[Content]:
     """What it would take of each device, and what is to be known of the figures."""
-    shares = [device.total / device.free if device.free else None for device in estimate.devices]
+    shares = [
+        need / device.free if device.free else None
+        for need, device in zip(memory.needed(estimate), estimate.devices, strict=True)
+    ]
     return [
         *_table("memory before a load", memory.needs(estimate), shares),
         *(Content.styled(remark, "$muted") for remark in memory.remarks(estimate)),

@@ -11,12 +11,14 @@ from engine.text_safety import clean, plain
 from engine.types import LoadedModel, ModelEntry
 from tui import units
 from tui.status import STATES
+from tui.telling.waiting import bar, stage
 
 SORTS = ("name", "size", "params", "state")
 _STATES = {"shrunk": "shrunk: weights in memory, KV cache given up"}
 """States that a word does not explain."""
 RESIDENT = frozenset({"ready", "busy", "shrunk", "draining"})
 """States in which a model's weights are in memory."""
+BAR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,11 @@ def matches(entry: ModelEntry, words: str) -> bool:
 def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None) -> list[tuple[str, str]]:
     """Label and value of everything known about a model; clean text, values may be long."""
     entry = row.entry
+    model = loaded.get(entry.id)
     found = [
         ("state", _STATES.get(row.state) or STATES[row.state][1] or "on disk"),
+        ("stage", stage(model.stage) if model is not None else ""),
+        ("so far", _share(model.fraction) if model is not None else ""),
         ("family", entry.architecture or "unknown"),
         ("parameters", f"{entry.parameters:,}" if entry.parameters else "unknown"),
         ("quantised", entry.quantisation or "unknown"),
@@ -99,7 +104,7 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ("source", entry.source),
         ("path", entry.path),
     ]
-    if model := loaded.get(entry.id):
+    if model is not None:
         found += [
             ("", ""),
             ("worker", f"process {model.pid}" if model.pid else ""),
@@ -109,6 +114,11 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         if model.facts is not None and model.facts.context:
             found.append(("window", f"{model.facts.context:,} tokens"))
     return [(label, clean(value)) for label, value in found if value or not label]
+
+
+def _share(fraction: float | None) -> str:
+    """How far a stage is; empty where that is not known."""
+    return "" if fraction is None else f"{fraction:.0%} {bar(fraction, BAR)}"
 
 
 def _leaves(model: LoadedModel, now_ns: int) -> str:

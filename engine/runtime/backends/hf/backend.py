@@ -390,15 +390,20 @@ class HfBackend:
         whole = self._forward([*tokens[:3], *tokens], beside, [7])[0]
         parted = self._forward(tokens[3:], [ragged.Piece(0, 0, 2, 3)], [1])[0]
         self._holders.clear()
-        allowed = 0.03 * max(1.0, float(np.abs(expected).max()))
         calls = self._attention.calls == 2 * self._layers
-        if not calls or not all(np.allclose(row, expected, atol=allowed) for row in (whole, parted)):
+        # Half precision rounds at every layer, and otherwise for another order of sums.
+        alike = 0.9999 if self._model.dtype == self._torch.float32 else 0.99
+        if not calls or min(_cosine(row, expected) for row in (whole, parted)) < alike:
             raise Unsupported(
                 f"{self.facts.name} cannot be served by the transformers backend.",
                 "Its layers do not all attend through transformers' interface, or keep more than keys and values.",
                 "Use a GGUF file of the model.",
                 param="model",
             )
+
+
+def _cosine(one: Floats, other: Floats) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
 def _resident() -> int:

@@ -129,14 +129,13 @@ class LlamaBackend:
         self._adapters = Adapters(model)
         self._slots: list[_Sequence | None] = [None] * shape.slots
         self._weights_log, self._context_log = log, list[str]()
-        self._open()
+        context = self._open()
         self._generates = (
-            api.llama_get_memory(self._context) is not None
+            api.llama_get_memory(context) is not None
             and api.llama_model_has_decoder(model)
             and not api.llama_model_has_encoder(model)
             and not api.llama_model_is_diffusion(model)
         )
-        self._texts: TextReader | None = None
         self.facts = facts_of(
             model,
             spec.path,
@@ -146,9 +145,14 @@ class LlamaBackend:
             generates=self._generates,
             stoppable=weights.on_processor_only(spec.options),
         )
+        name = self.facts.name
+        self.texts = TextReader(
+            Texts(model, self._vocabulary, name=name, limit=shape.context),
+            Embedder(model, context, name, shape, spec.options, self._adapters, self._flag),
+        )
 
-    def _open(self) -> None:
-        """Make the context, with everything in it empty."""
+    def _open(self) -> int:
+        """Make the context (its native handle), with everything in it empty."""
         assert self._model is not None
         shape, layout = self._shape, self._layout
         with LogCapture() as log:
@@ -161,6 +165,7 @@ class LlamaBackend:
         self._batch = Batch(shape.batch, [layout.ids_of(slot) for slot in range(shape.slots)])
         self._logits = Logits(context, max(shape.outputs, layout.sequences), self._vocabulary.size)
         self._adapters.move(context)
+        return context
 
     # --- text ---
 
@@ -178,25 +183,6 @@ class LlamaBackend:
 
     def token_table(self) -> TokenTable:
         return self._vocabulary.token_table()
-
-    @property
-    def texts(self) -> TextReader:
-        if self._texts is None:
-            assert self._model is not None and self._context is not None
-            name = self.facts.name
-            self._texts = TextReader(
-                Texts(self._model, self._vocabulary, name=name, limit=self._shape.context),
-                Embedder(
-                    self._model,
-                    self._context,
-                    name,
-                    self._shape,
-                    self._spec.options,
-                    self._adapters,
-                    self._flag,
-                ),
-            )
-        return self._texts
 
     # --- sequences ---
 
@@ -303,8 +289,7 @@ class LlamaBackend:
         self._open()
 
     def shrink(self) -> None:
-        if self._texts is not None:
-            self._texts.release()
+        self.texts.release()
         for sequence in self._slots:
             if sequence is not None:
                 sequence.chain.close()
@@ -431,8 +416,7 @@ class LlamaBackend:
     def memory(self) -> MemoryUse:
         import psutil
 
-        beside = self._texts.log if self._texts is not None else []
-        held = allocated([*self._weights_log, *self._context_log, *beside], devices())
+        held = allocated([*self._weights_log, *self._context_log, *self.texts.log], devices())
         return MemoryUse(
             weights=sum(each.weights for each in held),
             kv_cache=sum(each.kv_cache for each in held),

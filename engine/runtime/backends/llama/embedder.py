@@ -51,7 +51,7 @@ class _Reading(Struct, eq=False):
 
 
 class Embedder:
-    """Made with a loaded model and the context that it chats in (native handles), which must outlive it.
+    """Made with a loaded model, which must outlive it, and the context that it chats in (native handles).
 
     `begin` a job, then `step` until it comes out of one. Used from one thread.
     """

@@ -104,6 +104,13 @@ def test_every_end_token_is_allowed_exactly_where_the_grammar_may_end() -> None:
     assert guide.forced() == ()
 
 
+def test_no_end_token_comes_in_the_middle_of_a_grammar_that_names_it() -> None:
+    assert not allowed(after(f'start: "x" <[{EOS}]> "y"', [ord("x")]))
+    assert not allowed(after(f'start: "x" <[^{THINK}]> "y"', [ord("x")])) & {EOM, EOS}
+    with pytest.raises(InvalidRequest, match="No token of this model"):
+        after(f'start: <[{EOS}]> "y"')
+
+
 @pytest.mark.parametrize("end", [EOM, EOS])
 def test_after_an_end_token_nothing_but_end_tokens_comes(end: int) -> None:
     guide = after("start: /[a-z]+/", [ord("a")])

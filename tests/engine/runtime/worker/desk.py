@@ -52,10 +52,17 @@ class Desk:
         self.items: list[Item] = []
         self._from_worker = engine_side()
         self._to_worker = worker_side()
-        self.store = None
+        self.complaints: list[str] = []
+        store = None
         if folder is not None:
-            self.store = KvStore(folder, 1 << 30, lambda: backend.identity, lambda: self.runner.poke())
-        self.cache = PrefixCache(backend, self.store)
+            store = KvStore(
+                folder,
+                1 << 30,
+                lambda: backend.identity,
+                lambda: self.runner.poke(),
+                self.complaints.append,
+            )
+        self.cache = PrefixCache(backend, store)
         self.runner = StepRunner(
             backend, limits, self._take, lambda reply: None, cache=self.cache, helpers=helpers
         )

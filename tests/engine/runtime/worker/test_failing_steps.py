@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.runtime.limits import Limits
-from engine.types import Delta, Done, Failed, GenerationRequest, LoadOptions
+from engine.types import Constraint, Delta, Done, Failed, GenerationRequest, LoadOptions
 from tests.engine.runtime.worker.desk import Desk, load
+from tests.weights import tiny_llama
 
 LIMITS = Limits(chunk=64, busy_chunk=16, answer_reserve=16)
 OPTIONS = LoadOptions(context=512, slots=4, batch=128)
@@ -103,3 +104,25 @@ def test_a_prompt_that_can_never_fit_says_so() -> None:
     ticket = desk.submit(ask("x" * 300))
     desk.run()
     assert isinstance(ticket.terminal, Failed) and ticket.terminal.error.code == "insufficient_memory"
+
+
+def test_a_request_whose_choices_all_fail_at_once_fails_alone(tmp_path: Path) -> None:
+    """Both before they have a slot, and in one and the same step."""
+    backend = load("llama", str(tiny_llama(tmp_path)), OPTIONS)
+    desk = Desk(backend, LIMITS)
+    letters = tuple(token for token in range(backend.facts.vocabulary) if backend.piece(token) == b"x")
+    good = desk.submit(ask("good", max_tokens=8, sampling={"ignore_eos": True}))
+    early = desk.submit(ask("early", n=3, sampling={"logit_bias": {1 << 20: 1.0}}))
+    late = desk.submit(
+        ask(
+            "late",
+            n=3,
+            constraint=Constraint(kind="regex", value="x+y"),
+            sampling={"banned_tokens": letters, "temperature": 0.0},
+        )
+    )
+    desk.run()
+    assert isinstance(good.terminal, Done) and good.terminal.usage.completion_tokens == 8
+    for ticket in (early, late):
+        assert isinstance(ticket.terminal, Failed) and ticket.terminal.error.code == "invalid_request"
+    backend.close()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
 
 from engine.runtime.backends.base import Outcome, Row, StepBackend, StepResult
 from engine.runtime.limits import Limits
+from engine.runtime.wire import Embed
 from engine.types import (
     AdapterRef,
     Admitted,
     Delta,
     Done,
+    EmbedRequest,
     Failed,
     GenerationRequest,
     LoadOptions,
     Queued,
     StreamEvent,
 )
-from tests.engine.runtime.worker.desk import Desk, load
+from tests.engine.runtime.worker.desk import Answer, Desk, load
 
 LIMITS = Limits(chunk=512, busy_chunk=128, answer_reserve=16)
 OPTIONS = LoadOptions(context=2048, slots=4, batch=512)
@@ -130,6 +136,75 @@ def test_a_chat_typed_in_the_middle_of_a_step_breaks_it_off() -> None:
     desk.runner.turn()
     assert typed and backend.spent == before, "the step under way was given up"
     assert first_token(desk, backend, typed[0]) <= 2 * idle_ttft(chat())
+
+
+class Slow:
+    """A text reader whose one step lasts until it is broken off."""
+
+    holds_memory = True
+
+    def __init__(self, interrupted: threading.Event) -> None:
+        self._interrupted = interrupted
+        self.begun = threading.Event()
+        self.broken_off = False
+
+    def embed_job(self, request: object, adapters: object) -> object:
+        return self
+
+    def begin(self, job: object) -> None: ...
+
+    def step(self) -> tuple[()]:
+        self.begun.set()
+        self.broken_off = self._interrupted.wait(5)
+        return ()
+
+
+def test_a_chat_typed_while_texts_are_read_breaks_that_off() -> None:
+    backend = opened()
+    interrupted = threading.Event()
+    backend._inner.interrupt = interrupted.set  # type: ignore[method-assign]
+    slow = Slow(interrupted)
+    backend.texts = slow  # type: ignore[attr-defined]
+    desk = Desk(backend, LIMITS, helpers=1)  # type: ignore[arg-type]
+    desk.runner.ask(Embed(1, EmbedRequest(model="m", inputs=("a long book",)), ()))
+    loop = threading.Thread(target=lambda: [desk.runner.turn() for _ in range(2)])
+    loop.start()
+    assert slow.begun.wait(30)
+    desk.submit(chat())
+    loop.join()
+    assert slow.broken_off
+
+
+@pytest.mark.parametrize("cells", [1200, 1700])
+def test_a_chat_that_finds_a_slot_and_no_cells_has_them_of_a_batch(cells: int) -> None:
+    """Two jobs hold nearly all of them; at 1200 they have just had to send a third away."""
+    backend = opened(f"scripted:tokens=400,cells={cells}")
+    desk = Desk(backend, LIMITS)  # type: ignore[arg-type]
+    for number in range(3):
+        desk.submit(job(number, max_tokens=400))
+    for _ in range(60):
+        desk.runner.turn()
+    request = chat(prompt="h" * 300)
+    assert first_token(desk, backend, desk.submit(request).key) <= 2 * idle_ttft(request)
+
+
+def test_a_chat_whose_saved_state_is_being_read_comes_in_when_it_is_there(tmp_path: Path) -> None:
+    backend = opened()
+    desk = Desk(backend, LIMITS, folder=tmp_path)  # type: ignore[arg-type]
+    desk.answer(chat(prompt="h" * 600))
+    desk.cache.close(60)
+    backend = opened("scripted:tokens=1500")
+    desk = Desk(backend, LIMITS, folder=tmp_path)  # type: ignore[arg-type]
+    jobs = [desk.submit(job(number, max_tokens=1500)) for number in range(4)]
+    for _ in range(20):
+        desk.runner.turn()
+    # The disk has time enough before a job ends.
+    backend.during = lambda: time.sleep(0.001)
+    ticket = desk.submit(chat(prompt="h" * 700))
+    while ticket.terminal is None:
+        desk.runner.turn()
+    assert Answer(ticket.stream.drain()).cached >= 599
+    assert not any(each.terminal for each in jobs)
 
 
 def test_what_made_way_goes_on_where_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.errors import InternalError
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
-from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message
+from engine.runtime.worker import kvstore
+from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message, Tool
+from starter import gguf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
 from tests.weights.hf_folders import write_hf, write_hf_adapter
@@ -153,6 +157,14 @@ def test_the_same_prompt_again_computes_its_last_token_alone(any_backend: StepBa
     assert again.text == first.text
 
 
+def test_a_prompt_that_comes_again_and_again_costs_no_other_its_place() -> None:
+    desk = Desk(load("scripted", "scripted:shelves=3,text=an answer", OPTIONS), LIMITS)
+    prompts = [f"{number} is one of three. {SYSTEM}" for number in range(3)]
+    for prompt in (*prompts, *prompts[2:] * 4):
+        desk.answer(ask(prompt))
+    assert all(desk.answer(ask(prompt)).cached >= 399 for prompt in prompts)
+
+
 def test_a_conversation_goes_on_from_where_it_was(any_backend: StepBackend) -> None:
     any_backend.rebuild()
     desk = Desk(any_backend, LIMITS)
@@ -181,6 +193,25 @@ def test_a_miss_says_why(desk: Desk) -> None:
     assert cause(ask(SYSTEM, cache=CachePolicy(salt="somebody else"))) == "caller"
 
 
+def test_other_tools_are_why_nothing_of_a_conversation_is_known() -> None:
+    """Templates put tools before all else: by its tokens it would be a new conversation."""
+    backend = load("llama", str(gguf_path()), OPTIONS)
+    desk = Desk(backend, LIMITS)
+    city = Tool(name="get_weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}})
+
+    def cause(words: str, **more: Any) -> str | None:
+        messages = (Message(role="user", content=words),)
+        request = GenerationRequest(model="m", messages=messages, max_tokens=4, **more)
+        miss = desk.answer(request).admitted.miss
+        return None if miss is None else miss.cause
+
+    question = "What is the weather in the capital of France, and what will it be tomorrow?"
+    assert cause(question) == "model"
+    assert cause(question, tools=(city,)) == "tools"
+    assert cause("Tell me a story of a cat that found a key in the garden and its way home.") == "new"
+    backend.close()
+
+
 @pytest.mark.parametrize("name", ["scripted", "llama", "transformers"])
 def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
     desk = Desk(opened(name, tmp_path), LIMITS)
@@ -201,7 +232,9 @@ def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path
     assert other_scale.cached == 0
 
 
-def test_who_asks_for_no_cache_gets_none_and_leaves_nothing(desk: Desk) -> None:
+def test_who_asks_for_no_cache_gets_none_and_leaves_nothing(any_backend: StepBackend) -> None:
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS)
     desk.answer(ask(SYSTEM, cache=CachePolicy(write=False)))
     assert desk.answer(ask(SYSTEM)).cached == 0
     assert desk.answer(ask(SYSTEM, cache=CachePolicy(read=False))).cached == 0
@@ -260,9 +293,75 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
     again = desk.answer(ask(SYSTEM))
     assert again.cached == 0 and again.text == expected
     assert not list(folder.rglob("*.kv")), "it is gone"
-    assert desk.store is not None and "checksum" in " ".join(desk.store.complaints())
+    assert "checksum" in " ".join(desk.complaints)
     desk.cache.close(1)
     backend.close()
+
+
+def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) -> None:
+    backend = OPEN["scripted"](tmp_path)
+    request = ask(SYSTEM, cache=CachePolicy(salt="Ann\nof Berlin"))
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    desk.answer(request)
+    desk.cache.close(60)
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    assert desk.answer(request).cached >= 399
+    assert desk.answer(ask(SYSTEM, cache=CachePolicy(salt="of Berlin"))).cached == 0
+    desk.cache.close(60)
+
+
+def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = OPEN["scripted"](tmp_path)
+
+    def restore(shelf: int, state: object, count: int) -> None:
+        raise InternalError("Those who run have all the cells.")
+
+    for room, cached in ((True, 0), (False, 0), (True, 399)):
+        with monkeypatch.context() as patch:
+            if not room:
+                patch.setattr(backend, "restore", restore)
+            desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+            policy = CachePolicy(write=not cached and room)
+            assert desk.answer(ask(SYSTEM, cache=policy)).cached >= cached
+            desk.cache.close(60)
+            backend.rebuild()
+
+
+def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
+    """Other processes make room in the same folder."""
+    backend = OPEN["scripted"](tmp_path)
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    desk.answer(ask(SYSTEM))
+    desk.cache.close(60)
+    (file,) = (tmp_path / "kv").rglob("*.kv")
+    (file.parent / "gone.kv").symlink_to("nowhere")
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    assert desk.answer(ask(SYSTEM)).cached >= 399
+    assert not desk.complaints
+    desk.cache.close(60)
+
+
+def test_a_file_for_which_there_is_no_memory_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_state(path: Path) -> memoryview:
+        raise MemoryError
+
+    monkeypatch.setattr(kvstore, "_read_state", read_state)
+    backend = OPEN["scripted"](tmp_path)
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    expected = desk.answer(ask(SYSTEM)).text
+    desk.cache.close(60)
+    backend.rebuild()
+    desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == 0 and again.text == expected
+    assert "MemoryError" in " ".join(desk.complaints)
+    desk.cache.close(1)
 
 
 def test_another_model_of_the_same_shape_gets_nothing_from_the_files(tmp_path: Path) -> None:
@@ -287,6 +386,39 @@ def test_a_cache_that_was_given_up_comes_back_from_disk(any_backend: StepBackend
     assert going_on.cached >= first.usage.prompt_tokens - 1
     desk.cache.close(60)
     assert going_on.text == fresh(any_backend, talk(SYSTEM, first.text, "And then?")).text
+
+
+def test_a_state_that_is_read_too_late_waits_for_the_cache(
+    any_backend: StepBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wanted it has gone meanwhile, and after them the memory that it would have gone into."""
+    any_backend.rebuild()
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    first = desk.answer(ask(SYSTEM))
+    desk.cache.close(60)
+    any_backend.rebuild()
+    asked, released = threading.Event(), threading.Event()
+    read_state = kvstore._read_state
+
+    def read_late(path: Path) -> memoryview:
+        asked.set()
+        assert released.wait(10)
+        return read_state(path)
+
+    monkeypatch.setattr(kvstore, "_read_state", read_late)
+    desk = Desk(any_backend, LIMITS, folder=tmp_path / "kv")
+    ticket = desk.submit(ask(SYSTEM))
+    while not asked.wait(0.2):
+        desk.runner.turn()
+    desk.runner.cancel(ticket.key)
+    desk.runner.shrink()
+    desk.run()
+    released.set()
+    desk.runner.turn()
+    assert any_backend.memory().kv_cache == 0
+    again = desk.answer(ask(SYSTEM))
+    assert again.cached == first.usage.prompt_tokens - 1 and again.text == first.text
+    desk.cache.close(60)
 
 
 def test_who_works_gives_up_nothing(any_backend: StepBackend) -> None:
