@@ -99,18 +99,23 @@ class Attention:
                 keys, values = keys[:, -window:], values[:, -window:]
             asked = query[:, :, begin:end]
             mask = piece.mask(window, query.device)
-            if softcap is None and s_aux is None:
+            if softcap is not None or s_aux is not None:
+                seen = _by_hand(asked, keys, values, mask, scaling, softcap, s_aux)
+            elif piece.count == 1:
+                # The heads that share keys stand in for tokens: none of them has to be copied for each of them.
+                heads = asked.view(1, keys.shape[0], -1, asked.shape[3])
+                seen = scaled_dot_product_attention(heads, keys[None], values[None], scale=scaling)
+                seen = seen.view(1, asked.shape[1], 1, -1)
+            else:
                 seen = scaled_dot_product_attention(
                     asked,
                     keys[None],
                     values[None],
                     attn_mask=mask,
-                    is_causal=mask is None and piece.count > 1,
+                    is_causal=mask is None,
                     scale=scaling,
                     enable_gqa=asked.shape[1] != keys.shape[0],
                 )
-            else:
-                seen = _by_hand(asked, keys, values, mask, scaling, softcap, s_aux)
             out[0, begin:end] = seen[0].transpose(0, 1)
         return out, None
 

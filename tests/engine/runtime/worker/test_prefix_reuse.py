@@ -299,7 +299,7 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) -> None:
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     request = ask(SYSTEM, cache=CachePolicy(salt="Ann\nof Berlin"))
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     desk.answer(request)
@@ -314,7 +314,7 @@ def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) 
 def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
 
     def restore(shelf: int, state: object, count: int) -> None:
         raise InternalError("Those who run have all the cells.")
@@ -332,7 +332,7 @@ def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
 
 def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
     """Other processes make room in the same folder."""
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     desk.answer(ask(SYSTEM))
     desk.cache.close(60)
@@ -352,7 +352,7 @@ def test_a_file_for_which_there_is_no_memory_keeps_nobody_waiting(
         raise MemoryError
 
     monkeypatch.setattr(kvstore, "_read_state", read_state)
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     expected = desk.answer(ask(SYSTEM)).text
     desk.cache.close(60)
