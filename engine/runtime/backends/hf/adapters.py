@@ -30,7 +30,10 @@ class Adapters:
         self._model = model
         # A folder that was written anew under its old name is another adapter.
         self._names: dict[_Stamp, str] = {}
-        self._held: list[str] = []
+        self.held: tuple[AdapterRef, ...] = ()
+        """Those that hold now."""
+        self._active: list[tuple[str, float]] = []
+        """The same by PEFT's names, with their scales."""
         self._fingerprints: dict[_Stamp, str] = {}
         self._scales: dict[tuple[int, str], float] = {}
         """What each module multiplies the change of an adapter with, as its configuration says."""
@@ -38,22 +41,26 @@ class Adapters:
     def use(self, adapters: Sequence[AdapterRef]) -> None:
         """Make exactly `adapters` hold; none at all restores the base model bit for bit.
 
-        Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in place what held before.
+        Those that hold already cost nothing. Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in
+        place what held before.
         """
         try:
             names = [self._loaded(adapter) for adapter in adapters]
         except HearthError:
             # To load one makes it active, also where that then fails.
-            self._activate(self._held)
+            self._activate([name for name, _ in self._active])
             raise
-        for name, adapter in zip(names, adapters, strict=True):
+        wanted = [(name, adapter.scale) for name, adapter in zip(names, adapters, strict=True)]
+        if wanted == self._active:
+            return
+        for name, scale in wanted:
             for module in self._model.modules():
                 scaling = getattr(module, "scaling", None)
                 if isinstance(scaling, dict) and name in scaling:
                     own = self._scales.setdefault((id(module), name), scaling[name])
-                    scaling[name] = own * adapter.scale
+                    scaling[name] = own * scale
         self._activate(names)
-        self._held = names
+        self._active, self.held = wanted, tuple(adapters)
 
     def _activate(self, names: list[str]) -> None:
         if names:

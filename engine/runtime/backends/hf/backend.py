@@ -29,13 +29,14 @@ from engine.runtime.backends.base import (
     StateLost,
     StepResult,
 )
+from engine.runtime.backends.embedding.texts import EmbedTexts
 from engine.runtime.backends.hf import attention as ragged
 from engine.runtime.backends.hf import model as weights
 from engine.runtime.backends.hf.adapters import Adapters
 from engine.runtime.backends.hf.facts import facts_of, shape_of
 from engine.runtime.backends.hf.holders import Holders
+from engine.runtime.backends.hf.texts import AT_ONCE, TextReader, pooling_of
 from engine.runtime.backends.hf.vocabulary import Vocabulary
-from engine.runtime.backends.no_texts import NoTexts
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.sampling.logprobs import Floats, logprob_of
 from engine.types import AdapterRef, MemoryUse, ModelFacts
@@ -77,7 +78,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> HfBackend:
     folder = weights.folder_of(spec)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     shape = shape_of(spec, folder)
-    holders = Holders(shape.slots + SHELVES, shape.context)
+    holders = Holders(shape.slots + SHELVES + AT_ONCE, shape.context)
     attention = ragged.Attention(holders)
     weights.prepare_process()
     model = weights.load(spec, folder, "eager", progress)
@@ -110,6 +111,21 @@ class HfBackend:
         self._device = model.device
         self._layers = folder.number("num_hidden_layers") or folder.number("n_layer")
         self.facts = facts_of(folder, vocabulary, shape)
+        first = shape.slots + SHELVES
+        self._texts = TextReader(
+            EmbedTexts(
+                vocabulary,
+                name=self.facts.name,
+                limit=shape.context,
+                width=folder.number("hidden_size") or folder.number("n_embd"),
+                pooling=pooling_of(folder),
+                endings=vocabulary.end_tokens,
+            ),
+            self._states,
+            holders,
+            range(first, first + AT_ONCE),
+            self.facts.name,
+        )
         if spec.options.threads:
             torch.set_num_threads(spec.options.threads)
         self._check()
@@ -132,8 +148,8 @@ class HfBackend:
         return self._vocabulary.token_table()
 
     @property
-    def texts(self) -> NoTexts:
-        return NoTexts(self.facts.name)
+    def texts(self) -> TextReader:
+        return self._texts
 
     # --- sequences ---
 
@@ -237,6 +253,7 @@ class HfBackend:
             if sequence is not None:
                 sequence.chain.close()
         self._slots = [None] * self._shape.slots
+        self._texts.release()
         self._holders.clear()
 
     # --- the step ---
@@ -276,18 +293,38 @@ class HfBackend:
 
     def _forward(self, tokens: list[int], pieces: list[ragged.Piece], wanted: list[int]) -> Floats:
         """Logits, float32 [len(wanted), vocabulary], behind the `wanted` tokens of the pass."""
-        torch = self._torch
-        positions = [piece.start + index for piece in pieces for index in range(piece.count)]
-        self._attention.pieces = pieces
         with self._broken():
-            found = self._model(
-                input_ids=torch.tensor([tokens], device=self._device),
-                position_ids=torch.tensor([positions], device=self._device),
-                use_cache=False,
-                logits_to_keep=torch.tensor(wanted or [0], device=self._device),
-            )
+            kept = self._torch.tensor(wanted or [0], device=self._device)
+            found = self._model(**self._laid(tokens, pieces), logits_to_keep=kept)
             logits: Floats = found.logits[0].float().cpu().numpy()
         return logits
+
+    def _states(
+        self, tokens: list[int], pieces: Sequence[ragged.Piece], adapters: tuple[AdapterRef, ...]
+    ) -> Floats:
+        """Hidden states behind every token of the pass, after the last norm, float32 [tokens, width]."""
+        held = self._adapters.held
+        self._adapters.use(adapters)
+        try:
+            with self._broken():
+                found = self._model.base_model(**self._laid(tokens, pieces))
+                states: Floats = found.last_hidden_state[0].float().cpu().numpy()
+        except ragged.Interrupted:
+            self._attention.stop.clear()
+            raise
+        finally:
+            self._adapters.use(held)
+        return states
+
+    def _laid(self, tokens: list[int], pieces: Sequence[ragged.Piece]) -> dict[str, Any]:
+        """The arguments of a pass over `tokens`, which are those of `pieces` one behind the other."""
+        self._attention.pieces = pieces
+        positions = [piece.start + index for piece in pieces for index in range(piece.count)]
+        return {
+            "input_ids": self._torch.tensor([tokens], device=self._device),
+            "position_ids": self._torch.tensor([positions], device=self._device),
+            "use_cache": False,
+        }
 
     @contextmanager
     def _broken(self) -> Iterator[None]:

@@ -47,6 +47,7 @@ def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape) -
             trim=True,
             save=True,
             cancel_in_prefill=True,
+            embeddings=True,
             max_slots=shape.slots,
         ),
     )
