@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from engine.errors import Unsupported
@@ -11,7 +12,7 @@ from engine.runtime.backends.base import LoadSpec, Opener, StepBackend
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
 
-NAMES = ("llama", "transformers", "scripted")
+NAMES = ("llama", "transformers", "mlx", "scripted")
 OF_FORMAT = {"gguf": ("llama",), "safetensors": ("transformers",), "scripted": ("scripted",)}
 """Which backends can run a model of a format, best first."""
 
@@ -28,9 +29,13 @@ def opener(name: str, log: LogSink) -> Opener:
         library.set_log_sink(log)
         return backend.open_model
     if name == "transformers":
-        from engine.runtime.backends.hf import backend as hf
+        from engine.runtime.backends.hf import library as hf
 
         return hf.open_model
+    if name == "mlx":
+        from engine.runtime.backends.mlx.library import open_model
+
+        return open_model
     raise _unknown(name)
 
 
@@ -44,10 +49,10 @@ def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], StepBackend]
 
         library.set_log_sink(log)
         return cast(Callable[[LoadSpec], StepBackend], reading.LlamaText)
-    if name == "transformers":
-        from engine.runtime.backends.hf import reading as hf
+    if name in ("transformers", "mlx"):
+        from engine.runtime.backends.folder.reading import FolderText
 
-        return cast(Callable[[LoadSpec], StepBackend], hf.FolderText)
+        return cast(Callable[[LoadSpec], StepBackend], partial(FolderText, name))
     if name == "scripted":
         from engine.runtime.backends import scripted
 

@@ -1,4 +1,4 @@
-"""Drives an `HfBackend` the way the scheduler does, without one: sequences in, tokens out."""
+"""Drives an `FolderBackend` the way the scheduler does, without one: sequences in, tokens out."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.backends.base import LoadSpec, Outcome, Row, SequenceSpec
-from engine.runtime.backends.hf.backend import HfBackend, open_model
+from engine.runtime.backends.folder.backend import FolderBackend
+from engine.runtime.backends.hf.library import open_model
 from engine.sampling import resolve
 from engine.types import LoadOptions
 
 
-def opened(path: Path, **options: Any) -> HfBackend:
+def opened(path: Path, **options: Any) -> FolderBackend:
     """The model folder at `path`, loaded with `options` of `LoadOptions`; one thread unless told otherwise."""
     options = {"threads": 1, "slots": 3, "context": 256, **options}
     spec = LoadSpec(model=path.name, path=str(path), options=LoadOptions(**options))
     return open_model(spec, lambda stage, fraction: True)
 
 
-def insert(backend: HfBackend, tokens: list[int], *, slot: int = 0, seed: int = 1, **more: Any) -> None:
+def insert(backend: FolderBackend, tokens: list[int], *, slot: int = 0, seed: int = 1, **more: Any) -> None:
     """Put `tokens` into `slot`; greedy unless `sampling` says otherwise."""
     sampling = resolve({"temperature": 0.0, "ignore_eos": True, **more.pop("sampling", {})})
     backend.insert(SequenceSpec(slot=slot, tokens=tuple(tokens), sampling=sampling, seed=seed, **more))
 
 
-def prefill(backend: HfBackend, slot: int, count: int, chunk: int | None = None) -> int:
+def prefill(backend: FolderBackend, slot: int, count: int, chunk: int | None = None) -> int:
     """Compute the `count` tokens of a prompt, `chunk` at a time, and return the first token drawn."""
     while count > 0:
         part = min(chunk or count, count)
@@ -34,7 +35,7 @@ def prefill(backend: HfBackend, slot: int, count: int, chunk: int | None = None)
     return result.sampled[0].token
 
 
-def go_on(backend: HfBackend, slot: int, left: int, count: int, chunk: int | None = None) -> list[int]:
+def go_on(backend: FolderBackend, slot: int, left: int, count: int, chunk: int | None = None) -> list[int]:
     """`count` tokens of the sequence in `slot`, of which `left` known ones are not computed yet; frees it."""
     found = [prefill(backend, slot, left, chunk)]
     while len(found) < count:
@@ -43,7 +44,7 @@ def go_on(backend: HfBackend, slot: int, left: int, count: int, chunk: int | Non
     return found
 
 
-def generate(backend: HfBackend, prompt: list[int], count: int, *, chunk: int | None = None) -> list[int]:
+def generate(backend: FolderBackend, prompt: list[int], count: int, *, chunk: int | None = None) -> list[int]:
     """`count` tokens after `prompt`, greedily, alone in the batch."""
     insert(backend, prompt)
     return go_on(backend, 0, len(prompt), count, chunk)

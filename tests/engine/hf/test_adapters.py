@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidRequest, ModelNotFound
-from engine.runtime.backends.hf.backend import HfBackend
+from engine.runtime.backends.folder.backend import FolderBackend
 from engine.types import AdapterRef
 from tests.engine.hf.driving import generate, opened
 from tests.weights.hf_folders import write_hf, write_hf_adapter
@@ -30,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def backend(files: tuple[Path, Path, Path]) -> Iterator[HfBackend]:
+def backend(files: tuple[Path, Path, Path]) -> Iterator[FolderBackend]:
     made = opened(files[0])
     yield made
     made.close()
@@ -58,7 +58,7 @@ def with_peft(model: Path, *adapters: tuple[Path, float]) -> list[int]:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_each_gives_what_a_fresh_load_with_it_gives(
-    backend: HfBackend, files: tuple[Path, Path, Path]
+    backend: FolderBackend, files: tuple[Path, Path, Path]
 ) -> None:
     model, one, two = files
     base = generate(backend, TEXT, COUNT)
@@ -75,7 +75,7 @@ def test_each_gives_what_a_fresh_load_with_it_gives(
 
 
 def test_one_that_does_not_fit_leaves_the_others_be(
-    backend: HfBackend, files: tuple[Path, Path, Path], tmp_path: Path
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     _, one, _ = files
     backend.set_adapters((AdapterRef(str(one)),))
@@ -89,7 +89,9 @@ def test_one_that_does_not_fit_leaves_the_others_be(
     backend.set_adapters(())
 
 
-def test_its_content_and_scale_are_its_identity(backend: HfBackend, files: tuple[Path, Path, Path]) -> None:
+def test_its_content_and_scale_are_its_identity(
+    backend: FolderBackend, files: tuple[Path, Path, Path]
+) -> None:
     _, one, two = (str(path) for path in files)
     said = {
         backend.adapter_identity(refs)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import Unsupported
 from engine.runtime.backends.base import Row
-from engine.runtime.backends.hf.backend import HfBackend
+from engine.runtime.backends.folder.backend import FolderBackend
 from tests.engine.hf.driving import generate, go_on, insert, opened
 from tests.weights.hf_folders import FAMILIES, write_hf
 
@@ -27,7 +27,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def backend(folder: Path) -> Iterator[HfBackend]:
+def backend(folder: Path) -> Iterator[FolderBackend]:
     made = opened(folder)
     yield made
     made.close()
@@ -50,7 +50,7 @@ def expected(folder: Path) -> list[list[int]]:
     return found
 
 
-def test_alone_and_in_chunks(backend: HfBackend, expected: list[list[int]]) -> None:
+def test_alone_and_in_chunks(backend: FolderBackend, expected: list[list[int]]) -> None:
     for text, tokens in zip(TEXTS, expected, strict=True):
         assert generate(backend, text, COUNT) == tokens
         assert generate(backend, text, COUNT, chunk=7) == tokens
@@ -59,7 +59,7 @@ def test_alone_and_in_chunks(backend: HfBackend, expected: list[list[int]]) -> N
     )
 
 
-def test_side_by_side(backend: HfBackend, expected: list[list[int]]) -> None:
+def test_side_by_side(backend: FolderBackend, expected: list[list[int]]) -> None:
     for slot, text in enumerate(TEXTS):
         insert(backend, text, slot=slot)
     found = {
@@ -74,7 +74,7 @@ def test_side_by_side(backend: HfBackend, expected: list[list[int]]) -> None:
     assert [found[slot] for slot in range(len(TEXTS))] == expected
 
 
-def test_one_reads_while_another_writes(backend: HfBackend, expected: list[list[int]]) -> None:
+def test_one_reads_while_another_writes(backend: FolderBackend, expected: list[list[int]]) -> None:
     insert(backend, TEXTS[0], slot=0)
     first = [backend.step([Row(0, len(TEXTS[0]))]).sampled[0].token]
     insert(backend, TEXTS[2], slot=1)

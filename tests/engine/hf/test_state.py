@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import ContextOverflow, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import Outcome, Row
-from engine.runtime.backends.hf.backend import HfBackend
+from engine.runtime.backends.folder.backend import FolderBackend
 from tests.engine.hf.driving import generate, go_on, insert, opened, prefill
 from tests.weights.hf_folders import write_hf
 
@@ -25,24 +25,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def backend(folder: Path) -> Iterator[HfBackend]:
+def backend(folder: Path) -> Iterator[FolderBackend]:
     made = opened(folder)
     yield made
     made.close()
 
 
 @pytest.fixture
-def empty(backend: HfBackend) -> HfBackend:
+def empty(backend: FolderBackend) -> FolderBackend:
     backend.rebuild()
     return backend
 
 
-def compute(backend: HfBackend, slot: int, tokens: list[int]) -> None:
+def compute(backend: FolderBackend, slot: int, tokens: list[int]) -> None:
     insert(backend, [*tokens, 33], slot=slot)
     backend.step([Row(slot, len(tokens))])
 
 
-def test_a_prompt_goes_on_from_a_shelf(empty: HfBackend) -> None:
+def test_a_prompt_goes_on_from_a_shelf(empty: FolderBackend) -> None:
     expected = generate(empty, TEXT, 12)
     compute(empty, 0, TEXT[:50])
     empty.share(0, SHELF, 0, 50)
@@ -54,7 +54,7 @@ def test_a_prompt_goes_on_from_a_shelf(empty: HfBackend) -> None:
     assert go_on(empty, 2, len(TEXT) - 31, 12) == expected, "the shelf has changed under nobody"
 
 
-def test_a_saved_state_is_read_back_by_another_model(empty: HfBackend, folder: Path) -> None:
+def test_a_saved_state_is_read_back_by_another_model(empty: FolderBackend, folder: Path) -> None:
     expected = generate(empty, TEXT, 12)
     compute(empty, 0, TEXT[:60])
     empty.share(0, SHELF, 0, 60)
@@ -71,13 +71,13 @@ def test_a_saved_state_is_read_back_by_another_model(empty: HfBackend, folder: P
     other.close()
 
 
-def test_other_weights_are_another_identity(backend: HfBackend, tmp_path: Path) -> None:
+def test_other_weights_are_another_identity(backend: FolderBackend, tmp_path: Path) -> None:
     other = opened(write_hf(tmp_path / "mistral", "mistral", seed=2))
     assert other.identity != backend.identity
     other.close()
 
 
-def test_right_guesses_are_kept_and_wrong_ones_leave_no_trace(empty: HfBackend) -> None:
+def test_right_guesses_are_kept_and_wrong_ones_leave_no_trace(empty: FolderBackend) -> None:
     expected = generate(empty, TEXT, 20)
     insert(empty, TEXT)
     found = [prefill(empty, 0, len(TEXT))]
@@ -88,7 +88,7 @@ def test_right_guesses_are_kept_and_wrong_ones_leave_no_trace(empty: HfBackend) 
     assert found == expected
 
 
-def test_scores_are_the_models_own(empty: HfBackend, folder: Path) -> None:
+def test_scores_are_the_models_own(empty: FolderBackend, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -120,7 +120,7 @@ def test_a_full_cache_says_so_and_changes_nothing(folder: Path) -> None:
 
 
 def test_a_step_can_be_broken_off_between_two_layers(
-    empty: HfBackend, monkeypatch: pytest.MonkeyPatch
+    empty: FolderBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = generate(empty, TEXT, 6)
     write = empty._holders.write
@@ -131,11 +131,11 @@ def test_a_step_can_be_broken_off_between_two_layers(
         return write(*arguments)
 
     insert(empty, TEXT)
-    calls = empty._attention.calls
+    calls = empty._library._attention.calls
     with monkeypatch.context() as patch:
         patch.setattr(empty._holders, "write", interrupting)
         assert empty.step([Row(0, len(TEXT))]).outcome is Outcome.INTERRUPTED
-    assert empty._attention.calls == calls + 2, "the layers that follow were spared"
+    assert empty._library._attention.calls == calls + 2, "the layers that follow were spared"
     assert go_on(empty, 0, len(TEXT), 6) == expected
     insert(empty, TEXT)
     empty.interrupt()
@@ -143,7 +143,7 @@ def test_a_step_can_be_broken_off_between_two_layers(
     assert go_on(empty, 0, len(TEXT), 6) == expected
 
 
-def test_bad_prompts_are_refused_before_they_harm_others(empty: HfBackend) -> None:
+def test_bad_prompts_are_refused_before_they_harm_others(empty: FolderBackend) -> None:
     with pytest.raises(InvalidRequest, match="no token"):
         insert(empty, [])
     with pytest.raises(InvalidRequest, match="does not have"):
@@ -155,7 +155,7 @@ def test_bad_prompts_are_refused_before_they_harm_others(empty: HfBackend) -> No
     assert generate(empty, TEXT, 3)
 
 
-def test_memory_is_told_by_what_is_held(empty: HfBackend) -> None:
+def test_memory_is_told_by_what_is_held(empty: FolderBackend) -> None:
     before = empty.memory()
     assert before.weights == empty.facts.weight_bytes and before.kv_cache == 0
     compute(empty, 0, TEXT)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ContextOverflow, InvalidRequest, Unsupported
 from engine.runtime.backends.base import Row
-from engine.runtime.backends.hf.backend import HfBackend
+from engine.runtime.backends.folder.backend import FolderBackend
 from engine.types import AdapterRef, Embeddings, EmbedRequest, RerankRequest
 from tests.engine.hf.driving import generate, insert, opened, prefill
 from tests.weights.hf_folders import write_hf, write_hf_adapter
@@ -27,13 +27,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def backend(folder: Path) -> Iterator[HfBackend]:
+def backend(folder: Path) -> Iterator[FolderBackend]:
     made = opened(folder)
     yield made
     made.close()
 
 
-def embed(backend: HfBackend, *inputs: Any, adapters: tuple[AdapterRef, ...] = (), **more: Any) -> Embeddings:
+def embed(
+    backend: FolderBackend, *inputs: Any, adapters: tuple[AdapterRef, ...] = (), **more: Any
+) -> Embeddings:
     reader = backend.texts
     job = reader.embed_job(EmbedRequest(model="m", inputs=inputs, **more), adapters)
     reader.begin(job)
@@ -49,7 +51,7 @@ def vectors(found: Embeddings) -> list[NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="module")
-def states(folder: Path, backend: HfBackend) -> dict[str, NDArray[np.float32]]:
+def states(folder: Path, backend: FolderBackend) -> dict[str, NDArray[np.float32]]:
     """The hidden states of each text, by transformers alone."""
     import torch
     from transformers import AutoModel
@@ -66,7 +68,7 @@ def states(folder: Path, backend: HfBackend) -> dict[str, NDArray[np.float32]]:
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_they_are_what_transformers_computes(
-    backend: HfBackend, states: dict[str, NDArray[np.float32]], pooling: str
+    backend: FolderBackend, states: dict[str, NDArray[np.float32]], pooling: str
 ) -> None:
     pooled = {"mean": lambda rows: rows.mean(0), "cls": lambda rows: rows[0], "last": lambda rows: rows[-1]}
     found = vectors(embed(backend, *TEXTS, pooling=pooling, normalise=False))
@@ -76,7 +78,7 @@ def test_they_are_what_transformers_computes(
     assert np.allclose(whole, states[TEXTS[0]], atol=2e-4)
 
 
-def test_many_and_long_texts_are_read_as_one_alone(backend: HfBackend) -> None:
+def test_many_and_long_texts_are_read_as_one_alone(backend: FolderBackend) -> None:
     alone = [vectors(embed(backend, text))[0] for text in TEXTS]
     together = vectors(embed(backend, *(TEXTS * 6)))
     assert len(together) == 24
@@ -86,7 +88,7 @@ def test_many_and_long_texts_are_read_as_one_alone(backend: HfBackend) -> None:
     assert embed(backend, *TEXTS).tokens == tuple(map(len, TEXTS))
 
 
-def test_the_chat_does_not_notice(backend: HfBackend, folder: Path, tmp_path: Path) -> None:
+def test_the_chat_does_not_notice(backend: FolderBackend, folder: Path, tmp_path: Path) -> None:
     expected = generate(backend, CHAT, 10)
     adapter = (AdapterRef(str(write_hf_adapter(tmp_path / "adapter", folder))),)
     base = vectors(embed(backend, TEXTS[0]))[0]
@@ -101,7 +103,7 @@ def test_the_chat_does_not_notice(backend: HfBackend, folder: Path, tmp_path: Pa
     assert backend._holders.tokens == 0, "nothing is left of the texts"
 
 
-def test_what_cannot_be_read_is_refused_by_name(backend: HfBackend) -> None:
+def test_what_cannot_be_read_is_refused_by_name(backend: FolderBackend) -> None:
     with pytest.raises(InvalidRequest, match="64 dimensions"):
         embed(backend, "a", dimensions=65)
     with pytest.raises(InvalidRequest, match="Input 1 is empty"):
@@ -113,7 +115,7 @@ def test_what_cannot_be_read_is_refused_by_name(backend: HfBackend) -> None:
         backend.texts.rank_job(RerankRequest(model="m", query="a", documents=("b",)))
 
 
-def test_a_pass_that_is_broken_off_is_computed_again(backend: HfBackend) -> None:
+def test_a_pass_that_is_broken_off_is_computed_again(backend: FolderBackend) -> None:
     expected = vectors(embed(backend, *TEXTS))
     backend.interrupt()
     assert all(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ModelLoadFailed
+from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.guide import GuideMaker
-from engine.runtime.backends.hf.vocabulary import Vocabulary
 from engine.runtime.backends.llama.backend import LlamaBackend
 from starter import gguf_path
 from tests.engine.llama.driving import opened

@@ -13,16 +13,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Unsupported
+from engine.runtime.backends.folder.library import Interrupted
 from engine.runtime.backends.hf.holders import Holders
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _NUMBERS: Final = itertools.count(1)
-
-
-class Interrupted(Exception):
-    """The pass was broken off between two layers; nothing of it counts."""
 
 
 class Piece:

@@ -27,8 +27,8 @@ class _Holder(Struct):
 class Holders:
     """`total` holders, slots first; none grows past `window` tokens."""
 
-    def __init__(self, total: int, window: int) -> None:
-        self._window = window
+    def __init__(self, total: int, window: int, device: Any) -> None:
+        self._window, self._device = window, device
         self._holders = [_Holder() for _ in range(total)]
 
     @property
@@ -102,8 +102,8 @@ class Holders:
             tensors[f"{layer}.values"] = values[:, :count].contiguous().cpu()
         return memoryview(save(tensors))
 
-    def restore(self, holder: int, state: bytes | memoryview, count: int, like: Tensor) -> None:
-        """Put what `save` gave into an empty holder, on the device of `like`. Raises InternalError."""
+    def restore(self, holder: int, state: bytes | memoryview, count: int) -> None:
+        """Put what `save` gave into an empty holder. Raises InternalError."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -116,7 +116,7 @@ class Holders:
                 keys, values = tensors[f"{layer}.keys"], tensors[f"{layer}.values"]
                 if keys.shape[1] != count or values.shape[1] != count:
                     raise InternalError("A saved state could not be read back.", "It is of another length.")
-                self.write(holder, layer, 0, keys.to(like.device), values.to(like.device))
+                self.write(holder, layer, 0, keys.to(self._device), values.to(self._device))
         except (SafetensorError, KeyError, ValueError) as error:
             kept.layers = {}
             raise InternalError("A saved state could not be read back.", f"{error}.") from None

@@ -6,7 +6,6 @@ Nothing is fetched and no code of the folder's is run: safetensors only, local f
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
@@ -166,10 +165,3 @@ def _quantisation(options: LoadOptions) -> Any:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
     )
-
-
-def folder_of(spec: LoadSpec) -> ModelFolder:
-    """The folder of `spec`, read and found safe. Raises ModelLoadFailed."""
-    from engine.library.model_folder import read_folder
-
-    return read_folder(Path(spec.path))

@@ -38,21 +38,25 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "mamba": tiny_mamba,
     "hybrid": tiny_hybrid,
 }
-NAMES = ["scripted", *MODELS, "transformers"]
+NAMES = ["scripted", *MODELS, "transformers", "mlx"]
+
+
+FAMILY = {"transformers": "mistral", "mlx": "qwen3"}
+"""The one slides over windows."""
 
 
 def opened(name: str, folder: Path, options: LoadOptions = OPTIONS) -> StepBackend:
     match name:
         case "scripted":
             return load("scripted", "scripted:text=an answer of some words", options)
-        case "transformers":
-            path = write_hf(folder / "mistral", "mistral", max_position_embeddings=4096)
-            return load("transformers", str(path), replace(options, kv_type=None))
+        case "transformers" | "mlx":
+            path = write_hf(folder / FAMILY[name], FAMILY[name], max_position_embeddings=4096)
+            return load(name, str(path), replace(options, kv_type=None))
         case _:
             return load("llama", str(MODELS[name](folder)), options)
 
 
-CUTTABLE = ["scripted", "llama", "gemma", "transformers"]
+CUTTABLE = ["scripted", "llama", "gemma", "transformers", "mlx"]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -212,13 +216,14 @@ def test_other_tools_are_why_nothing_of_a_conversation_is_known() -> None:
     backend.close()
 
 
-@pytest.mark.parametrize("name", ["scripted", "llama", "transformers"])
+@pytest.mark.parametrize("name", ["scripted", "llama", "transformers", "mlx"])
 def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
     desk = Desk(opened(name, tmp_path), LIMITS)
     path = {
         "scripted": lambda: "capitals",
         "llama": lambda: str(tiny_adapter(tmp_path)),
         "transformers": lambda: str(write_hf_adapter(tmp_path / "adapter", tmp_path / "mistral")),
+        "mlx": lambda: str(write_hf_adapter(tmp_path / "adapter", tmp_path / "qwen3")),
     }[name]()
     pirate = (AdapterRef(path),)
     base = desk.answer(ask(SYSTEM))

@@ -35,6 +35,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], LoadOptions]] = {
     "mamba": (tiny_mamba, OPTIONS),
     "hybrid": (tiny_hybrid, OPTIONS),
     "transformers": (lambda folder: write_hf(folder / "mistral", "mistral"), replace(OPTIONS, kv_type=None)),
+    "mlx": (lambda folder: write_hf(folder / "qwen3", "qwen3"), replace(OPTIONS, kv_type=None)),
 }
 PIECES = [f"{letter} piece of text that says {letter * 9}. " for letter in "abcde"]
 
@@ -44,7 +45,7 @@ def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
     write, options = MODELS[request.param]
-    library = "transformers" if request.param == "transformers" else "llama"
+    library = request.param if request.param in ("transformers", "mlx") else "llama"
     made = load(library, str(write(tmp_path_factory.mktemp("stress"))), options)
     made.expected = {}  # type: ignore[attr-defined]
     yield made

@@ -19,12 +19,13 @@ OPTIONS = LoadOptions(context=512, slots=3, batch=128, threads=1, batch_threads=
 TEXT = "The hearth is warm, and the cat knows it better than anybody. " * 3
 
 
-@pytest.fixture(params=["scripted", "llama", "transformers"])
+@pytest.fixture(params=["scripted", "llama", "transformers", "mlx"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> StepBackend:
     path = {
         "scripted": lambda: "scripted:tokens=9",
         "llama": lambda: str(tiny_llama(tmp_path)),
         "transformers": lambda: str(write_hf(tmp_path / "qwen3", "qwen3")),
+        "mlx": lambda: str(write_hf(tmp_path / "llama", "llama")),
     }[request.param]()
     return load(request.param, path, OPTIONS)
 

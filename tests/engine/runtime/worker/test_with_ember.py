@@ -31,7 +31,7 @@ TOOLS = (
 )
 
 
-@pytest.fixture(scope="module", params=["llama", "transformers"])
+@pytest.fixture(scope="module", params=["llama", "transformers", "mlx"])
 def ember(request: pytest.FixtureRequest) -> Iterator[StepBackend]:
     options = LoadOptions(context=512, slots=2, threads=1, batch_threads=1)
     path = gguf_path() if request.param == "llama" else hf_path()

@@ -6,23 +6,22 @@ import resource
 import sys
 
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.folder.facts import facts_of, folder_of, shape_of
+from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.guide import TokenTable
-from engine.runtime.backends.hf.facts import facts_of, shape_of
-from engine.runtime.backends.hf.model import folder_of
-from engine.runtime.backends.hf.vocabulary import Vocabulary
 from engine.types import MemoryUse
 
 
 class FolderText:
-    """The part of `StepBackend` that is about text; its facts are those that a loaded model would have.
+    """The part of `StepBackend` that is about text; its facts are those that a model loaded by `backend` would have.
 
     Raises ModelLoadFailed.
     """
 
-    def __init__(self, spec: LoadSpec) -> None:
+    def __init__(self, backend: str, spec: LoadSpec) -> None:
         folder = folder_of(spec)
         self._vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-        self.facts = facts_of(folder, self._vocabulary, shape_of(spec, folder))
+        self.facts = facts_of(folder, self._vocabulary, shape_of(spec, folder), backend)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)

@@ -7,7 +7,6 @@ else uses, and are gone as soon as a text is read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -18,17 +17,13 @@ from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import TextJob
 from engine.runtime.backends.embedding.jobs import EmbedJob, Job
 from engine.runtime.backends.embedding.texts import EmbedTexts
-from engine.runtime.backends.hf.attention import Interrupted, Piece
-from engine.runtime.backends.hf.holders import Holders
-from engine.runtime.backends.sampling.logprobs import Floats
+from engine.runtime.backends.folder.library import Interrupted, Library, Part
 from engine.types import AdapterRef, EmbedRequest, Pooling, RerankRequest
 
 AT_ONCE: Final = 8
 """Texts of one pass."""
 _STEP: Final = 512
 """Most tokens of a pass: the chat waits that long."""
-States = Callable[[list[int], Sequence[Piece], tuple[AdapterRef, ...]], Floats]
-"""Hidden states behind every token of a pass, float32 [tokens, width], under adapters."""
 
 
 class _Reading(Struct, eq=False):
@@ -47,10 +42,9 @@ class TextReader:
 
     holds_memory = False
 
-    def __init__(
-        self, texts: EmbedTexts, states: States, holders: Holders, scratch: range, name: str
-    ) -> None:
-        self._texts, self._states, self._holders, self._name = texts, states, holders, name
+    def __init__(self, texts: EmbedTexts, library: Library, scratch: range, name: str) -> None:
+        self._texts, self._library, self._name = texts, library, name
+        self._holders = library.holders
         self._free = list(scratch)
         self._waiting: deque[tuple[Job, int]] = deque()
         self._reading: list[_Reading] = []
@@ -115,20 +109,27 @@ class TextReader:
             self._reading.append(_Reading(job, index, self._free.pop(), tokens, wanted))
 
     def _compute(self) -> None:
-        tokens: list[int] = []
-        parts: list[tuple[_Reading, Piece]] = []
+        left = _STEP
+        parts: list[tuple[_Reading, Part]] = []
         for reading in self._reading:
-            count = min(len(reading.tokens) - reading.computed, _STEP - len(tokens))
-            if count > 0:
-                begin = len(tokens)
-                tokens += reading.tokens[reading.computed : reading.computed + count]
-                parts.append((reading, Piece(reading.holder, begin, len(tokens), reading.computed)))
-        states = self._states(tokens, [piece for _, piece in parts], self._reading[0].job.adapters)
-        for reading, piece in parts:
-            first, reading.computed = reading.computed, reading.computed + piece.count
+            tokens = reading.tokens[reading.computed : reading.computed + left]
+            if tokens:
+                left -= len(tokens)
+                parts.append((reading, Part(reading.holder, tokens, reading.computed)))
+        adapters = self._library.adapters
+        held = adapters.held
+        adapters.use(self._reading[0].job.adapters)
+        try:
+            states = self._library.states([part for _, part in parts])
+        finally:
+            adapters.use(held)
+        at = 0
+        for reading, part in parts:
+            first, reading.computed = reading.computed, reading.computed + len(part.tokens)
             self._holders.advanced(reading.holder, reading.computed)
+            own, at = states[at : at + len(part.tokens)], at + len(part.tokens)
             wanted = reading.wanted
-            rows = states[piece.begin : piece.end][max(0, wanted.start - first) : max(0, wanted.stop - first)]
+            rows = own[max(0, wanted.start - first) : max(0, wanted.stop - first)]
             if len(rows):
                 reading.job.take(reading.index, rows)
             if reading.computed == len(reading.tokens):

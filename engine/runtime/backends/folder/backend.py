@@ -1,42 +1,35 @@
-"""`HfBackend`: the step seam over a model of transformers, and `open_model`, which makes it.
+"""`FolderBackend`: the step seam over a model folder, whatever library computes it (`library`).
 
-A step is one forward pass over the tokens of all its rows, laid one behind the other; `attention` keeps the sequences
-apart. So continuous batching, chunked prefill, shared prefixes and guesses work as on every other backend, for any
-model whose layers attend through transformers' interface. Whether a model's do is tried when it is loaded.
+A step is one pass over the tokens of all its rows. So continuous batching, chunked prefill, shared prefixes, guesses
+and scores work as they do for GGUF.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
+import psutil
 from msgspec import Struct
 
-from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import (
     Failure,
     LoadSpec,
     Outcome,
-    Progress,
     Row,
     Sampled,
     Scored,
     SequenceSpec,
-    StateLost,
     StepResult,
 )
 from engine.runtime.backends.embedding.texts import EmbedTexts
-from engine.runtime.backends.hf import attention as ragged
-from engine.runtime.backends.hf import model as weights
-from engine.runtime.backends.hf.adapters import Adapters
-from engine.runtime.backends.hf.facts import facts_of, shape_of
-from engine.runtime.backends.hf.holders import Holders
-from engine.runtime.backends.hf.texts import AT_ONCE, TextReader, pooling_of
-from engine.runtime.backends.hf.vocabulary import Vocabulary
+from engine.runtime.backends.folder.facts import facts_of, shape_of
+from engine.runtime.backends.folder.library import Interrupted, Library, Part
+from engine.runtime.backends.folder.texts import AT_ONCE, TextReader, pooling_of
+from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.sampling.logprobs import Floats, logprob_of
 from engine.types import AdapterRef, MemoryUse, ModelFacts
@@ -68,49 +61,20 @@ class _Moving(Struct, frozen=True):
     row: int
 
 
-def open_model(spec: LoadSpec, progress: Progress) -> HfBackend:
-    """Load the folder at `spec.path`.
-
-    Raises ModelLoadFailed or InsufficientMemory with the library's reason, Unsupported for a load option or a
-    model that cannot be served, and InterruptedError when `progress` answered False.
-    """
-    weights.check_options(spec.options)
-    folder = weights.folder_of(spec)
-    vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-    shape = shape_of(spec, folder)
-    holders = Holders(shape.slots + SHELVES + AT_ONCE, shape.context)
-    attention = ragged.Attention(holders)
-    weights.prepare_process()
-    model = weights.load(spec, folder, "eager", progress)
-    return HfBackend(spec, folder, vocabulary, model, attention, holders)
-
-
-class HfBackend:
-    """A loaded model of transformers as `StepBackend`; see `engine.runtime.backends.base`."""
+class FolderBackend:
+    """A loaded model folder as `StepBackend`; see `engine.runtime.backends.base`. It owns `library`."""
 
     facts: ModelFacts
 
     def __init__(
-        self,
-        spec: LoadSpec,
-        folder: ModelFolder,
-        vocabulary: Vocabulary,
-        model: Any,
-        attention: ragged.Attention,
-        holders: Holders,
+        self, spec: LoadSpec, folder: ModelFolder, vocabulary: Vocabulary, library: Library, backend: str
     ) -> None:
-        import torch
-
-        self._torch = torch
         self._spec, self._folder = spec, folder
-        self._model: Any = model
-        self._vocabulary, self._attention, self._holders = vocabulary, attention, holders
+        self._vocabulary, self._library = vocabulary, library
+        self._holders = library.holders
         self._shape = shape = shape_of(spec, folder)
-        self._adapters = Adapters(model)
         self._slots: list[_Sequence | None] = [None] * shape.slots
-        self._device = model.device
-        self._layers = folder.number("num_hidden_layers") or folder.number("n_layer")
-        self.facts = facts_of(folder, vocabulary, shape)
+        self.facts = facts_of(folder, vocabulary, shape, backend)
         first = shape.slots + SHELVES
         self._texts = TextReader(
             EmbedTexts(
@@ -121,14 +85,10 @@ class HfBackend:
                 pooling=pooling_of(folder),
                 endings=vocabulary.end_tokens,
             ),
-            self._states,
-            holders,
+            library,
             range(first, first + AT_ONCE),
             self.facts.name,
         )
-        if spec.options.threads:
-            torch.set_num_threads(spec.options.threads)
-        self._check()
 
     # --- text ---
 
@@ -227,26 +187,20 @@ class HfBackend:
         return self._holders.save(shelf, count)
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
-        self._holders.restore(shelf, state, count, next(self._model.parameters()))
+        self._holders.restore(shelf, state, count)
 
     @cached_property
     def identity(self) -> str:
-        import transformers
-
         from engine.library.model_folder import fingerprint
 
-        options = self._spec.options
-        kind = (
-            f"{self._model.dtype} {self._device.type} 4bit={options.load_in_4bit} 8bit={options.load_in_8bit}"
-        )
-        return f"{fingerprint(self._folder)} {kind} transformers {transformers.__version__}"
+        return f"{fingerprint(self._folder)} {self._library.form}"
 
     def adapter_identity(self, adapters: tuple[AdapterRef, ...]) -> str:
-        return self._adapters.identity(adapters)
+        return self._library.adapters.identity(adapters)
 
     def rebuild(self) -> None:
         self.shrink()
-        self._adapters.use(())
+        self._library.adapters.use(())
 
     def shrink(self) -> None:
         for sequence in self._slots:
@@ -260,88 +214,31 @@ class HfBackend:
 
     def step(self, rows: Sequence[Row]) -> StepResult:
         """One forward pass over `rows`, then a draw for each sequence that it computed to its end."""
-        if self._attention.stop.is_set():
-            self._attention.stop.clear()
+        if self._library.interrupted():
             return _INTERRUPTED
         if self._holders.tokens + sum(row.size for row in rows) > self._shape.cells:
             return _NO_SLOT
-        tokens: list[int] = []
-        pieces: list[ragged.Piece] = []
-        wanted: list[int] = []
+        parts: list[Part] = []
         moving: list[_Moving] = []
+        outputs = 0
         for row in rows:
             sequence = self._sequence(row.slot)
             start = self._holders.count(row.slot)
             end = start + row.count
             if not start < end <= len(sequence.tokens) or end + len(row.draft) > self._shape.context:
                 raise InternalError(f"A step of {row.size} tokens does not fit slot {row.slot}.")
-            begin = len(tokens)
-            tokens += [*sequence.tokens[start:end], *row.draft]
-            pieces.append(ragged.Piece(row.slot, begin, len(tokens), start))
-            moving.append(_Moving(sequence, row, end, len(wanted)))
-            if row.scored or end == len(sequence.tokens):
-                wanted += range(len(tokens) - row.outputs(), len(tokens))
+            wanted = row.outputs() if row.scored or end == len(sequence.tokens) else 0
+            parts.append(Part(row.slot, [*sequence.tokens[start:end], *row.draft], start, wanted))
+            moving.append(_Moving(sequence, row, end, outputs))
+            outputs += wanted
         try:
-            logits = self._forward(tokens, pieces, wanted)
-        except ragged.Interrupted:
-            self._attention.stop.clear()
+            logits = self._library.logits(parts)
+        except Interrupted:
             return _INTERRUPTED
         for each in moving:
             self._holders.advanced(each.sequence.slot, each.end)
-        self._attention.stop.clear()
-        return self._read(moving, logits) if wanted else StepResult(Outcome.OK)
-
-    def _forward(self, tokens: list[int], pieces: list[ragged.Piece], wanted: list[int]) -> Floats:
-        """Logits, float32 [len(wanted), vocabulary], behind the `wanted` tokens of the pass."""
-        with self._broken():
-            kept = self._torch.tensor(wanted or [0], device=self._device)
-            found = self._model(**self._laid(tokens, pieces), logits_to_keep=kept)
-            logits: Floats = found.logits[0].float().cpu().numpy()
-        return logits
-
-    def _states(
-        self, tokens: list[int], pieces: Sequence[ragged.Piece], adapters: tuple[AdapterRef, ...]
-    ) -> Floats:
-        """Hidden states behind every token of the pass, after the last norm, float32 [tokens, width]."""
-        held = self._adapters.held
-        self._adapters.use(adapters)
-        try:
-            with self._broken():
-                found = self._model.base_model(**self._laid(tokens, pieces))
-                states: Floats = found.last_hidden_state[0].float().cpu().numpy()
-        except ragged.Interrupted:
-            self._attention.stop.clear()
-            raise
-        finally:
-            self._adapters.use(held)
-        return states
-
-    def _laid(self, tokens: list[int], pieces: Sequence[ragged.Piece]) -> dict[str, Any]:
-        """The arguments of a pass over `tokens`, which are those of `pieces` one behind the other."""
-        self._attention.pieces = pieces
-        positions = [piece.start + index for piece in pieces for index in range(piece.count)]
-        return {
-            "input_ids": self._torch.tensor([tokens], device=self._device),
-            "position_ids": self._torch.tensor([positions], device=self._device),
-            "use_cache": False,
-        }
-
-    @contextmanager
-    def _broken(self) -> Iterator[None]:
-        """Turns what torch raises into an error of ours; the state of no sequence has changed by it."""
-        try:
-            with self._torch.inference_mode():
-                yield
-        except (HearthError, ragged.Interrupted):
-            raise
-        except (MemoryError, self._torch.OutOfMemoryError) as error:
-            raise weights.out_of_memory(self.facts.name, error) from None
-        except RuntimeError as error:
-            if "allocate" in str(error):
-                raise weights.out_of_memory(self.facts.name, error) from None
-            if self._device.type == "cuda" and "CUDA error" in str(error):
-                raise StateLost("The GPU broke off in a step.", f"{error}") from None
-            raise InternalError("transformers could not compute a step.", f"{error}") from None
+        self._library.interrupted()
+        return self._read(moving, logits) if outputs else StepResult(Outcome.OK)
 
     def _read(self, moving: list[_Moving], logits: Floats) -> StepResult:
         """Draw where a sequence is at its end, and score the known tokens that were asked about."""
@@ -393,57 +290,20 @@ class HfBackend:
         )
 
     def interrupt(self) -> None:
-        self._attention.stop.set()
+        self._library.interrupt()
 
     # --- the whole model ---
 
     def set_adapters(self, adapters: tuple[AdapterRef, ...]) -> None:
-        self._adapters.use(adapters)
+        self._library.adapters.use(adapters)
 
     def memory(self) -> MemoryUse:
         return MemoryUse(
-            weights=sum(each.nbytes for each in self._model.parameters()),
+            weights=self._library.weight_bytes,
             kv_cache=self._holders.size,
-            resident=_resident(),
+            resident=psutil.Process().memory_info().rss,
         )
 
     def close(self) -> None:
         self.shrink()
-        self._model = None
-        if self._device.type == "cuda":
-            self._torch.cuda.empty_cache()
-
-    def _check(self) -> None:
-        """Hold passes of ours against one of the library's own, and refuse a model that they do not serve.
-
-        A sequence beside another, and then in two parts, must come to what the model says of it alone.
-        """
-        tokens = [token % self._vocabulary.size for token in (5, 17, 3, 29, 11)]
-        with self._broken():
-            alone = self._model(input_ids=self._torch.tensor([tokens], device=self._device), use_cache=False)
-            expected = alone.logits[0, -1].float().cpu().numpy()
-        self._model.set_attn_implementation(ragged.install(self._attention))
-        beside = [ragged.Piece(0, 0, 3, 0), ragged.Piece(self._shape.slots, 3, 8, 0)]
-        whole = self._forward([*tokens[:3], *tokens], beside, [7])[0]
-        parted = self._forward(tokens[3:], [ragged.Piece(0, 0, 2, 3)], [1])[0]
-        self._holders.clear()
-        calls = self._attention.calls == 2 * self._layers
-        # Half precision rounds at every layer, and otherwise for another order of sums.
-        alike = 0.9999 if self._model.dtype == self._torch.float32 else 0.99
-        if not calls or min(_cosine(row, expected) for row in (whole, parted)) < alike:
-            raise Unsupported(
-                f"{self.facts.name} cannot be served by the transformers backend.",
-                "Its layers do not all attend through transformers' interface, or keep more than keys and values.",
-                "Use a GGUF file of the model.",
-                param="model",
-            )
-
-
-def _cosine(one: Floats, other: Floats) -> float:
-    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
-
-
-def _resident() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
+        self._library.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, get_args
 
-from engine.library.model_folder import ModelFolder
+from engine.library.model_folder import ModelFolder, read_folder
 from engine.library.recommended import recommended_in
 from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec
-from engine.runtime.backends.hf.vocabulary import Vocabulary
+from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import HONOURED
 from engine.types import Capabilities, ConstraintKind, ModelFacts
 
@@ -21,8 +22,8 @@ def shape_of(spec: LoadSpec, folder: ModelFolder) -> ContextShape:
     return context_shape(spec.options, folder.context)
 
 
-def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape) -> ModelFacts:
-    """The facts of the folder; loading its weights adds nothing to them."""
+def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape, backend: str) -> ModelFacts:
+    """The facts of the folder under a backend; loading its weights adds nothing to them."""
     return ModelFacts(
         name=folder.path.name,
         architecture=folder.architecture,
@@ -37,7 +38,7 @@ def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape) -
         chat_template=template_of(folder, vocabulary),
         sampling=recommended_in(folder.path),
         capabilities=Capabilities(
-            backend="transformers",
+            backend=backend,
             sampling=SAMPLING,
             constraints=frozenset(get_args(ConstraintKind)),
             logprobs=True,
@@ -46,7 +47,8 @@ def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape) -
             fork=True,
             trim=True,
             save=True,
-            cancel_in_prefill=True,
+            # MLX computes a whole graph at once.
+            cancel_in_prefill=backend == "transformers",
             embeddings=True,
             max_slots=shape.slots,
         ),
@@ -60,3 +62,8 @@ def template_of(folder: ModelFolder, vocabulary: Vocabulary) -> str | None:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return vocabulary.template
+
+
+def folder_of(spec: LoadSpec) -> ModelFolder:
+    """The folder of `spec`, read and found safe. Raises ModelLoadFailed."""
+    return read_folder(Path(spec.path))
