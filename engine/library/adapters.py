@@ -141,7 +141,7 @@ class Adapters:
     def _candidates(self, entry: ModelEntry) -> dict[str, Path]:
         """Name to path; the nearest place wins."""
         # A GGUF adapter is of no use to a model folder, and must not hide the PEFT form of the same name.
-        only_peft = entry.format == "safetensors"
+        only_peft = entry.format in ("safetensors", "mlx")
         found = _inside(Path(entry.path).parent / "adapters", only_peft=only_peft)
         if only_peft:
             found |= _inside(Path(entry.path) / "adapters", only_peft=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import platform
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ from engine.types import AdapterRef, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
+_LIBRARIES = {"transformers": ("transformers", "torch"), "mlx": ("mlx_lm", "mlx")}
+"""What each backend of model folders must find installed."""
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -144,7 +148,7 @@ class Catalog:
 
     def _base(self, entry: ModelEntry) -> Base | FolderBase:
         """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
-        if entry.format == "safetensors":
+        if entry.format in ("safetensors", "mlx"):
             read: Sequence[Header | ModelFolder] = [self.folder(entry)]
         else:
             read = self.headers(entry)
@@ -173,7 +177,7 @@ class Catalog:
         if self._starter is not None and self._starter.is_dir():
             for index, path in enumerate(sorted(self._starter.glob("*.gguf"))):
                 yield path, "starter", path.stem if index else self._starter.name
-            if is_model_folder(self._starter / "hf") and _installed():
+            if is_model_folder(self._starter / "hf") and _installed(tuple(_LIBRARIES)):
                 yield self._starter / "hf", "starter", f"{self._starter.name}-hf"
         for folder in self._folders:
             for path in _model_files(folder):
@@ -228,7 +232,9 @@ class Catalog:
             folder = self._model_folders.of(path)
         except ModelLoadFailed as error:
             return replace(entry, broken=f"{error.why} {error.fix}")
-        missing = "It needs transformers, which is not installed: pip install 'hearth[transformers]'."
+        runners = _runners(folder)
+        backends = _installed(runners)
+        missing = f"It needs {runners[0]}, which is not installed: pip install 'hearth[{runners[0]}]'."
         entry = replace(
             entry,
             size=sum(file.stat().st_size for file in folder.files if file.is_file()),
@@ -236,8 +242,9 @@ class Catalog:
             parameters=folder.parameters,
             quantisation=plain(folder.quantisation),
             context=folder.context,
-            backends=("transformers",),
-            broken=None if _installed() else missing,
+            format="mlx" if runners == ("mlx",) else "safetensors",
+            backends=backends or runners,
+            broken=None if backends else missing,
         )
         if entry.broken:
             return entry
@@ -265,9 +272,21 @@ def _recommended(entry: ModelEntry) -> dict[str, Any]:
     return recommended_in(path) if path.is_dir() else recommended_sampling(path)
 
 
-def _installed() -> bool:
-    """Whether transformers and torch are there, without importing them."""
-    return all(importlib.util.find_spec(name) is not None for name in ("transformers", "torch"))
+def _runners(folder: ModelFolder) -> tuple[str, ...]:
+    """The backends that could run a model folder, best first; weights that MLX has quantised are its alone."""
+    if "quantization" in folder.config:
+        return ("mlx",)
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    return ("mlx", "transformers") if apple else ("transformers", "mlx")
+
+
+def _installed(backends: Sequence[str]) -> tuple[str, ...]:
+    """Those of `backends` whose libraries are there, without importing them."""
+    return tuple(
+        backend
+        for backend in backends
+        if all(importlib.util.find_spec(name) is not None for name in _LIBRARIES[backend])
+    )
 
 
 def _folder_stamp(path: Path) -> tuple[tuple[str, Stamp], ...]:

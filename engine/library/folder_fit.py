@@ -1,4 +1,4 @@
-"""What a model folder needs in memory under transformers. Arithmetic over its headers; no dry run exists there.
+"""What a model folder needs in memory under transformers or MLX. Arithmetic over its headers; no dry run exists there.
 
 Weights are counted tensor by tensor in the type they will be held in. Keys and values are two rows for each KV head and
 token. Buffers follow a rule of thumb: torch frees and takes them anew with each step.
@@ -13,9 +13,12 @@ from engine.library.model_folder import WIDTHS, ModelFolder
 from engine.library.shape import ContextShape
 from engine.types import Device, DeviceNeed, LoadOptions
 
-PROCESS: Final = 340 * 2**20
-"""Resident set of a worker with torch and transformers before it has a model."""
-_WIDTH_OF: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
+PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 150 * 2**20}
+"""Resident set of a worker with the libraries of a backend, before it has a model."""
+_WIDTH_OF: Final = {
+    **dict.fromkeys(("float32", "f32", "fp32"), 4),
+    **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
+}
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 _CPU: Final = "CPU"
 
@@ -26,14 +29,15 @@ def needs(
     devices: Sequence[Device],
     options: LoadOptions,
     *,
-    dtype: str | None = None,
+    backend: str = "transformers",
 ) -> tuple[DeviceNeed, ...]:
-    """What the model needs on the device that it would go to. `dtype` is the type it is to be held in."""
+    """What the model needs on the device that it would go to."""
     device = device_for(devices, options)
-    on_processor = device.kind in ("cpu", "accelerator")
-    width = _WIDTH_OF.get(dtype or "", 0)
-    if not width and on_processor and folder.quantisation == "F16":
-        width = 4
+    width = 0
+    if backend == "transformers":
+        width = _WIDTH_OF.get(options.dtype or "", 0)
+        if not width and device.kind in ("cpu", "accelerator") and folder.quantisation == "F16":
+            width = 4
     return (
         DeviceNeed(
             device=device.name,
@@ -65,9 +69,9 @@ def kv_bytes(folder: ModelFolder, width: int) -> int:
     return 2 * layers * kv_heads * size * width
 
 
-def resident_bytes(need: Sequence[DeviceNeed]) -> int:
+def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") -> int:
     """The resident set that the worker will have."""
-    return PROCESS + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
+    return PROCESS[backend] + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
 
 
 def _weights(folder: ModelFolder, options: LoadOptions, width: int) -> int:

@@ -89,7 +89,7 @@ class Estimator:
         """
         if target.backend == "scripted":
             return _scripted(target, options)
-        if target.backend == "transformers":
+        if target.backend in ("transformers", "mlx"):
             return await self._folder(target, options, devices)
         if target.backend != "llama":
             return None
@@ -192,7 +192,7 @@ class Estimator:
             stamps, await asyncio.to_thread(lambda: [header_size(file) for file in files])
         )
         shape = context_shape(options, folder.context)
-        need = folder_fit.needs(folder, shape, devices, options, dtype=options.dtype)
+        need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
         said = (options.dtype, options.load_in_4bit, options.load_in_8bit, need[0].device)
         return await self._corrected(
             target,
@@ -200,8 +200,8 @@ class Estimator:
             shape,
             identity,
             need,
-            folder_fit.resident_bytes,
-            key=f"{identity.digest}:transformers:{shape.cells},{shape.slots},{shape.batch},{said}",
+            lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
+            key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
         )
 
     async def _identity(self, stamps: tuple[Stamp, ...], header_sizes: list[int]) -> Identity:

@@ -197,7 +197,7 @@ def _stamps(target: Target) -> tuple[Stamp, ...]:
     match target.entry.format:
         case "gguf":
             return stamps_of(parts_of(path))
-        case "safetensors":
+        case "safetensors" | "mlx":
             return stamps_of(stamped_files(path))
         case _:
             return ()

@@ -13,7 +13,12 @@ LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
 
 NAMES = ("llama", "transformers", "mlx", "scripted")
-OF_FORMAT = {"gguf": ("llama",), "safetensors": ("transformers",), "scripted": ("scripted",)}
+OF_FORMAT = {
+    "gguf": ("llama",),
+    "safetensors": ("transformers", "mlx"),
+    "mlx": ("mlx",),
+    "scripted": ("scripted",),
+}
 """Which backends can run a model of a format, best first."""
 
 
