@@ -1,4 +1,4 @@
-"""The baseline of `benchmarks.transformers_batch`: `generate` of transformers, greedy, in a process of its own.
+"""The baseline of `benchmarks.folders`: `generate` of transformers, greedy, in a process of its own.
 
     python -m benchmarks.bare_transformers FOLDER
 
