@@ -12,7 +12,7 @@ import typer
 from cli.lazy import LazyCommand, LazyGroup
 
 HELP = """
-Run language models on this machine: chat with them, look at them, measure them.
+Run language models on this machine: chat with them, see what there is and what it takes.
 
 Without a command the full-screen workstation opens. A small model, [bold]ember[/bold], comes with Hearth, \
 so that everything can be tried at once and without a network.

@@ -19,7 +19,7 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import clean
 from engine.types import Estimate, GenerationRequest, ModelEntry
 from tui.asking.adapters import without_adapter
-from tui.asking.files import attachments, with_files
+from tui.asking.files import attachments, missing, not_there, with_files
 
 Result = TypeVar("Result")
 
@@ -79,6 +79,8 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Send `text`, with the files it mentions, and write the answer."""
+        for note in not_there(missing(text, Path.cwd())):
+            self.note(note)
         files = attachments(text, Path.cwd())
         if files:
             window = self._await(self._engine.facts(self.session.model)).context

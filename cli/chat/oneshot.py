@@ -11,7 +11,7 @@ from cli.errors import FAILED, INTERRUPTED, OK, show
 from engine import Engine
 from engine.errors import InvalidRequest
 from engine.text_safety import clean
-from tui.asking.files import attachments, with_files
+from tui.asking.files import attachments, missing, not_there, with_files
 
 
 def prompt_of(argument: str | None) -> str:
@@ -21,6 +21,8 @@ def prompt_of(argument: str | None) -> str:
     """
     piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
     typed = (argument or "").strip()
+    for note in not_there(missing(typed, Path.cwd())):
+        print(clean(note), file=sys.stderr)
     typed = with_files(typed, attachments(typed, Path.cwd()))
     text = "\n\n".join(part for part in (piped.strip(), typed) if part)
     if not text:
@@ -48,5 +50,8 @@ async def ask(engine: Engine, session: Session, prompt: str) -> int:
         print(clean(note), file=sys.stderr)
     if answer.error is not None:
         show(answer.error)
+        return FAILED
+    if request.constraint is not None and answer.reason in ("length", "context_full"):
+        print("The answer ended before its form was complete.", file=sys.stderr)
         return FAILED
     return INTERRUPTED if answer.stopped else OK

@@ -57,15 +57,18 @@ def run(context: typer.Context, model: str | None, values: Values, json: bool) -
     if json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        show(found)
+        show(found, options.context)
     return OK if found.fits else FAILED
 
 
-def show(found: Estimate) -> None:
-    """The figures in columns, a row a device, then the verdict and what else is to be known."""
+def show(found: Estimate, asked: int | None = None) -> None:
+    """The figures in columns, a row a device, then the verdict and what else is to be known.
+
+    `asked` is the window that was asked for, which may be more than the model can have.
+    """
     from cli.columns import columns
     from cli.terminal_text import dim, paint
-    from tui.telling import memory
+    from tui.telling import memory, prompt
 
     table = memory.needs(found)
     heads = ("DEVICE", *(label.upper() for label, _ in table.rows))
@@ -79,5 +82,7 @@ def show(found: Estimate) -> None:
         if found.fits
         else paint(f"{said[0].upper()}{said[1:]}.", "31", sys.stdout)
     )
-    for remark in [*memory.consequences(found), *memory.remarks(found)]:
+    smaller = prompt.smaller_window(found.context, asked)
+    remarks = [f"{smaller[0].upper()}{smaller[1:]}."] if smaller else []
+    for remark in [*remarks, *memory.consequences(found), *memory.remarks(found)]:
         print(dim(remark, sys.stdout))

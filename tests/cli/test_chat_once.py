@@ -216,3 +216,15 @@ def test_a_window_that_cannot_be_had_is_said(hearth_home: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == "The window is 2,048 tokens: the model was made for no more, so not 999,999.\n"
     assert run(hearth_home, "chat", "ember", "Hi", "--ctx", "256").stderr == ""
+
+
+def test_a_form_that_was_not_completed_is_a_failure(hearth_home: Path) -> None:
+    done = run(hearth_home, "chat", "ember", "--json", "--max-new-tokens", "3", "Hello")
+    assert done.returncode == 1
+    assert "ended before its form was complete" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told(hearth_home: Path) -> None:
+    done = run(hearth_home, "chat", "scripted:text=ok", "Sum up @missing.txt")
+    assert (done.returncode, done.stdout.strip()) == (0, "ok")
+    assert "There is no file 'missing.txt' here" in done.stderr

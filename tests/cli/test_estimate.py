@@ -59,3 +59,8 @@ def test_what_cannot_be_estimated_is_an_error(
     done = run(hearth_home, "estimate", *arguments)
     assert (done.returncode, done.stdout) == (status, "")
     assert says in done.stderr.splitlines()[0]
+
+
+def test_a_window_that_no_model_has_is_said_to_be_smaller(hearth_home: Path) -> None:
+    done = run(hearth_home, "estimate", "ember", "--ctx", "999999")
+    assert "The window is 2,048 tokens: the model was made for no more, so not 999,999" in done.stdout

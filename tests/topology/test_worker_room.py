@@ -19,7 +19,7 @@ from engine.local import LocalEngine
 from engine.runtime.host import cause, environment
 from engine.settings import Runtime, Settings
 from engine.stream import EventStream
-from engine.types import Delta, Done, GenerationRequest, StreamEvent
+from engine.types import Delta, Done, GenerationRequest, Message, StreamEvent
 from tests.topology.conftest import Open
 from tui.run import SWITCH_INTERVAL_S
 
@@ -189,3 +189,28 @@ async def test_only_a_passive_worker_beside_a_screen_makes_way(
     pid = engine.loaded()[0].pid
     assert pid is not None
     assert os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) == lower
+
+
+WATCHES_IMPORTS = """
+import sys, threading
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("engine.prompt") and threading.current_thread() is not threading.main_thread():
+            with open({file!r}, "a") as file:
+                file.write(name + "\\n")
+sys.meta_path.insert(0, Watch())
+"""
+
+
+async def test_a_workers_threads_import_no_part_of_what_all_of_them_need(
+    open_engine: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that import parts of one package at the same time can end in a deadlock of Python's."""
+    seen = tmp_path / "seen"
+    (tmp_path / "sitecustomize.py").write_text(WATCHES_IMPORTS.format(file=str(seen)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    engine = open_engine(Settings())
+    messages = (Message(role="user", content="hi"),)
+    end = await engine.generate(GenerationRequest(model="scripted:text=a", messages=messages)).wait()
+    assert isinstance(end, Done), f"{end}"
+    assert not seen.exists() or set(seen.read_text().split()) <= {"engine.prompt.context"}

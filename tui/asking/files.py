@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InvalidRequest
+from engine.text_safety import plain
 from tui import units
 
 LARGEST = 4 * 1024 * 1024
 """Bytes. No context window holds more text than this; the exact check is by tokens."""
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"\n]+)"|([^\s"]+))')
 _PUNCTUATION = ".,;:!?)]}'"
+_LIKE_A_FILE = re.compile(r"[/\\]|[^.]\.[A-Za-z0-9]{1,8}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,22 @@ def attachments(message: str, folder: Path, *, largest: int = LARGEST) -> list[T
             file = read(name, folder, largest=largest)
             found.setdefault(file.path, file)
     return list(found.values())
+
+
+def missing(message: str, folder: Path) -> list[str]:
+    """The mentions that look like files, by an ending or a path, of which there are none: most likely mistyped."""
+    return [
+        name
+        for name in (mention.rstrip(_PUNCTUATION) for mention in mentioned(message))
+        if _LIKE_A_FILE.search(name) and existing(name, folder) is None
+    ]
+
+
+def not_there(names: Sequence[str]) -> list[str]:
+    """A sentence for each of `names`."""
+    return [
+        f"There is no file {plain(name, 60)!r} here: @{plain(name, 60)} went along as text." for name in names
+    ]
 
 
 def with_files(message: str, files: Sequence[TextFile]) -> str:

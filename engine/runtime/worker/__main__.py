@@ -109,10 +109,10 @@ class Worker:
             self._probe(order)
             return
         _make_way(order)
-        # Native loading leaves Python free meanwhile.
-        threading.Thread(target=importlib.import_module, args=("engine.prompt.answer",), daemon=True).start()
         try:
             backend = self._open(order)
+            # Here, and whole: threads that import parts of one package at once may end in a deadlock of Python's.
+            importlib.import_module("engine.prompt.answer")
         except InterruptedError:
             return
         except HearthError as error:

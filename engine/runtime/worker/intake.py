@@ -111,7 +111,7 @@ class Intake:
         return Intake(cast(StepBackend, _Boundless(self._backend)), answer_reserve=0)
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
-        # Imported when the first chat comes: a worker that only completes text needs no template engine.
+        # Not with this module, which a process that only tries a file imports too: the worker has done so by now.
         from engine.prompt.answer import answer_form
         from engine.prompt.context import fit
 

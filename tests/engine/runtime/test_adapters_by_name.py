@@ -34,7 +34,7 @@ async def answer(engine: LocalEngine, model: str, **fields: object) -> str:
         **fields,  # type: ignore[arg-type]
     )  # fmt: skip
     got = [event async for event in engine.generate(request)]
-    assert isinstance(got[-1], Done), got[-1]
+    assert isinstance(got[-1], Done), f"{got[-1]}"
     return "".join(event.text for event in got if isinstance(event, Delta))
 
 

@@ -92,7 +92,7 @@ async def test_an_answer_follows_a_schema(engine: LocalEngine, plain: str, raw: 
             max_tokens=900,
             **asked,
         )
-        assert isinstance(got[-1], Done), got[-1]
+        assert isinstance(got[-1], Done), f"{got[-1]}"
         if reason(got) == "stop":
             person = json.loads(text(got))
             assert set(person) == {"name", "age"} and isinstance(person["age"], int)

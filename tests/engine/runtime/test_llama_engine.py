@@ -29,7 +29,7 @@ def ask(model: str, **fields: object) -> GenerationRequest:
 
 async def answer(engine: LocalEngine, request: GenerationRequest) -> str:
     got = [event async for event in engine.generate(request)]
-    assert isinstance(got[-1], Done), got[-1]
+    assert isinstance(got[-1], Done), f"{got[-1]}"
     return "".join(event.text for event in got if isinstance(event, Delta))
 
 

@@ -35,7 +35,7 @@ def ask(name: str, **fields: Any) -> GenerationRequest:
 
 async def answer(engine: LocalEngine, name: str, **fields: Any) -> Done:
     end = await engine.generate(ask(name, **fields)).wait()
-    assert isinstance(end, Done), end
+    assert isinstance(end, Done), f"{end}"
     return end
 
 

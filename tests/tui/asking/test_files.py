@@ -84,3 +84,20 @@ def test_a_smaller_limit_may_be_set_for_a_screen(folder: Path) -> None:
     (folder / "a.txt").write_text("x" * 11)
     with pytest.raises(InvalidRequest, match="11 B, and 10 B is the limit"):
         files.attachments("@a.txt", folder, largest=10)
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("sum up @a.txt and @missing.txt.", ["missing.txt"]),
+        ('see @src/gone or @"my notes.md"', ["src/gone", "my notes.md"]),
+        ("ask @ann, @bob! and mail me@home.org", []),
+        ("@a.txt", []),
+    ],
+)
+def test_a_mention_that_looks_like_a_file_and_is_none_is_told(
+    folder: Path, message: str, names: list[str]
+) -> None:
+    (folder / "a.txt").write_text("x")
+    assert files.missing(message, folder) == names
+    assert len(files.not_there(names)) == len(names)

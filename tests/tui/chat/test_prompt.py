@@ -47,6 +47,34 @@ async def test_keys_of_one_read_keep_their_order(chat) -> None:
         assert it.path[0].content == "h\ni" and it.screen.composer.prompt.text == ""
 
 
+@pytest.mark.parametrize(
+    ("key", "left"),
+    [
+        ("backspace", "abdef"),
+        ("ctrl+u", "def"),
+        ("ctrl+w", "def"),
+        ("left", "abdefc"),
+        ("ctrl+a", "defabc"),
+        ("home", "defabc"),
+    ],
+)
+async def test_a_key_that_edits_acts_on_what_was_written_before_it(chat, key: str, left: str) -> None:
+    """As over a slow line, where letters and the keys between them come in one read."""
+    async with chat() as it:
+        for name, character in (
+            *zip("abc", "abc", strict=True),
+            (key, None),
+            *zip("def", "def", strict=True),
+        ):
+            event = events.Key(name, character)
+            event.set_sender(it.app)
+            it.app.post_message(event)
+        prompt = it.screen.composer.prompt
+        await it.until(lambda: "f" in prompt.text)
+        await it.idle()
+        assert prompt.text == left
+
+
 def press_at_once(it, *lines: str, end: tuple[str, str] = ("enter", "\r")) -> None:
     """The keys of `lines`, each with `end` behind it, queued before any is handled."""
     for line in lines:

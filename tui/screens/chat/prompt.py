@@ -17,6 +17,8 @@ from tui.screens.chat.history import PromptHistory
 
 WRITING = "Ask anything   ·   / commands   @ files"
 ELSEWHERE = "i or esc to write"
+_EDITS = frozenset(made.action for made in Binding.make_bindings(TextArea.BINDINGS))
+"""What a text area does at a key by itself; what it has from scrolling is left to the screen."""
 
 
 class Prompt(TextArea):
@@ -109,15 +111,16 @@ class Prompt(TextArea):
             await self.run_action(binding.action)
 
     def _own_binding(self, key: str) -> Binding | None:
-        """The prompt's action for `key`, the keymap applied.
+        """The prompt's action for `key`, the keymap applied: its own, or that of a text area.
 
-        It is run from here, in its turn among the keys: as a priority binding, enter would overtake letters that
-        came in the same read and are still queued.
+        It is run from here, in its turn among the keys. As a priority binding, enter would overtake letters that came
+        in the same read and are still queued; as an ordinary one, which has a way to go through the widgets around,
+        backspace would be overtaken by those that come after it.
         """
         for node, held in self.screen._binding_chain:
             if node is self:
                 for binding in held.key_to_bindings.get(key, ()):
-                    if not (binding.id or "").startswith("chat.prompt."):
+                    if binding.action not in _EDITS and not (binding.id or "").startswith("chat.prompt."):
                         continue
                     if binding.action in ("send", "complete"):
                         self._settle()

@@ -79,7 +79,7 @@ async def test_a_model_with_the_marks_fills_a_gap(engine: LocalEngine, tmp_path:
     model = str(tiny_llama(tmp_path, marks=INFILL_MARKS))
     asked = GenerationRequest(model=model, prompt="def f(", suffix="return 1", max_tokens=5, load=LOAD)
     got = [event async for event in engine.generate(asked)]
-    assert isinstance(got[-1], Done), got[-1]
+    assert isinstance(got[-1], Done), f"{got[-1]}"
     (admitted,) = [event for event in got if isinstance(event, Admitted)]
     marks = (await engine.facts(model)).infill
     assert marks is not None and marks.repository is not None
