@@ -3,8 +3,8 @@
     python -m benchmarks.folders [--quick] [--dir FOLDER]
 
 Under transformers one request against `generate` of one, and eight at once against one padded `generate` of eight;
-under MLX against `BatchGenerator`. Each round measures bare, Hearth, bare in turn, both from the request to the last token,
-prefill and all.
+under MLX against `BatchGenerator`. Each round measures bare, Hearth, bare in turn, both from the request to the last
+token, prefill and all.
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
 """What each backend can do, as the docs list it: `python -m cli.backends > docs/backends.md`.
 
-Asked of the engine itself for the starter model in each of its forms, so that the table cannot say more than requests
-are held to.
+Asked of the backends themselves for the starter model in each of its forms, so that the table cannot say more than
+requests are held to.
 """
 
 from __future__ import annotations
 
-import asyncio
+from engine.runtime.backends import reading_opener
+from engine.runtime.backends.base import LoadSpec
+from engine.types import Capabilities, LoadOptions, Sampling
+from starter import gguf_path, hf_path
 
-from engine.local import LocalEngine
-from engine.settings import Settings
-from engine.types import Capabilities, Sampling
-
-MODELS = {"ember": "llama.cpp (GGUF)", "ember-hf": "transformers (safetensors)"}
-"""A model of each backend, with the heading of its column."""
+COLUMNS = {
+    "llama.cpp (GGUF)": ("llama", gguf_path()),
+    "transformers (safetensors)": ("transformers", hf_path()),
+    "MLX (safetensors)": ("mlx", hf_path()),
+}
+"""Backend and model by the heading of their column."""
 _ABILITIES = {
     "logprobs": "log-probabilities of the answer",
     "prompt_logprobs": "log-probabilities of the prompt",
@@ -59,14 +62,16 @@ def document(found: dict[str, Capabilities]) -> str:
     return "\n".join(lines)
 
 
-async def capabilities() -> dict[str, Capabilities]:
+def capabilities() -> dict[str, Capabilities]:
     """What the backends say, by heading. No weights are loaded."""
-    engine = LocalEngine(Settings())
-    try:
-        return {heading: (await engine.facts(model)).capabilities for model, heading in MODELS.items()}
-    finally:
-        await engine.close()
+    found = {}
+    for heading, (backend, path) in COLUMNS.items():
+        read = reading_opener(backend, lambda level, text: None)
+        model = read(LoadSpec(model="ember", path=str(path), options=LoadOptions()))
+        found[heading] = model.facts.capabilities
+        model.close()
+    return found
 
 
 if __name__ == "__main__":
-    print(document(asyncio.run(capabilities())), end="")
+    print(document(capabilities()), end="")
