@@ -27,8 +27,8 @@ from engine.paths import resolve as paths
 from engine.prompt.grammar import grammar_of
 from engine.runtime.backends.guide import Guide, GuideMaker
 from engine.runtime.backends.llama.library import native
-from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.sampling.chain import Chain
 from engine.sampling import resolve
 from engine.types import Constraint
 
@@ -148,7 +148,7 @@ def costs(bench: Bench, grammar: str, sampling: dict[str, Any], tokens: int, *, 
 def drawn(bench: Bench, chain: Chain, guide: Guide | None) -> tuple[float, int]:
     """Milliseconds that a draw took, and the token."""
     began = time.perf_counter()
-    token = chain.sample(bench.context, -1, bench.row, guide)
+    token = chain.sample(bench.row, guide, place=(bench.context, -1))
     return (time.perf_counter() - began) * 1e3, token
 
 

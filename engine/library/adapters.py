@@ -1,7 +1,8 @@
 """The LoRA adapters that go with a model: those in `adapters/` beside it, the configured ones, Hearth's own.
 
 A GGUF file `pirate.gguf`, a folder `pirate/` with one inside and a folder `pirate/` of PEFT are all the adapter
-`pirate`; where there are several forms the GGUF is taken. PEFT is converted when it is asked for.
+`pirate`; where there are several forms the GGUF is taken. PEFT is converted when it is asked for. Model folders take
+PEFT adapters as they are, and no others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from engine.errors import HearthError, InvalidRequest, ModelNotFound
 from engine.library.adapter_names import DEFAULT, NO_ADAPTER, parse
 from engine.library.conversions import Conversions
+from engine.library.folder_lora import FolderBase, misfit
 from engine.library.gguf import Header
 from engine.library.lora import Base, OtherModel, check_fits
 from engine.library.peft import WEIGHTS, PeftAdapter, is_peft, plan, read_peft
@@ -28,7 +30,7 @@ class _Judged(NamedTuple):
     """What was found about an adapter and a model, and of which state of both."""
 
     adapter: Header | PeftAdapter
-    base: Base
+    base: Base | FolderBase
     error: HearthError | None
 
 
@@ -41,7 +43,7 @@ class Adapters:
     def __init__(
         self,
         header: Callable[[Path], Header],
-        base: Callable[[ModelEntry], Base],
+        base: Callable[[ModelEntry], Base | FolderBase],
         *,
         configured: Path | None,
         own: Path,
@@ -114,11 +116,12 @@ class Adapters:
         return path
 
     def _ready(self, path: Path, entry: ModelEntry) -> Path:
-        """The GGUF file of the adapter at `path`, converted if need be. Raises what is wrong with it."""
+        """What the backend takes of the adapter at `path`, converted if need be. Raises what is wrong with it."""
         if (error := self._error(path, entry)) is not None:
             raise error
-        if path.is_dir():
-            return self._conversions.gguf_of(self._peft.of(path), self._base(entry))
+        base = self._base(entry)
+        if path.is_dir() and isinstance(base, Base):
+            return self._conversions.gguf_of(self._peft.of(path), base)
         return path
 
     def _error(self, path: Path, entry: ModelEntry) -> HearthError | None:
@@ -137,13 +140,19 @@ class Adapters:
 
     def _candidates(self, entry: ModelEntry) -> dict[str, Path]:
         """Name to path; the nearest place wins."""
-        found = _inside(Path(entry.path).parent / "adapters")
+        # A GGUF adapter is of no use to a model folder, and must not hide the PEFT form of the same name.
+        only_peft = entry.format in ("safetensors", "mlx")
+        found = _inside(Path(entry.path).parent / "adapters", only_peft=only_peft)
+        if only_peft:
+            found |= _inside(Path(entry.path) / "adapters", only_peft=True)
         if self._configured is not None:
-            found = {**_configured(self._configured), **found}
-        return {**_inside(self._own), **found}
+            found = {**_configured(self._configured, only_peft=only_peft), **found}
+        return {**_inside(self._own, only_peft=only_peft), **found}
 
 
-def _misfit(adapter: Header | PeftAdapter, base: Base, name: str) -> HearthError | None:
+def _misfit(adapter: Header | PeftAdapter, base: Base | FolderBase, name: str) -> HearthError | None:
+    if isinstance(base, FolderBase):
+        return misfit(adapter, base, name)
     try:
         if isinstance(adapter, Header):
             check_fits(adapter, base, name)
@@ -162,13 +171,13 @@ def _is_adapter(path: Path) -> bool:
     return path.is_file() or is_peft(path)
 
 
-def _configured(path: Path) -> dict[str, Path]:
+def _configured(path: Path, *, only_peft: bool) -> dict[str, Path]:
     if not _is_adapter(path):
-        return _inside(path)
+        return _inside(path, only_peft=only_peft)
     return {plain(path.name if path.is_dir() else path.stem): path}
 
 
-def _inside(folder: Path) -> dict[str, Path]:
+def _inside(folder: Path, *, only_peft: bool = False) -> dict[str, Path]:
     """The adapters of a folder: its files, and those of its subfolders that are of PEFT or hold one file."""
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return {}
@@ -177,10 +186,12 @@ def _inside(folder: Path) -> dict[str, Path]:
         if not place.is_dir() or not os.access(place, os.R_OK | os.X_OK):
             continue
         inside = sorted(place.glob("*.gguf"))
-        if len(inside) == 1:
+        if len(inside) == 1 and not only_peft:
             found[plain(place.name)] = inside[0]
         elif is_peft(place):
             found[plain(place.name)] = place
+    if only_peft:
+        return found
     files = {plain(path.stem): path for path in sorted(folder.glob("*.gguf")) if path.is_file()}
     return {**found, **files}
 

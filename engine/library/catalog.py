@@ -1,6 +1,7 @@
 """Every model on this machine, and what a name stands for.
 
-Models are the starter model, the GGUF files of `models.folders` and those of Hearth's own models folder.
+Models are the starter model, and the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's
+own models folder.
 Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import platform
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,13 @@ from engine.errors import ModelLoadFailed, ModelNotFound
 from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters
 from engine.library.conversions import Conversions
+from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.gguf import Header, read_header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.lora import Base, base_of
-from engine.library.recommended import recommended_sampling
-from engine.library.remembered import Remembered
+from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
+from engine.library.recommended import recommended_in, recommended_sampling
+from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -33,6 +38,8 @@ from engine.types import AdapterRef, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
+_LIBRARIES = {"transformers": ("transformers", "torch"), "mlx": ("mlx_lm", "mlx")}
+"""What each backend of model folders must find installed."""
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -40,7 +47,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
     entry: ModelEntry
     adapters: tuple[AdapterRef, ...] = ()
-    """GGUF files and scales of the adapters that the name asks for, or that the model has by default."""
+    """Paths and scales of the adapters that the name asks for, or that the model has by default: of GGUF or PEFT."""
     sampling: dict[str, Any] = {}
     """Sampling that comes with the model's files."""
     adapter_names: dict[str, str] = {}
@@ -54,7 +61,8 @@ class Catalog:
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
         self._starter = starter_folder() if isinstance(starter, str) else starter
         self._headers = Remembered(read_header)
-        self._bases: dict[str, tuple[list[Header], Base]] = {}
+        self._model_folders = Remembered(read_folder, _folder_stamp)
+        self._bases: dict[str, tuple[Sequence[Header | ModelFolder], Base | FolderBase]] = {}
         configured = settings.models.adapter_path
         self._adapters = Adapters(
             self._headers.of,
@@ -125,21 +133,28 @@ class Catalog:
         """The headers of all parts of a GGUF model, the first part's first. Raises ModelLoadFailed."""
         return [self._headers.of(path) for path in parts_of(Path(entry.path))]
 
+    def folder(self, entry: ModelEntry) -> ModelFolder:
+        """What a model folder holds. Raises ModelLoadFailed."""
+        return self._model_folders.of(Path(entry.path))
+
     def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
         return Resolved(
             entry=entry,
             # What cannot be loaded at all is said first, and by whoever wants to load it.
             adapters=() if entry.broken else self._adapters.named(entry, adapter),
-            sampling=recommended_sampling(Path(entry.path)),
+            sampling=_recommended(entry),
             adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
         )
 
-    def _base(self, entry: ModelEntry) -> Base:
+    def _base(self, entry: ModelEntry) -> Base | FolderBase:
         """What adapters of the model must fit, the same object while its files stay. Raises ModelLoadFailed."""
-        headers = self.headers(entry)
+        if entry.format in ("safetensors", "mlx"):
+            read: Sequence[Header | ModelFolder] = [self.folder(entry)]
+        else:
+            read = self.headers(entry)
         known = self._bases.get(entry.path)
-        if known is None or any(old is not new for old, new in zip(known[0], headers, strict=True)):
-            known = (headers, base_of(entry.id, headers))
+        if known is None or any(old is not new for old, new in zip(known[0], read, strict=True)):
+            known = (read, _base_of(entry.id, read))
             self._bases[entry.path] = known
         return known[1]
 
@@ -147,11 +162,10 @@ class Catalog:
         for entry in entries:
             if entry.id.lower() == name.lower():
                 return entry
-        if not name.lower().endswith(".gguf"):
-            return None
         # Of os.path, since those of Path raise for a name that is too long or a home that nobody has.
-        path = Path(os.path.expanduser(name)).absolute()
-        if not os.path.isfile(path):
+        path = Path(os.path.expanduser(name)).absolute() if "\0" not in name else Path(os.sep)
+        is_file = name.lower().endswith(".gguf") and os.path.isfile(path)
+        if not is_file and not (os.sep in name and os.path.isfile(path / CONFIG)):
             return None
         listed = next(
             (entry for entry in entries if os.path.realpath(entry.path) == os.path.realpath(path)), None
@@ -163,8 +177,13 @@ class Catalog:
         if self._starter is not None and self._starter.is_dir():
             for index, path in enumerate(sorted(self._starter.glob("*.gguf"))):
                 yield path, "starter", path.stem if index else self._starter.name
+            if is_model_folder(self._starter / "hf") and _installed(tuple(_LIBRARIES)):
+                yield self._starter / "hf", "starter", f"{self._starter.name}-hf"
         for folder in self._folders:
-            for path in _gguf_files(folder):
+            for path in _model_files(folder):
+                if path.is_dir():
+                    yield path, "folder", path.name
+                    continue
                 part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
                     yield path, "folder", part["stem"] if part else path.stem
@@ -172,7 +191,9 @@ class Catalog:
     def _entry(
         self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
     ) -> ModelEntry | None:
-        """The entry of the file at `path`; None where it holds an adapter or a projector."""
+        """The entry of the file or folder at `path`; None where it holds an adapter or a projector."""
+        if path.is_dir():
+            return self._folder_entry(path, source, name)
         parts = parts_of(path)
         size = sum(part.stat().st_size for part in parts if part.is_file())
         entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
@@ -205,6 +226,31 @@ class Catalog:
         fit, unusable = self._adapters.survey(entry)
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
+    def _folder_entry(self, path: Path, source: str, name: str) -> ModelEntry:
+        entry = ModelEntry(id=plain(name), path=str(path), format="safetensors", source=source)
+        try:
+            folder = self._model_folders.of(path)
+        except ModelLoadFailed as error:
+            return replace(entry, broken=f"{error.why} {error.fix}")
+        runners = _runners(folder)
+        backends = _installed(runners)
+        missing = f"It needs {runners[0]}, which is not installed: pip install 'hearth[{runners[0]}]'."
+        entry = replace(
+            entry,
+            size=sum(file.stat().st_size for file in folder.files if file.is_file()),
+            architecture=plain(folder.architecture),
+            parameters=folder.parameters,
+            quantisation=plain(folder.quantisation),
+            context=folder.context,
+            format="mlx" if runners == ("mlx",) else "safetensors",
+            backends=backends or runners,
+            broken=None if backends else missing,
+        )
+        if entry.broken:
+            return entry
+        fit, unusable = self._adapters.survey(entry)
+        return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
+
 
 def starter_folder() -> Path | None:
     """The folder of the built-in model, beside this package or where Hearth is installed; None without it."""
@@ -214,7 +260,41 @@ def starter_folder() -> Path | None:
     return Path(found.submodule_search_locations[0]) / "ember"
 
 
-def _gguf_files(folder: Path) -> list[Path]:
+def _base_of(name: str, read: Sequence[Header | ModelFolder]) -> Base | FolderBase:
+    first = read[0]
+    if isinstance(first, ModelFolder):
+        return folder_base(name, first)
+    return base_of(name, [header for header in read if isinstance(header, Header)])
+
+
+def _recommended(entry: ModelEntry) -> dict[str, Any]:
+    path = Path(entry.path)
+    return recommended_in(path) if path.is_dir() else recommended_sampling(path)
+
+
+def _runners(folder: ModelFolder) -> tuple[str, ...]:
+    """The backends that could run a model folder, best first; weights that MLX has quantised are its alone."""
+    if "quantization" in folder.config:
+        return ("mlx",)
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    return ("mlx", "transformers") if apple else ("transformers", "mlx")
+
+
+def _installed(backends: Sequence[str]) -> tuple[str, ...]:
+    """Those of `backends` whose libraries are there, without importing them."""
+    return tuple(
+        backend
+        for backend in backends
+        if all(importlib.util.find_spec(name) is not None for name in _LIBRARIES[backend])
+    )
+
+
+def _folder_stamp(path: Path) -> tuple[tuple[str, Stamp], ...]:
+    return tuple((file.name, stamp_of(file)) for file in stamped_files(path))
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The GGUF files in `folder`, and the model folders."""
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         here = Path(place)
@@ -226,6 +306,8 @@ def _gguf_files(folder: Path) -> list[Path]:
             else []
         )
         found += [here / name for name in sorted(files) if name.lower().endswith(".gguf")]
+        if CONFIG in files and is_model_folder(here):
+            found.append(here)
         if len(found) >= MAX_FILES:
             break
     return found[:MAX_FILES]
@@ -239,7 +321,7 @@ def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
     by_lower = {entry.id.lower(): entry.id for entry in entries}
     near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
-    is_path = name.lower().endswith(".gguf")
+    is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",
         "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",

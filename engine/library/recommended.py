@@ -19,9 +19,19 @@ def recommended_sampling(model: Path) -> dict[str, Any]:
 
     Values that sampling cannot take are left out: a recommendation is no reason to refuse a model.
     """
-    path = model.parent / "generation_config.json"
     try:
-        if path.stat().st_size > MAX_BYTES or len(list(model.parent.glob("*.gguf"))) > 1:
+        if len(list(model.parent.glob("*.gguf"))) > 1:
+            return {}
+    except OSError:
+        return {}
+    return recommended_in(model.parent)
+
+
+def recommended_in(folder: Path) -> dict[str, Any]:
+    """The same for the one model in `folder`."""
+    path = folder / "generation_config.json"
+    try:
+        if path.stat().st_size > MAX_BYTES:
             return {}
         said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError):

@@ -89,6 +89,8 @@ class Estimator:
         """
         if target.backend == "scripted":
             return _scripted(target, options)
+        if target.backend in ("transformers", "mlx"):
+            return await self._folder(target, options, devices)
         if target.backend != "llama":
             return None
         tell("checking")
@@ -138,12 +140,7 @@ class Estimator:
         path = Path(target.entry.path)
         stamps = await asyncio.to_thread(lambda: stamps_of(parts_of(path)))
         headers = await asyncio.to_thread(self._targets.catalog.headers, target.entry)
-        identity = self._identities.get(stamps)
-        if identity is None:
-            identity = await asyncio.to_thread(identity_of, stamps, [header.size for header in headers])
-            if len(self._identities) >= _IDENTITIES:
-                self._identities.clear()
-            self._identities[stamps] = identity
+        identity = await self._identity(stamps, [header.size for header in headers])
         dimensions = dimensions_of(headers[0])
         shape = context_shape(options, dimensions.context)
         spec = LoadSpec(
@@ -171,12 +168,70 @@ class Estimator:
             mapped=options.use_mmap is not False,
             dry_run=dry_run,
         )
-        key = f"{identity.digest}:{build()}:{way}:{options.use_mmap}"
+        return await self._corrected(
+            target,
+            options,
+            shape,
+            identity,
+            need,
+            lambda corrected: fit.resident_bytes(corrected, dimensions),
+            key=f"{identity.digest}:{build()}:{way}:{options.use_mmap}",
+            layers=len(dimensions.layers),
+            exact=dry_run is not None,
+        )
+
+    async def _folder(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> Figures:
+        from engine.library import folder_fit
+        from engine.library.model_folder import header_size, stamped_files
+
+        path = Path(target.entry.path)
+        files = await asyncio.to_thread(stamped_files, path)
+        stamps = await asyncio.to_thread(stamps_of, files)
+        folder = await asyncio.to_thread(self._targets.catalog.folder, target.entry)
+        identity = await self._identity(
+            stamps, await asyncio.to_thread(lambda: [header_size(file) for file in files])
+        )
+        shape = context_shape(options, folder.context)
+        need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
+        said = (options.dtype, options.load_in_4bit, options.load_in_8bit, need[0].device)
+        return await self._corrected(
+            target,
+            options,
+            shape,
+            identity,
+            need,
+            lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
+            key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
+        )
+
+    async def _identity(self, stamps: tuple[Stamp, ...], header_sizes: list[int]) -> Identity:
+        identity = self._identities.get(stamps)
+        if identity is None:
+            identity = await asyncio.to_thread(identity_of, stamps, header_sizes)
+            if len(self._identities) >= _IDENTITIES:
+                self._identities.clear()
+            self._identities[stamps] = identity
+        return identity
+
+    async def _corrected(
+        self,
+        target: Target,
+        options: LoadOptions,
+        shape: ContextShape,
+        identity: Identity,
+        need: tuple[DeviceNeed, ...],
+        resident_bytes: Callable[[tuple[DeviceNeed, ...]], int],
+        *,
+        key: str,
+        layers: int = 0,
+        exact: bool = False,
+    ) -> Figures:
+        """The figures of `need`, corrected by what earlier loads under `key` took."""
         observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
         factor = _bounded(observed.allocated)
         need = tuple(_times(each, factor) for each in need)
         resident_factor = max(LEAST_RESIDENT_FACTOR, _bounded(observed.resident))
-        resident = round(fit.resident_bytes(need, dimensions) * resident_factor)
+        resident = round(resident_bytes(need) * resident_factor)
         return Figures(
             estimate=Estimate(
                 model=target.id,
@@ -185,12 +240,12 @@ class Estimator:
                 cells=shape.cells,
                 devices=need,
                 resident=resident,
-                exact=dry_run is not None,
+                exact=exact,
                 correction=factor,
             ),
             options=options,
             shape=shape,
-            layers=len(dimensions.layers),
+            layers=layers,
             demand=demand(need, resident),
             spare=_spare(need),
             identity=identity,

@@ -191,5 +191,13 @@ def _gone(name: str) -> ModelUnavailable:
 
 def _stamps(target: Target) -> tuple[Stamp, ...]:
     from engine.library.gguf_parts import parts_of
+    from engine.library.model_folder import stamped_files
 
-    return stamps_of(parts_of(Path(target.entry.path))) if target.entry.format == "gguf" else ()
+    path = Path(target.entry.path)
+    match target.entry.format:
+        case "gguf":
+            return stamps_of(parts_of(path))
+        case "safetensors" | "mlx":
+            return stamps_of(stamped_files(path))
+        case _:
+            return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from engine.errors import Unsupported
@@ -11,8 +12,13 @@ from engine.runtime.backends.base import LoadSpec, Opener, StepBackend
 LogSink = Callable[[str, str], None]
 """Takes (level, text) from any thread."""
 
-NAMES = ("llama", "scripted")
-OF_FORMAT = {"gguf": ("llama",), "scripted": ("scripted",)}
+NAMES = ("llama", "transformers", "mlx", "scripted")
+OF_FORMAT = {
+    "gguf": ("llama",),
+    "safetensors": ("transformers", "mlx"),
+    "mlx": ("mlx",),
+    "scripted": ("scripted",),
+}
 """Which backends can run a model of a format, best first."""
 
 
@@ -27,6 +33,14 @@ def opener(name: str, log: LogSink) -> Opener:
 
         library.set_log_sink(log)
         return backend.open_model
+    if name == "transformers":
+        from engine.runtime.backends.hf import library as hf
+
+        return hf.open_model
+    if name == "mlx":
+        from engine.runtime.backends.mlx.library import open_model
+
+        return open_model
     raise _unknown(name)
 
 
@@ -40,6 +54,10 @@ def reading_opener(name: str, log: LogSink) -> Callable[[LoadSpec], StepBackend]
 
         library.set_log_sink(log)
         return cast(Callable[[LoadSpec], StepBackend], reading.LlamaText)
+    if name in ("transformers", "mlx"):
+        from engine.runtime.backends.folder.reading import FolderText
+
+        return cast(Callable[[LoadSpec], StepBackend], partial(FolderText, name))
     if name == "scripted":
         from engine.runtime.backends import scripted
 

@@ -41,6 +41,7 @@ from engine.runtime.backends.base import (
     StateLost,
     StepResult,
 )
+from engine.runtime.backends.no_texts import NoTexts
 from engine.runtime.backends.script import Script, parse
 from engine.sampling import FIELDS
 from engine.types import AdapterRef, Capabilities, MemoryUse, ModelFacts, TokenLogprob
@@ -81,28 +82,6 @@ class _Sequence(Struct):
     ignore_eos: bool
     top_logprobs: int | None
     answer: tuple[int, ...]
-
-
-class NoTexts:
-    """A script has no vectors."""
-
-    busy = holds_memory = False
-
-    def embed_job(self, request: object, adapters: object) -> NoReturn:
-        raise Unsupported("A scripted model gives no embeddings.", "It has no weights.", param="model")
-
-    def rank_job(self, request: object) -> NoReturn:
-        raise Unsupported("A scripted model cannot rank documents.", "It has no weights.", param="model")
-
-    def begin(self, job: object) -> None: ...
-
-    def step(self) -> tuple[()]:
-        return ()
-
-    def cancel(self, job: object) -> None: ...
-
-    def release_if_idle(self, seconds: float) -> bool:
-        return False
 
 
 class ScriptedBackend:
@@ -180,7 +159,7 @@ class ScriptedBackend:
 
     @property
     def texts(self) -> NoTexts:
-        return NoTexts()
+        return NoTexts("A scripted model")
 
     # --- sequences
 

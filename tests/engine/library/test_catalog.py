@@ -14,6 +14,7 @@ from engine import paths, settings
 from engine.errors import ModelLoadFailed, ModelNotFound
 from engine.library import Catalog
 from engine.types import AdapterRef
+from starter import adapter_path, hf_path
 from tests.weights import tiny_adapter, tiny_llama
 
 Make = Callable[..., Catalog]
@@ -224,3 +225,34 @@ def test_recommended_sampling_is_read_from_beside_the_model(make: Make, models: 
     assert catalog.resolve("Rich-F32").sampling == {"temperature": 0.6, "top_k": 20}
     (models / "rich" / "generation_config.json").write_text("[]")
     assert catalog.resolve("Rich-F32").sampling == {}
+
+
+def test_a_model_folder_is_a_model(make: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(hf_path(), folder / "tiny" / "ember-copy")
+    shutil.copytree(
+        adapter_path("pirate").with_suffix(""), folder / "tiny" / "ember-copy" / "adapters" / "pirate"
+    )
+    catalog = make(folders=[str(folder)])
+    (entry,) = catalog.entries()
+    assert (entry.id, entry.format) == ("ember-copy", "safetensors")
+    assert set(entry.backends) <= {"transformers", "mlx"} and entry.backends
+    assert entry.adapters == ("pirate",) and entry.broken is None and entry.context == 2048
+    by_path = catalog.resolve(str(folder / "tiny" / "ember-copy")).entry
+    assert by_path.id == entry.id
+    (adapter,) = catalog.resolve("ember-copy:pirate").adapters
+    assert Path(adapter.name) == folder / "tiny" / "ember-copy" / "adapters" / "pirate"
+    with pytest.raises(ModelNotFound, match="no adapter 'poet'"):
+        catalog.resolve("ember-copy:poet")
+    (folder / "tiny" / "ember-copy" / "config.json").write_text(
+        '{"model_type": "llama", "auto_map": {"A": "b.C"}}'
+    )
+    (entry,) = catalog.entries()
+    assert entry.broken is not None and "auto_map" in entry.broken
+
+
+def test_the_starter_is_there_in_both_forms(make: Make) -> None:
+    entries = {entry.id: entry for entry in make(starter=hf_path().parent).entries()}
+    assert list(entries) == ["ember", "ember-hf"]
+    assert entries["ember"].adapters == entries["ember-hf"].adapters == ("pirate",)
+    assert make(starter=hf_path().parent).resolve("ember").entry.format == "gguf"

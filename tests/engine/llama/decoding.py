@@ -12,9 +12,9 @@ import numpy as np
 
 from engine.runtime.backends.guide import Guide, GuideMaker
 from engine.runtime.backends.llama.library import native
-from engine.runtime.backends.llama.logits import Floats
-from engine.runtime.backends.llama.samplers import Chain
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.sampling.chain import Chain
+from engine.runtime.backends.sampling.logprobs import Floats
 from engine.sampling import resolve
 
 WINDOW = 512
@@ -73,7 +73,7 @@ class Decoder:
         try:
             row, found = self.start(prompt), []
             while True:
-                token = chain.sample(self.context, -1, row, guide)
+                token = chain.sample(row, guide, place=(self.context, -1))
                 if token in self.vocabulary.end_tokens:
                     return found
                 found.append(token)

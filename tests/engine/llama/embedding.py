@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.runtime.backends.embedding.jobs import EmbedJob, Job
 from engine.runtime.backends.llama.backend import LlamaBackend
 from engine.runtime.backends.llama.batch import Batch
-from engine.runtime.backends.llama.embed_jobs import EmbedJob, Job
 from engine.runtime.backends.llama.embed_texts import Texts
 from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.library import native

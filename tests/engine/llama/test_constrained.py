@@ -184,7 +184,7 @@ def shares(draw: Callable[[int], int], draws: int) -> Counter[int]:
 def first(decoder: Decoder, row: Any, guide: Any, seed: int, **sampling: Any) -> int:
     chain = decoder.chain(seed=seed, **sampling)
     try:
-        return chain.sample(decoder.context, -1, row, guide)
+        return chain.sample(row, guide, place=(decoder.context, -1))
     finally:
         chain.close()
 
@@ -296,7 +296,7 @@ def test_penalties_count_an_emitted_token_once_and_a_refused_one_never(decoder: 
     ):
         chain = decoder.chain(**sampling)
         guide = Masked(allowed, checks=True)
-        drawn = [chain.sample(decoder.context, -1, row, guide) for _ in range(6)]
+        drawn = [chain.sample(row, guide, place=(decoder.context, -1)) for _ in range(6)]
         assert bytes(drawn) == b"yxyxyx", sampling
         chain.close()
 
@@ -313,8 +313,8 @@ def test_mirostat_learns_from_the_token_that_came(decoder: Decoder, version: int
     only = np.where(allowed, row, -np.inf).astype(np.float32)
     free = decoder.chain(seed=3, **sampling)
     everything = Masked(allowed, checks=True)
-    found = [chain.sample(decoder.context, -1, row, everything) for _ in range(60)]
-    expected = [free.sample(decoder.context, -1, only, everything) for _ in range(60)]
+    found = [chain.sample(row, everything, place=(decoder.context, -1)) for _ in range(60)]
+    expected = [free.sample(only, everything, place=(decoder.context, -1)) for _ in range(60)]
     assert found == expected
     assert len(set(found)) > 3
     chain.close()

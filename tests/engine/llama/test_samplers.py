@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import InvalidRequest
 from engine.runtime.backends.base import Row
 from engine.runtime.backends.llama.backend import LlamaBackend
-from engine.runtime.backends.llama.nucleus import nucleus
+from engine.runtime.backends.sampling.nucleus import nucleus
 from tests.engine.llama.driving import distribution, first_tokens, generate, insert, opened
 from tests.weights import Llama, write_llama
 

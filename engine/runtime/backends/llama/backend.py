@@ -34,11 +34,12 @@ from engine.runtime.backends.llama.embed_texts import Texts
 from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.facts import facts_of
 from engine.runtime.backends.llama.library import LogCapture, build, devices, last_reason, native
-from engine.runtime.backends.llama.logits import Floats, Logits, logprob_of
-from engine.runtime.backends.llama.samplers import Chain
+from engine.runtime.backends.llama.logits import Logits
 from engine.runtime.backends.llama.sequences import Sequences, layout_of
 from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.sampling.chain import Chain
+from engine.runtime.backends.sampling.logprobs import Floats, logprob_of
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 if TYPE_CHECKING:
@@ -374,7 +375,7 @@ class LlamaBackend:
         for index in range(1 + len(draft)):
             row = logits[index]
             assert self._context is not None
-            token = sequence.chain.sample(self._context, first + index, row, sequence.guide)
+            token = sequence.chain.sample(row, sequence.guide, place=(self._context, first + index))
             logprob = None
             if sequence.top_logprobs is not None:
                 logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)

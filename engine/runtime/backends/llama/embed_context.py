@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import InsufficientMemory, InternalError, ModelLoadFailed
+from engine.runtime.backends.embedding.jobs import Head
 from engine.runtime.backends.llama.adapters import Adapters
 from engine.runtime.backends.llama.batch import Batch
-from engine.runtime.backends.llama.embed_jobs import Head
 from engine.runtime.backends.llama.library import LogCapture, native
 from engine.runtime.backends.llama.model import KV_TYPES, Shape
 from engine.types import AdapterRef, LoadOptions

@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from engine.errors import HearthError, InternalError
+from engine.runtime.backends.embedding.jobs import Job
 from engine.runtime.backends.llama.adapters import Adapters
 from engine.runtime.backends.llama.embed_context import STEP, EmbedContext, reads_whole
-from engine.runtime.backends.llama.embed_jobs import Job
 from engine.runtime.backends.llama.library import last_reason
 from engine.runtime.backends.llama.model import Shape
 from engine.types import LoadOptions

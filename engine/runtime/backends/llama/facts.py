@@ -10,9 +10,9 @@ from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.metadata import metadata
 from engine.runtime.backends.llama.model import Shape
 from engine.runtime.backends.llama.pooling import can_embed, can_rank
-from engine.runtime.backends.llama.samplers import HONOURED, order_of
 from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.sampling.chain import HONOURED, order_of
 from engine.sampling import resolve
 from engine.types import Capabilities, ConstraintKind, Infill, ModelFacts
 

@@ -1,18 +1,14 @@
-"""The raw logits of a step as a numpy matrix, and log-probabilities from them."""
+"""The raw logits of a step as a numpy matrix."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.runtime.backends.llama.library import native
-from engine.types import TokenLogprob
-
-Floats = NDArray[np.float32]
+from engine.runtime.backends.sampling.logprobs import Floats
 
 
 class Logits:
@@ -36,19 +32,3 @@ class Logits:
             self._rows = np.frombuffer(buffer, np.float32).reshape(self._shape)
             self._address = address
         return self._rows
-
-
-def logprob_of(row: Floats, token: int, top: int, piece: Callable[[int], bytes]) -> TokenLogprob:
-    """Natural-log probability of `token` under the softmax of `row`, and the `top` best tokens in order."""
-    values = row.astype(np.float64)
-    best = values.max()
-    values -= best + np.log(np.exp(values - best).sum())
-    top = min(top, len(values))
-    chosen = np.argpartition(values, -top)[-top:] if top else np.empty(0, np.int64)
-    ranked = chosen[np.lexsort((chosen, -values[chosen]))]
-    return TokenLogprob(
-        token,
-        piece(token),
-        float(values[token]),
-        tuple(TokenLogprob(int(other), piece(int(other)), float(values[other])) for other in ranked),
-    )

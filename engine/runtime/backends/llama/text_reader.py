@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.runtime.backends.base import TextJob
-from engine.runtime.backends.llama.embed_jobs import EmbedJob, Job, RankJob
+from engine.runtime.backends.embedding.jobs import EmbedJob, Job, RankJob
 from engine.runtime.backends.llama.embed_texts import Texts
 from engine.runtime.backends.llama.embedder import Embedder
 from engine.types import AdapterRef, EmbedRequest, RerankRequest

@@ -9,8 +9,8 @@ from itertools import repeat
 from typing import Any, Final
 
 from engine.runtime.backends.guide import TokenTable
-from engine.runtime.backends.llama.candidates import Workbench
 from engine.runtime.backends.llama.library import native
+from engine.runtime.backends.sampling.candidates import Workbench
 
 _LEAD: Final = b"\x02"
 """A byte that no tokenizer joins with others."""

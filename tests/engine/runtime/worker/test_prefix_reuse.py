@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.errors import InternalError
 from engine.runtime.backends.base import StepBackend
@@ -17,6 +18,7 @@ from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, 
 from starter import gguf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
+from tests.weights.hf_folders import write_hf, write_hf_adapter
 
 LIMITS = Limits(chunk=256, busy_chunk=64, answer_reserve=16)
 OPTIONS = LoadOptions(
@@ -36,21 +38,32 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "mamba": tiny_mamba,
     "hybrid": tiny_hybrid,
 }
-OPEN: dict[str, Callable[[Path], StepBackend]] = {
-    "scripted": lambda folder: load("scripted", "scripted:text=an answer of some words", OPTIONS),
-    **{
-        name: (lambda folder, write=write: load("llama", str(write(folder)), OPTIONS))
-        for name, write in MODELS.items()
-    },
-}
-CUTTABLE = ["scripted", "llama", "gemma"]
+NAMES = ["scripted", *MODELS, "transformers", "mlx"]
 
 
-@pytest.fixture(scope="module", params=OPEN)
+FAMILY = {"transformers": "mistral", "mlx": "qwen3"}
+"""The one slides over windows."""
+
+
+def opened(name: str, folder: Path, options: LoadOptions = OPTIONS) -> StepBackend:
+    match name:
+        case "scripted":
+            return load("scripted", "scripted:text=an answer of some words", options)
+        case "transformers" | "mlx":
+            path = write_hf(folder / FAMILY[name], FAMILY[name], max_position_embeddings=4096)
+            return load(name, str(path), replace(options, kv_type=None))
+        case _:
+            return load("llama", str(MODELS[name](folder)), options)
+
+
+CUTTABLE = ["scripted", "llama", "gemma", "transformers", "mlx"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def any_backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
-    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    made = opened(request.param, tmp_path_factory.mktemp("model"))
     yield made
     made.close()
 
@@ -59,7 +72,7 @@ def any_backend(
 def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
-    made = OPEN[request.param](tmp_path_factory.mktemp("model"))
+    made = opened(request.param, tmp_path_factory.mktemp("model"))
     yield made
     made.close()
 
@@ -203,10 +216,15 @@ def test_other_tools_are_why_nothing_of_a_conversation_is_known() -> None:
     backend.close()
 
 
-@pytest.mark.parametrize("name", ["scripted", "llama"])
+@pytest.mark.parametrize("name", ["scripted", "llama", "transformers", "mlx"])
 def test_adapters_keep_their_prefixes_apart_and_each_its_own(name: str, tmp_path: Path) -> None:
-    desk = Desk(OPEN[name](tmp_path), LIMITS)
-    path = str(tiny_adapter(tmp_path)) if name == "llama" else "capitals"
+    desk = Desk(opened(name, tmp_path), LIMITS)
+    path = {
+        "scripted": lambda: "capitals",
+        "llama": lambda: str(tiny_adapter(tmp_path)),
+        "transformers": lambda: str(write_hf_adapter(tmp_path / "adapter", tmp_path / "mistral")),
+        "mlx": lambda: str(write_hf_adapter(tmp_path / "adapter", tmp_path / "qwen3")),
+    }[name]()
     pirate = (AdapterRef(path),)
     base = desk.answer(ask(SYSTEM))
     adapted = desk.answer(ask(SYSTEM, adapters=pirate))
@@ -236,15 +254,14 @@ def test_a_cancelled_answer_leaves_what_it_had_computed(desk: Desk) -> None:
     assert desk.answer(ask(SYSTEM + SYSTEM)).cached >= 256
 
 
-@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_conversation_of_3000_tokens_goes_on_after_a_restart(name: str, tmp_path: Path) -> None:
     options = LoadOptions(
         context=4096, slots=2, batch=512, threads=1, batch_threads=1, flash_attention=False, kv_type="f32"
     )
 
     def start() -> tuple[StepBackend, Desk]:
-        path = "scripted:text=an answer" if name == "scripted" else str(MODELS[name](tmp_path))
-        made = load(name if name == "scripted" else "llama", path, options)
+        made = opened(name, tmp_path, options)
         return made, Desk(made, Limits(chunk=512), folder=tmp_path / "kv")
 
     history = (SYSTEM * 8)[:3000]
@@ -287,7 +304,7 @@ def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) -> None:
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     request = ask(SYSTEM, cache=CachePolicy(salt="Ann\nof Berlin"))
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     desk.answer(request)
@@ -302,7 +319,7 @@ def test_a_saved_prefix_is_its_callers_whatever_they_are_called(tmp_path: Path) 
 def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
 
     def restore(shelf: int, state: object, count: int) -> None:
         raise InternalError("Those who run have all the cells.")
@@ -320,7 +337,7 @@ def test_a_saved_prefix_for_which_there_is_no_room_now_is_kept_for_later(
 
 def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(tmp_path: Path) -> None:
     """Other processes make room in the same folder."""
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     desk.answer(ask(SYSTEM))
     desk.cache.close(60)
@@ -340,7 +357,7 @@ def test_a_file_for_which_there_is_no_memory_keeps_nobody_waiting(
         raise MemoryError
 
     monkeypatch.setattr(kvstore, "_read_state", read_state)
-    backend = OPEN["scripted"](tmp_path)
+    backend = opened("scripted", tmp_path)
     desk = Desk(backend, LIMITS, folder=tmp_path / "kv")
     expected = desk.answer(ask(SYSTEM)).text
     desk.cache.close(60)

@@ -15,6 +15,7 @@ from engine.runtime.limits import Limits
 from engine.types import GenerationRequest, LoadOptions
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba
+from tests.weights.hf_folders import write_hf
 
 OPTIONS = LoadOptions(
     context=256,
@@ -33,6 +34,8 @@ MODELS: dict[str, tuple[Callable[[Path], Path], LoadOptions]] = {
     "gemma, windows alone": (tiny_gemma, replace(OPTIONS, whole_window=False)),
     "mamba": (tiny_mamba, OPTIONS),
     "hybrid": (tiny_hybrid, OPTIONS),
+    "transformers": (lambda folder: write_hf(folder / "mistral", "mistral"), replace(OPTIONS, kv_type=None)),
+    "mlx": (lambda folder: write_hf(folder / "qwen3", "qwen3"), replace(OPTIONS, kv_type=None)),
 }
 PIECES = [f"{letter} piece of text that says {letter * 9}. " for letter in "abcde"]
 
@@ -42,7 +45,8 @@ def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StepBackend]:
     write, options = MODELS[request.param]
-    made = load("llama", str(write(tmp_path_factory.mktemp("stress"))), options)
+    library = request.param if request.param in ("transformers", "mlx") else "llama"
+    made = load(library, str(write(tmp_path_factory.mktemp("stress"))), options)
     made.expected = {}  # type: ignore[attr-defined]
     yield made
     made.close()

@@ -11,6 +11,7 @@ from engine.runtime.limits import Limits
 from engine.types import Admitted, Delta, GenerationRequest, LoadOptions, Logprobs, Prefill, TokenLogprob
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 from tests.weights import tiny_llama
+from tests.weights.hf_folders import write_hf
 
 Scores = tuple[TokenLogprob | None, ...]
 LIMITS = Limits(chunk=64, busy_chunk=16, answer_reserve=16)
@@ -18,9 +19,14 @@ OPTIONS = LoadOptions(context=512, slots=3, batch=128, threads=1, batch_threads=
 TEXT = "The hearth is warm, and the cat knows it better than anybody. " * 3
 
 
-@pytest.fixture(params=["scripted", "llama"])
+@pytest.fixture(params=["scripted", "llama", "transformers", "mlx"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> StepBackend:
-    path = "scripted:tokens=9" if request.param == "scripted" else str(tiny_llama(tmp_path))
+    path = {
+        "scripted": lambda: "scripted:tokens=9",
+        "llama": lambda: str(tiny_llama(tmp_path)),
+        "transformers": lambda: str(write_hf(tmp_path / "qwen3", "qwen3")),
+        "mlx": lambda: str(write_hf(tmp_path / "llama", "llama")),
+    }[request.param]()
     return load(request.param, path, OPTIONS)
 
 

@@ -1,4 +1,4 @@
-"""The starter model answers in the form that was asked for: a real model, its own vocabulary, its own template."""
+"""The starter model answers in the form that was asked for, whatever library runs it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.types import (
     ToolChoice,
     ToolDelta,
 )
-from starter import gguf_path
+from starter import gguf_path, hf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -31,10 +31,11 @@ TOOLS = (
 )
 
 
-@pytest.fixture(scope="module")
-def ember() -> Iterator[StepBackend]:
+@pytest.fixture(scope="module", params=["llama", "transformers", "mlx"])
+def ember(request: pytest.FixtureRequest) -> Iterator[StepBackend]:
     options = LoadOptions(context=512, slots=2, threads=1, batch_threads=1)
-    made = load("llama", str(gguf_path()), options)
+    path = gguf_path() if request.param == "llama" else hf_path()
+    made = load(request.param, str(path), options)
     yield made
     made.close()
 

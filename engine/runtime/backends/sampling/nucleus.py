@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from engine.runtime.backends.llama.candidates import CANDIDATE, Candidates
-from engine.runtime.backends.llama.logits import Floats
+from engine.runtime.backends.sampling.candidates import CANDIDATE, Candidates
+from engine.runtime.backends.sampling.logprobs import Floats
 
 WORTHWHILE: Final = 4096
 """Vocabulary from which on the pre-cut beats the library's own sort."""

@@ -1,5 +1,7 @@
 """One native sampler chain for each sequence: what `Sampling` asks, in the order llama.cpp applies it.
 
+The samplers are llama.cpp's on every backend, so that a parameter means the same on all of them and a seed draws alike.
+
 Default order: biases, penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, draw.
 `samplers` gives another order for all but biases and draw, and leaves out what it does not name (as the
 server of llama.cpp does). Mirostat replaces the truncations: biases, penalties, DRY, temperature, mirostat.
@@ -10,17 +12,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from engine.errors import InternalError, InvalidRequest
+from engine.errors import InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.guide import Guide
-from engine.runtime.backends.llama.candidates import Candidates, drawn, shaped
 from engine.runtime.backends.llama.library import native
-from engine.runtime.backends.llama.logits import Floats
-from engine.runtime.backends.llama.nucleus import WORTHWHILE, nucleus
-from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.sampling.candidates import Candidates, Workbench, drawn, shaped
+from engine.runtime.backends.sampling.logprobs import Floats
+from engine.runtime.backends.sampling.nucleus import WORTHWHILE, nucleus
 from engine.types import Sampling
 
 HONOURED: Final[frozenset[str]] = frozenset(Sampling.__struct_fields__)
@@ -62,6 +63,31 @@ def order_of(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+class Tokens(Protocol):
+    """What samplers have to know of a vocabulary."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]: ...
+
+    @property
+    def suppressed(self) -> tuple[int, ...]:
+        """Tokens that are never sampled."""
+        ...
+
+    @property
+    def handle(self) -> int | None:
+        """llama.cpp's own vocabulary, where there is one: DRY reads its breakers with it."""
+        ...
+
+    @property
+    def workbench(self) -> Workbench:
+        """Room for the candidates of a draw."""
+        ...
+
+
 class Chain:
     """The samplers of one sequence with their state (random generator, penalty window, mirostat's mu).
 
@@ -69,7 +95,7 @@ class Chain:
     """
 
     def __init__(
-        self, sampling: Sampling, seed: int, vocabulary: Vocabulary, context: int, history: Sequence[int]
+        self, sampling: Sampling, seed: int, vocabulary: Tokens, context: int, history: Sequence[int]
     ) -> None:
         self._api = native()
         self._vocabulary = vocabulary
@@ -165,6 +191,13 @@ class Chain:
         window = self._window(sampling.dry_penalty_last_n)
         if not (sampling.dry_multiplier and window):
             return
+        if self._vocabulary.handle is None:
+            raise Unsupported(
+                "This backend cannot sample with DRY.",
+                "It reads its breakers with a vocabulary of llama.cpp's.",
+                "Leave out `dry_multiplier`, or use a GGUF file of the model.",
+                param="dry_multiplier",
+            )
         breakers = [text.encode("utf-8", "replace") for text in sampling.dry_sequence_breakers if text]
         self._add(
             self._api.llama_sampler_init_dry(
@@ -221,30 +254,36 @@ class Chain:
         elif sampling.temperature != 1.0:
             self._add(self._api.llama_sampler_init_temp(sampling.temperature))
 
-    def sample(self, context: int, index: int, row: Floats, guide: Guide | None = None) -> int:
-        """Draw from the logits that the `index`-th token of the last batch got, and remember the token drawn.
+    def sample(self, row: Floats, guide: Guide | None = None, *, place: tuple[int, int] | None = None) -> int:
+        """Draw from the logits `row`, which are left as they are, and remember the token drawn.
 
-        `row` is a view of the same logits, which are left as they are: greedy sampling, the pre-cut and draws
-        under a `guide` need no native candidates. With a guide the token is one that it allows, and the guide
-        has accepted it. Raises InvalidRequest where the guide allows no token that can be drawn, or breaks.
+        `place` is where llama.cpp has the same logits: its context, and the index in the last batch; it then needs
+        no candidates of ours. With a guide the token is one that it allows, and the guide has accepted it.
+        Raises InvalidRequest where the guide allows no token that can be drawn, or breaks.
         """
         if guide is not None:
-            token = self._guided(context, index, row, guide)
+            token = self._guided(row, guide, place)
             self._api.llama_sampler_accept(self.handle, token)
             guide.accept(token)
             return token
         if self._is_argmax:
             return int(row.argmax())
-        if self._nucleus is None:
-            return int(self._api.llama_sampler_sample(self.handle, context, index))
-        best = nucleus(row, self._nucleus, self._min_keep)
-        token = drawn(self._created(self.handle), best, is_sorted=True)
+        if self._nucleus is None and place is not None:
+            return int(self._api.llama_sampler_sample(self.handle, *place))
+        token = self._drawn(row)
         self._api.llama_sampler_accept(self.handle, token)
         return token
 
+    def _drawn(self, row: Floats) -> int:
+        """What the whole chain draws; it is not told."""
+        handle = self._created(self.handle)
+        if self._nucleus is None:
+            return drawn(handle, self._vocabulary.workbench.whole(row))
+        return drawn(handle, nucleus(row, self._nucleus, self._min_keep), is_sorted=True)
+
     # --- draws under a guide ---
 
-    def _guided(self, context: int, index: int, row: Floats, guide: Guide) -> int:
+    def _guided(self, row: Floats, guide: Guide, place: tuple[int, int] | None) -> int:
         """A token that `guide` allows, drawn as the chain draws.
 
         Its probability is the chain's own, given that the token is allowed: drawn from all, and where that was not
@@ -262,7 +301,11 @@ class Chain:
             left = self._shaped(row) if self._remembers or self._nucleus is not None else None
             if left is None:
                 # Nothing in the chain keeps what it is told, so the library may draw and tell it at once.
-                token = int(self._api.llama_sampler_sample(self.handle, context, index))
+                token = (
+                    self._drawn(row)
+                    if place is None
+                    else int(self._api.llama_sampler_sample(self.handle, *place))
+                )
             else:
                 token = drawn(again, left)
             if guide.allows(token):
@@ -332,7 +375,7 @@ def _end(guide: Guide) -> int:
     )
 
 
-def _biases(sampling: Sampling, vocabulary: Vocabulary) -> dict[int, float]:
+def _biases(sampling: Sampling, vocabulary: Tokens) -> dict[int, float]:
     """Every logit offset that is asked, minus infinity for tokens that must not come."""
     for param, tokens in (("logit_bias", sampling.logit_bias), ("banned_tokens", sampling.banned_tokens)):
         for token in tokens:

@@ -1,4 +1,4 @@
-"""Texts on their way through an `Embedder`: what is asked of each token, what comes of it, and the answer.
+"""Texts on their way to vectors or scores: what is asked of each token, what comes of it, and the answer.
 
 A job is made from a request by `embed_job` or `rank_job`, which check and tokenize it; the embedder gives it
 its rows; when nothing is left, or an error came, it has its answer.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import HearthError
-from engine.runtime.backends.llama.pooling import finished, tokens_that_count
+from engine.runtime.backends.embedding.pooling import finished, tokens_that_count
 from engine.types import AdapterRef, Embeddings, Pooling, Ranked, Ranking
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.runtime.backends.llama.library import native
-from engine.runtime.backends.llama.logits import Floats
+from engine.runtime.backends.sampling.logprobs import Floats
 
 CANDIDATE: Final = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data` of llama.h."""

@@ -1,0 +1,77 @@
+"""What each backend can do, as the docs list it: `python -m cli.backends > docs/backends.md`.
+
+Asked of the backends themselves for the starter model in each of its forms, so that the table cannot say more than
+requests are held to.
+"""
+
+from __future__ import annotations
+
+from engine.runtime.backends import reading_opener
+from engine.runtime.backends.base import LoadSpec
+from engine.types import Capabilities, LoadOptions, Sampling
+from starter import gguf_path, hf_path
+
+COLUMNS = {
+    "llama.cpp (GGUF)": ("llama", gguf_path()),
+    "transformers (safetensors)": ("transformers", hf_path()),
+    "MLX (safetensors)": ("mlx", hf_path()),
+}
+"""Backend and model by the heading of their column."""
+_ABILITIES = {
+    "logprobs": "log-probabilities of the answer",
+    "prompt_logprobs": "log-probabilities of the prompt",
+    "seed": "seeds",
+    "adapters": "LoRA adapters without a reload",
+    "fork": "computed beginnings shared by requests",
+    "trim": "computed sequences cut back anywhere",
+    "save": "computed sequences kept on disk",
+    "cancel_in_prefill": "a step can be broken off",
+    "infill": "fill in the middle by the model's own marks",
+    "embeddings": "embeddings",
+    "rerank": "ranking (of models with a rank head)",
+}
+
+
+def document(found: dict[str, Capabilities]) -> str:
+    """The document: `found` by heading."""
+    constraints = sorted({kind for each in found.values() for kind in each.constraints})
+    rows = [
+        *((text, [getattr(each, name) for each in found.values()]) for name, text in _ABILITIES.items()),
+        *(
+            (f"answers held to: {kind}", [kind in each.constraints for each in found.values()])
+            for kind in constraints
+        ),
+        *(
+            (f"`{name}`", [name in each.sampling for each in found.values()])
+            for name in Sampling.__struct_fields__
+        ),
+    ]
+    lines = [
+        "# Backends",
+        "",
+        "What each backend can do with the starter model `ember`; of other models it depends on what they are. A",
+        "request that asks for more is refused, and the refusal names what.",
+        "",
+        "Written by `python -m cli.backends > docs/backends.md`.",
+        "",
+        f"| | {' | '.join(found)} |",
+        f"| --- | {' | '.join('---' for _ in found)} |",
+        *(f"| {text} | {' | '.join('yes' if able else 'no' for able in ables)} |" for text, ables in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def capabilities() -> dict[str, Capabilities]:
+    """What the backends say, by heading. No weights are loaded."""
+    found = {}
+    for heading, (backend, path) in COLUMNS.items():
+        read = reading_opener(backend, lambda level, text: None)
+        model = read(LoadSpec(model="ember", path=str(path), options=LoadOptions()))
+        found[heading] = model.facts.capabilities
+        model.close()
+    return found
+
+
+if __name__ == "__main__":
+    print(document(capabilities()), end="")

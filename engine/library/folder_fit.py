@@ -1,0 +1,99 @@
+"""What a model folder needs in memory under transformers or MLX. Arithmetic over its headers; no dry run exists there.
+
+Weights are counted tensor by tensor in the type they will be held in. Keys and values are two rows for each KV head and
+token. Buffers follow a rule of thumb: torch frees and takes them anew with each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from engine.library.model_folder import WIDTHS, ModelFolder
+from engine.library.shape import ContextShape
+from engine.types import Device, DeviceNeed, LoadOptions
+
+PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 150 * 2**20}
+"""Resident set of a worker with the libraries of a backend, before it has a model."""
+_WIDTH_OF: Final = {
+    **dict.fromkeys(("float32", "f32", "fp32"), 4),
+    **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
+}
+_FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+_CPU: Final = "CPU"
+
+
+def needs(
+    folder: ModelFolder,
+    shape: ContextShape,
+    devices: Sequence[Device],
+    options: LoadOptions,
+    *,
+    backend: str = "transformers",
+) -> tuple[DeviceNeed, ...]:
+    """What the model needs on the device that it would go to."""
+    device = device_for(devices, options)
+    width = 0
+    if backend == "transformers":
+        width = _WIDTH_OF.get(options.dtype or "", 0)
+        if not width and device.kind in ("cpu", "accelerator") and folder.quantisation == "F16":
+            width = 4
+    return (
+        DeviceNeed(
+            device=device.name,
+            kind=device.kind,
+            weights=_weights(folder, options, width),
+            kv_cache=kv_bytes(folder, width or WIDTHS.get(folder.quantisation, 2)) * shape.cells,
+            compute=_compute(folder, shape),
+            free=device.free,
+            capacity=device.total,
+        ),
+    )
+
+
+def device_for(devices: Sequence[Device], options: LoadOptions) -> Device:
+    """The first GPU, unless it is not wanted; else the CPU."""
+    gpus = [device for device in devices if device.kind == "gpu"]
+    if gpus and options.gpu_layers != 0:
+        return gpus[0]
+    return next((device for device in devices if device.kind == "cpu"), Device(name=_CPU))
+
+
+def kv_bytes(folder: ModelFolder, width: int) -> int:
+    """Bytes of keys and values for one token, all layers, numbers of `width` bytes."""
+    layers = folder.number("num_hidden_layers") or folder.number("n_layer")
+    heads = folder.number("num_attention_heads") or folder.number("n_head")
+    hidden = folder.number("hidden_size") or folder.number("n_embd")
+    size = folder.number("head_dim") or (hidden // heads if heads else 0)
+    kv_heads = folder.number("num_key_value_heads") or heads
+    return 2 * layers * kv_heads * size * width
+
+
+def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") -> int:
+    """The resident set that the worker will have."""
+    return PROCESS[backend] + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
+
+
+def _weights(folder: ModelFolder, options: LoadOptions, width: int) -> int:
+    found = 0
+    # Embeddings and norms stay as they are where matrices are quantised.
+    bits = 4 if options.load_in_4bit else 8 if options.load_in_8bit else 0
+    for weight in folder.weights:
+        own = width if width and weight.type in _FLOATS else WIDTHS[weight.type]
+        if bits and len(weight.shape) == 2 and not _is_embedding(weight.name):
+            found += weight.numbers * bits // 8
+        else:
+            found += weight.numbers * own
+    return found
+
+
+def _is_embedding(name: str) -> bool:
+    return "embed" in name or "lm_head" in name or "wte" in name
+
+
+def _compute(folder: ModelFolder, shape: ContextShape) -> int:
+    """Activations of a full step in float32, and the logits twice: as computed, and as floats for the samplers."""
+    hidden = folder.number("hidden_size") or folder.number("n_embd")
+    inner = folder.number("intermediate_size") or 4 * hidden
+    vocabulary = folder.number("vocab_size")
+    return 4 * shape.batch * (6 * hidden + 2 * inner) + 8 * shape.outputs * vocabulary

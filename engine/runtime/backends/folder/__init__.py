@@ -1,0 +1,1 @@
+"""Model folders as every library takes them: tokenizer, template and facts, without weights."""

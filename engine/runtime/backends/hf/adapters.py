@@ -1,0 +1,134 @@
+"""LoRA adapters of a loaded model, through PEFT: read once, kept beside the weights, switched by name.
+
+Switching moves no weights and restores the base exactly. What was computed under other adapters is not reused: the
+prefix cache above keeps the sets apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.errors import HearthError, InvalidRequest, ModelNotFound, Unsupported
+from engine.library.peft import WEIGHTS
+from engine.library.peft_config import CONFIG
+from engine.text_safety import plain
+from engine.types import AdapterRef
+
+_Stamp = tuple[str, int, int]
+"""Real path, time of the last change, size."""
+
+
+class Adapters:
+    """The adapters of one model, each by the path of its folder."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        # A folder that was written anew under its old name is another adapter.
+        self._names: dict[_Stamp, str] = {}
+        self.held: tuple[AdapterRef, ...] = ()
+        """Those that hold now."""
+        self._active: list[tuple[str, float]] = []
+        """The same by PEFT's names, with their scales."""
+        self._fingerprints: dict[_Stamp, str] = {}
+        self._scales: dict[tuple[int, str], float] = {}
+        """What each module multiplies the change of an adapter with, as its configuration says."""
+
+    def use(self, adapters: Sequence[AdapterRef]) -> None:
+        """Make exactly `adapters` hold; none at all restores the base model bit for bit.
+
+        Those that hold already cost nothing. Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in
+        place what held before.
+        """
+        try:
+            names = [self._loaded(adapter) for adapter in adapters]
+        except HearthError:
+            # To load one makes it active, also where that then fails.
+            self._activate([name for name, _ in self._active])
+            raise
+        wanted = [(name, adapter.scale) for name, adapter in zip(names, adapters, strict=True)]
+        if wanted == self._active:
+            return
+        for name, scale in wanted:
+            for module in self._model.modules():
+                scaling = getattr(module, "scaling", None)
+                if isinstance(scaling, dict) and name in scaling:
+                    own = self._scales.setdefault((id(module), name), scaling[name])
+                    scaling[name] = own * scale
+        self._activate(names)
+        self._active, self.held = wanted, tuple(adapters)
+
+    def _activate(self, names: list[str]) -> None:
+        if names:
+            self._model.enable_adapters()
+            self._model.set_adapter(names if len(names) > 1 else names[0])
+        elif self._names:
+            self._model.disable_adapters()
+
+    def identity(self, adapters: Sequence[AdapterRef]) -> str:
+        """Tells this set, with its scales and the content of its files, from every other; empty for none.
+
+        Raises ModelNotFound.
+        """
+        parts = []
+        for adapter in sorted(adapters, key=lambda each: each.name):
+            stamp = _stamp(adapter.name)
+            if stamp not in self._fingerprints:
+                folder = Path(adapter.name)
+                digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
+                digest.update((folder / WEIGHTS).read_bytes())
+                self._fingerprints[stamp] = digest.hexdigest()
+            parts.append(f"{self._fingerprints[stamp]}*{adapter.scale!r}")
+        return " ".join(parts)
+
+    def _loaded(self, adapter: AdapterRef) -> str:
+        """The name by which PEFT knows the adapter."""
+        stamp = _stamp(adapter.name)
+        name = self._names.get(stamp)
+        if name is not None:
+            return name
+        name = f"adapter_{len(self._names)}"
+        try:
+            self._load(adapter.name, name)
+        except ImportError as error:
+            raise Unsupported(
+                "Adapters need peft, which is not installed here.",
+                f"{error}.",
+                "Install it: pip install 'hearth[transformers]'.",
+                param="adapters",
+            ) from None
+        except Exception as error:
+            # The library's errors are of many types.
+            raise InvalidRequest(
+                f"The adapter {plain(adapter.name, 200)} does not fit this model.",
+                plain(str(error), 300),
+                "Use a PEFT adapter made for exactly this base model.",
+                param="adapters",
+            ) from None
+        self._names[stamp] = name
+        return name
+
+    def _load(self, path: str, name: str) -> None:
+        with warnings.catch_warnings():
+            # That there is more than one adapter is meant to be so.
+            warnings.simplefilter("ignore")
+            try:
+                self._model.load_adapter(path, adapter_name=name, adapter_kwargs={"local_files_only": True})
+            except Exception:
+                if name in getattr(self._model, "peft_config", {}):
+                    self._model.delete_adapter(name)
+                raise
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        status = os.stat(Path(path) / WEIGHTS)
+    except OSError as error:
+        raise ModelNotFound(
+            f"There is no adapter at {plain(path, 200)}.", f"{error.strerror}.", param="adapters"
+        ) from error
+    return os.path.realpath(path), status.st_mtime_ns, status.st_size

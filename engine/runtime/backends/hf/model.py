@@ -1,0 +1,167 @@
+"""Loads the weights of a model folder with transformers, and finds the device for them.
+
+Nothing is fetched and no code of the folder's is run: safetensors only, local files only, `trust_remote_code` never.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from engine.errors import HearthError, InsufficientMemory, InvalidRequest, ModelLoadFailed, Unsupported
+from engine.library.model_folder import ModelFolder
+from engine.runtime.backends.base import LoadSpec, Progress
+from engine.text_safety import plain
+from engine.types import LoadOptions
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES: Final = {
+    "float32": "float32", "f32": "float32", "fp32": "float32",
+    "float16": "float16", "f16": "float16", "fp16": "float16", "half": "float16",
+    "bfloat16": "bfloat16", "bf16": "bfloat16",
+}  # fmt: skip
+"""Names of number types that may be asked for, as torch calls them."""
+
+
+def check_options(options: LoadOptions) -> None:
+    """Raises InvalidRequest or Unsupported for a load option that cannot be honoured, by name."""
+    if options.kv_type is not None:
+        raise Unsupported(
+            "transformers keeps keys and values in the type of the weights.",
+            f"`kv_type` asks for {options.kv_type}.",
+            "Leave `kv_type` out, or use a GGUF file of the model.",
+            param="kv_type",
+        )
+    if options.dtype not in (None, "auto", *DTYPES):
+        raise InvalidRequest(
+            f"`dtype` {plain(str(options.dtype), 40)!r} is unknown.",
+            fix=f"Use auto, {', '.join(sorted(set(DTYPES.values())))}.",
+            param="dtype",
+        )
+    if options.load_in_4bit and options.load_in_8bit:
+        raise InvalidRequest(
+            "A model is loaded in 4 bits or in 8, not both.", fix="Ask for one of them.", param="load_in_4bit"
+        )
+    if options.draft_model is not None:
+        raise Unsupported(
+            "Draft models are not used yet.", fix="Leave `draft_model` out.", param="draft_model"
+        )
+
+
+def prepare_process() -> None:
+    """Settle what transformers reads from the environment when it is imported. Before any import of it."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress) -> Any:
+    """The model with its weights, its attention that of `attention`, ready to be run.
+
+    Raises ModelLoadFailed, Unsupported or InsufficientMemory with the library's reason, InterruptedError when
+    `progress` answered False.
+    """
+    if not progress("library", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
+    except ImportError as error:
+        raise Unsupported(
+            f"{spec.model} needs transformers, which is not installed here.",
+            f"{error}.",
+            "Install it: pip install 'hearth[transformers]'.",
+            param="model",
+        ) from None
+    logging.set_verbosity_error()
+    device = device_of(spec.options)
+    if not progress("weights", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder.path),
+            dtype=_dtype(spec.options, folder, device),
+            device_map=device,
+            quantization_config=_quantisation(spec.options),
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except HearthError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise out_of_memory(spec.model, error) from None
+    except Exception as error:
+        # Whatever the library raises for a folder that it does not understand: its types are many.
+        if "allocate" in str(error):
+            raise out_of_memory(spec.model, error) from None
+        raise ModelLoadFailed(
+            f"{spec.model} cannot be loaded.",
+            f"transformers: {plain(str(error), 400)}",
+            "Get the model again, or choose one whose architecture this transformers knows.",
+            param="model",
+        ) from None
+    if not progress("context", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    return model.eval()
+
+
+def device_of(options: LoadOptions) -> str:
+    """The device to run on: a GPU where there is one, unless `gpu_layers` is 0."""
+    import torch
+
+    if options.gpu_layers == 0:
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
+    """The error for an allocation that failed, with what there is."""
+    free = psutil.virtual_memory().available
+    return InsufficientMemory(
+        f"There is not enough memory for {model}.",
+        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
+        "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
+    )
+
+
+def _dtype(options: LoadOptions, folder: ModelFolder, device: str) -> torch.dtype | str:
+    import torch
+
+    if options.dtype not in (None, "auto"):
+        return getattr(torch, DTYPES[options.dtype])
+    if device == "cpu" and folder.quantisation == "F16":
+        # Processors compute in float16 slowly or by way of float32.
+        return torch.float32
+    return "auto"
+
+
+def _quantisation(options: LoadOptions) -> Any:
+    if not (options.load_in_4bit or options.load_in_8bit):
+        return None
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise Unsupported(
+            "Loading in 4 or 8 bits needs bitsandbytes, which is not installed here.",
+            f"{error}.",
+            "Install it: pip install 'hearth[transformers]'.",
+            param="load_in_4bit" if options.load_in_4bit else "load_in_8bit",
+        ) from None
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if options.load_in_8bit:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )

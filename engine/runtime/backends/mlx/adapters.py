@@ -1,0 +1,116 @@
+"""LoRA adapters of a model under MLX: wrappers are put in once, and their matrices assigned, without reading the base.
+
+Several adapters become one: their factors side by side, the scales in the second. Without any the wrappers are taken
+out of the computation by a scale of 0, which gives the base's output exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InvalidRequest, ModelNotFound
+from engine.library.peft import WEIGHTS, read_peft
+from engine.library.peft_config import CONFIG
+from engine.text_safety import plain
+from engine.types import AdapterRef
+
+_PREFIX = "base_model.model."
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+_Factors = dict[str, tuple[Any, Any]]
+"""By module: A as [inputs, rank] and B as [rank, outputs], the adapter's own scale in B."""
+
+
+class Adapters:
+    """The adapters of one model, each by the path of its PEFT folder."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._layers: dict[str, Any] = {}
+        """The wrappers by module."""
+        self._loaded: dict[tuple[str, int, int], _Factors] = {}
+        self.held: tuple[AdapterRef, ...] = ()
+
+    def use(self, adapters: Sequence[AdapterRef]) -> None:
+        """Make exactly `adapters` hold. Raises ModelNotFound or InvalidRequest; what held before then stays."""
+        import mlx.core as mx
+
+        chosen = [(self._factors(adapter.name), adapter.scale) for adapter in adapters]
+        modules = {module for factors, _ in chosen for module in factors}
+        for module in modules - self._layers.keys():
+            self._wrap(module)
+        for module, layer in self._layers.items():
+            pairs = [(factors[module], scale) for factors, scale in chosen if module in factors]
+            if not pairs:
+                layer.scale = 0.0
+                continue
+            layer.lora_a = mx.concatenate([down for (down, _), _ in pairs], axis=1)
+            layer.lora_b = mx.concatenate([up * scale for (_, up), scale in pairs], axis=0)
+            layer.scale = 1.0
+        self.held = tuple(adapters)
+
+    def identity(self, adapters: Sequence[AdapterRef]) -> str:
+        """Tells this set, with its scales and the content of its files, from every other; empty for none."""
+        parts = []
+        for adapter in sorted(adapters, key=lambda each: each.name):
+            folder = Path(adapter.name)
+            _stamp(folder)
+            digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
+            digest.update((folder / WEIGHTS).read_bytes())
+            parts.append(f"{digest.hexdigest()}*{adapter.scale!r}")
+        return " ".join(parts)
+
+    def _factors(self, path: str) -> _Factors:
+        folder = Path(path)
+        stamp = _stamp(folder)
+        if stamp not in self._loaded:
+            self._loaded[stamp] = self._read(folder)
+        return self._loaded[stamp]
+
+    def _read(self, folder: Path) -> _Factors:
+        import mlx.core as mx
+
+        adapter = read_peft(folder)
+        modules = dict(self._model.named_modules())
+        found: _Factors = {}
+        for tensor in adapter.tensors.slabs:
+            if not tensor.endswith(_DOWN):
+                continue
+            module = tensor.removesuffix(_DOWN)
+            down = mx.array(adapter.tensors.read(tensor)).T
+            up = mx.array(adapter.tensors.read(module + _UP)).T
+            scale = adapter.config.scale(module, down.shape[1])
+            name = module.removeprefix(_PREFIX)
+            base = modules.get(name)
+            linear = getattr(base, "linear", base)
+            if linear is None or linear.weight.shape[0] != up.shape[1]:
+                raise InvalidRequest(
+                    f"The adapter {plain(str(folder), 200)} does not fit this model.",
+                    f"It changes {plain(name, 80)} otherwise than the model has it.",
+                    "Use a PEFT adapter made for exactly this base model.",
+                    param="adapters",
+                )
+            found[name] = (down, up * scale)
+        return found
+
+    def _wrap(self, module: str) -> None:
+        from mlx_lm.tuner.lora import LoRALinear
+
+        modules = dict(self._model.named_modules())
+        parent, _, leaf = module.rpartition(".")
+        layer = LoRALinear.from_base(modules[module], r=1, scale=0.0)
+        layer.eval()
+        setattr(modules[parent], leaf, layer)
+        self._layers[module] = layer
+
+
+def _stamp(folder: Path) -> tuple[str, int, int]:
+    try:
+        facts = (folder / WEIGHTS).stat()
+    except OSError as error:
+        raise ModelNotFound(
+            f"There is no adapter at {plain(str(folder), 200)}.", f"{error.strerror}.", param="adapters"
+        ) from error
+    return str(folder.resolve()), facts.st_mtime_ns, facts.st_size

@@ -1,0 +1,205 @@
+"""A model of mlx-lm as `Library`, and `open_model`, which makes a backend of it.
+
+Sequences that decode are computed as one batch, those that read one after the other. MLX computes nothing before its
+result is wanted, so a pass without outputs never touches the output matrix. A pass cannot be broken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import psutil
+
+from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed, Unsupported
+from engine.library.model_folder import ModelFolder
+from engine.runtime.backends.base import LoadSpec, Progress
+from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
+from engine.runtime.backends.folder.facts import folder_of, shape_of
+from engine.runtime.backends.folder.library import Part
+from engine.runtime.backends.folder.texts import AT_ONCE
+from engine.runtime.backends.folder.vocabulary import Vocabulary
+from engine.runtime.backends.mlx.adapters import Adapters
+from engine.runtime.backends.mlx.holders import Holders
+from engine.runtime.backends.sampling.logprobs import Floats
+from engine.text_safety import plain
+from engine.types import LoadOptions
+
+
+def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
+    """Load the folder at `spec.path`.
+
+    Raises ModelLoadFailed or InsufficientMemory with the library's reason, Unsupported for a load option or a
+    model that cannot be served, and InterruptedError when `progress` answered False.
+    """
+    _check_options(spec.options)
+    folder = folder_of(spec)
+    vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
+    library = MlxLibrary(spec, folder, _load(spec, folder, progress))
+    return FolderBackend(spec, folder, vocabulary, library, "mlx")
+
+
+def _check_options(options: LoadOptions) -> None:
+    for name in ("kv_type", "dtype", "draft_model"):
+        if getattr(options, name) is not None:
+            raise Unsupported(
+                f"The MLX backend cannot honour `{name}`.",
+                "It takes weights and caches as the model's folder has them.",
+                f"Leave `{name}` out, or use another backend.",
+                param=name,
+            )
+
+
+def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
+    if not progress("library", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    try:
+        import mlx.core as mx
+        import mlx.nn as nn
+        from mlx_lm.utils import load_model
+    except ImportError as error:
+        raise Unsupported(
+            f"{spec.model} needs MLX, which is not installed here.",
+            f"{error}.",
+            "Install it: pip install 'hearth[mlx]'.",
+            param="model",
+        ) from None
+    if not progress("weights", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    try:
+        model = load_model(folder.path, trust_remote_code=False)[0]
+        bits = 4 if spec.options.load_in_4bit else 8 if spec.options.load_in_8bit else 0
+        if bits and "quantization" not in folder.config:
+            nn.quantize(model, group_size=64, bits=bits)
+        mx.eval(model.parameters())
+    except MemoryError as error:
+        raise _out_of_memory(spec.model, error) from None
+    except Exception as error:
+        # Whatever the library raises for a folder that it does not understand: its types are many.
+        if "allocat" in str(error):
+            raise _out_of_memory(spec.model, error) from None
+        raise ModelLoadFailed(
+            f"{spec.model} cannot be loaded.",
+            f"mlx-lm: {plain(str(error), 400)}",
+            "Get the model again, or choose one whose architecture this mlx-lm knows.",
+            param="model",
+        ) from None
+    if not progress("context", None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    model.eval()
+    return model
+
+
+def _out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
+    free = psutil.virtual_memory().available
+    return InsufficientMemory(
+        f"There is not enough memory for {model}.",
+        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
+        "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
+    )
+
+
+class MlxLibrary:
+    """Owns `model`. Used from one thread. Raises Unsupported for a model that it cannot serve."""
+
+    def __init__(self, spec: LoadSpec, folder: ModelFolder, model: Any) -> None:
+        import mlx.core as mx
+
+        self._mx, self._model, self._spec, self._folder = mx, model, spec, folder
+        self._stopped = False
+        self.adapters = Adapters(model)
+        self.holders = Holders(shape_of(spec, folder).slots + SHELVES + AT_ONCE, self._depth())
+
+    def _depth(self) -> int:
+        """The number of layers, all of which must keep nothing but keys and values."""
+        from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
+
+        caches = make_prompt_cache(self._model)
+        if not all(type(cache) in (KVCache, RotatingKVCache) for cache in caches):
+            raise Unsupported(
+                f"{self._folder.path.name} cannot be served by the MLX backend.",
+                "Its layers keep more than keys and values.",
+                "Use a GGUF file of the model.",
+                param="model",
+            )
+        return len(caches)
+
+    def logits(self, parts: Sequence[Part]) -> Floats:
+        decodes = [part for part in parts if len(part.tokens) == 1 and part.outputs == 1]
+        rows: dict[int, Any] = {}
+        try:
+            if len(decodes) > 1:
+                order = sorted(decodes, key=lambda part: part.holder)
+                caches = self.holders.together([part.holder for part in order])
+                out = self._model(self._mx.array([list(part.tokens) for part in order]), cache=caches)
+                rows = {part.holder: out[place] for place, part in enumerate(order)}
+            for part in parts:
+                if part.holder not in rows:
+                    rows[part.holder] = self._alone(part)
+            found = [rows[part.holder] for part in parts if part.outputs]
+            if not found:
+                return np.empty((0, 0), np.float32)
+            whole = self._mx.concatenate(found).astype(self._mx.float32)
+            return np.array(whole)
+        except HearthError:
+            raise
+        except Exception as error:
+            raise self._broken(error) from None
+
+    def _alone(self, part: Part) -> Any:
+        """Logits behind the last `outputs` tokens of one part, [outputs, vocabulary]; None where none are wanted."""
+        caches = self.holders.alone(part.holder)
+        first, last = self._split(part)
+        if first:
+            self._model(self._mx.array([first]), cache=caches)
+            self._mx.eval([cache.state[:2] for cache in caches])
+        return self._model(self._mx.array([last]), cache=caches)[0] if last else None
+
+    def _split(self, part: Part) -> tuple[list[int], list[int]]:
+        tokens = list(part.tokens)
+        cut = len(tokens) - part.outputs
+        return tokens[:cut], tokens[cut:]
+
+    def states(self, parts: Sequence[Part]) -> Floats:
+        inner = getattr(self._model, "model", None)
+        if inner is None:
+            raise Unsupported(f"{self._folder.path.name} gives no embeddings under MLX.", param="model")
+        try:
+            rows = [
+                inner(self._mx.array([list(part.tokens)]), cache=self.holders.alone(part.holder))[0]
+                for part in parts
+            ]
+            return np.array(self._mx.concatenate(rows).astype(self._mx.float32))
+        except HearthError:
+            raise
+        except Exception as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> HearthError:
+        if isinstance(error, MemoryError) or "allocat" in str(error):
+            return _out_of_memory(self._spec.model, error)
+        return InternalError("MLX could not compute a step.", plain(f"{error}", 300))
+
+    def interrupt(self) -> None:
+        """A pass cannot be broken off: each is short, since prompts are read in chunks."""
+
+    def interrupted(self) -> bool:
+        return False
+
+    @property
+    def weight_bytes(self) -> int:
+        from mlx.utils import tree_flatten
+
+        return sum(int(array.nbytes) for _, array in tree_flatten(self._model.parameters()))
+
+    @property
+    def form(self) -> str:
+        options = self._spec.options
+        bits = "4bit" if options.load_in_4bit else "8bit" if options.load_in_8bit else ""
+        return f"{bits} mlx {version('mlx')} {self._mx.default_device()}"
+
+    def close(self) -> None:
+        self._model = None
+        self._mx.clear_cache()

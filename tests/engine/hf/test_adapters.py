@@ -1,0 +1,100 @@
+"""Adapters change what they should, side by side and scaled, and leave the base as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import InvalidRequest, ModelNotFound
+from engine.runtime.backends.folder.backend import FolderBackend
+from engine.types import AdapterRef
+from tests.engine.hf.driving import generate, opened
+from tests.weights.hf_folders import write_hf, write_hf_adapter
+
+TEXT = [*b"All happy families are alike; every unhappy family"]
+COUNT = 10
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A model and two adapters of different ranks."""
+    folder = tmp_path_factory.mktemp("hf")
+    model = write_hf(folder / "llama", "llama")
+    return (
+        model,
+        write_hf_adapter(folder / "one", model, seed=1),
+        write_hf_adapter(folder / "two", model, seed=2, rank=8),
+    )
+
+
+@pytest.fixture(scope="module")
+def backend(files: tuple[Path, Path, Path]) -> Iterator[FolderBackend]:
+    made = opened(files[0])
+    yield made
+    made.close()
+
+
+def with_peft(model: Path, *adapters: tuple[Path, float]) -> list[int]:
+    """What a fresh load with PEFT's own class gives, its changes merged into the weights."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    made = AutoModelForCausalLM.from_pretrained(model, attn_implementation="eager").eval()
+    for path, scale in adapters:
+        adapted = PeftModel.from_pretrained(made, str(path))
+        for module in adapted.modules():
+            if isinstance(getattr(module, "scaling", None), dict) and "default" in module.scaling:
+                module.scaling["default"] *= scale
+        made = adapted.merge_and_unload()
+    ids = torch.tensor([TEXT])
+    found = made.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=COUNT, do_sample=False, eos_token_id=None
+    )
+    return found[0, len(TEXT) :].tolist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_each_gives_what_a_fresh_load_with_it_gives(
+    backend: FolderBackend, files: tuple[Path, Path, Path]
+) -> None:
+    model, one, two = files
+    base = generate(backend, TEXT, COUNT)
+    assert base == with_peft(model)
+    seen = [base]
+    for chosen in (((one, 1.0),), ((two, 1.0),), ((one, 0.4),), ((one, 1.0), (two, 0.5))):
+        backend.set_adapters(tuple(AdapterRef(str(path), scale) for path, scale in chosen))
+        found = generate(backend, TEXT, COUNT)
+        assert found == with_peft(model, *chosen)
+        assert found not in seen
+        seen.append(found)
+        backend.set_adapters(())
+        assert generate(backend, TEXT, COUNT) == base
+
+
+def test_one_that_does_not_fit_leaves_the_others_be(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    _, one, _ = files
+    backend.set_adapters((AdapterRef(str(one)),))
+    adapted = generate(backend, TEXT, COUNT)
+    wide = write_hf(tmp_path / "wide", "llama", hidden_size=96)
+    with pytest.raises(InvalidRequest, match="does not fit"):
+        backend.set_adapters((AdapterRef(str(write_hf_adapter(tmp_path / "other", wide))),))
+    with pytest.raises(ModelNotFound):
+        backend.set_adapters((AdapterRef(str(tmp_path / "nowhere")),))
+    assert generate(backend, TEXT, COUNT) == adapted
+    backend.set_adapters(())
+
+
+def test_its_content_and_scale_are_its_identity(
+    backend: FolderBackend, files: tuple[Path, Path, Path]
+) -> None:
+    _, one, two = (str(path) for path in files)
+    said = {
+        backend.adapter_identity(refs)
+        for refs in ((), (AdapterRef(one),), (AdapterRef(two),), (AdapterRef(one, 0.5),))
+    }
+    assert len(said) == 4 and "" in said
