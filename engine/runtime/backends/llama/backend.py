@@ -11,17 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
-
-from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
+from engine.errors import InternalError, Unsupported
 from engine.runtime.backends.base import (
-    Failure,
     LoadSpec,
     Outcome,
     Progress,
     Row,
-    Sampled,
-    Scored,
     SequenceSpec,
     StateLost,
     StepResult,
@@ -39,35 +34,14 @@ from engine.runtime.backends.llama.sequences import Sequences, layout_of
 from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import Chain
-from engine.runtime.backends.sampling.logprobs import Floats, logprob_of
+from engine.runtime.backends.slots import Moving, Slots, SlotSequence
 from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 if TYPE_CHECKING:
-    from engine.runtime.backends.guide import Guide, TokenTable
+    from engine.runtime.backends.guide import TokenTable
 
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)
-
-
-class _Sequence(Struct):
-    """A sequence in its slot: `tokens` known, the first `computed` of them in the KV cache."""
-
-    slot: int
-    tokens: list[int]
-    chain: Chain
-    guide: Guide | None
-    top_logprobs: int | None
-    computed: int = 0
-
-
-class _Moving(Struct, frozen=True):
-    """A row of the step under way: `first` is the index of its first output in the batch, `row` that in the logits."""
-
-    sequence: _Sequence
-    asked: Row
-    end: int
-    first: int
-    row: int
 
 
 class _StopFlag:
@@ -127,7 +101,7 @@ class LlamaBackend:
         self._layout = layout_of(model, shape.slots, whole_window=shape.whole_window)
         self._vocabulary = Vocabulary(model)
         self._adapters = Adapters(model)
-        self._slots: list[_Sequence | None] = [None] * shape.slots
+        self._slots = Slots(shape.slots, shape.context, self._vocabulary)
         self._weights_log, self._context_log = log, list[str]()
         context = self._open()
         self._generates = (
@@ -197,44 +171,15 @@ class LlamaBackend:
     def insert(self, spec: SequenceSpec) -> None:
         if not self._generates:
             raise Unsupported(f"{self.facts.name} cannot generate text.", "It is an encoder.")
-        if self._slots[spec.slot] is not None:
-            raise InternalError(f"Slot {spec.slot} is taken.")
-        self._check_tokens(spec.tokens)
-        chain = spec.sampler
-        if not isinstance(chain, Chain):
-            chain = Chain(spec.sampling, spec.seed, self._vocabulary, self._shape.context, spec.tokens)
-        self._slots[spec.slot] = _Sequence(spec.slot, list(spec.tokens), chain, spec.guide, spec.top_logprobs)
-
-    def _check_tokens(self, tokens: tuple[int, ...]) -> None:
-        """llama.cpp refuses a whole batch, other sequences and all, for one bad token."""
-        if not tokens:
-            raise InvalidRequest("There is nothing to generate from.", "The prompt holds no token.")
-        if len(tokens) > self._shape.context:
-            raise ContextOverflow(
-                "The prompt does not fit the context window.",
-                f"It has {len(tokens)} tokens, the window {self._shape.context}.",
-            )
-        if min(tokens) < 0 or max(tokens) >= self._vocabulary.size:
-            raise InvalidRequest(
-                "The prompt holds a token that the model does not have.",
-                f"Its tokens are 0 to {self._vocabulary.size - 1}.",
-                param="tokens",
-            )
+        self._slots.insert(spec)
 
     def suspend(self, slot: int) -> Chain:
-        chain = self._sequence(slot).chain
+        chain = self._slots.leave(slot)
         self._sequences.cut(slot, 0)
-        self._slots[slot] = None
         return chain
 
     def remove(self, slot: int) -> None:
         self.suspend(slot).close()
-
-    def _sequence(self, slot: int) -> _Sequence:
-        sequence = self._slots[slot]
-        if sequence is None:
-            raise InternalError(f"Slot {slot} holds no sequence.")
-        return sequence
 
     # --- state on slots and shelves ---
 
@@ -253,12 +198,12 @@ class LlamaBackend:
     def share(self, source: int, target: int, start: int, stop: int) -> None:
         slots = self._shape.slots
         if source < slots and target < slots:
-            given, taken = self._sequence(source).tokens, self._sequence(target).tokens
+            given, taken = self._slots.of(source).tokens, self._slots.of(target).tokens
             if given[start:stop] != taken[start:stop]:
                 raise InternalError(f"Slots {source} and {target} do not begin alike.")
         self._sequences.share(source, target, start, stop)
         if target < slots:
-            self._sequence(target).computed = stop
+            self._slots.of(target).computed = stop
 
     def cut(self, holder: int, count: int) -> None:
         self._sequences.cut(holder, count)
@@ -290,10 +235,7 @@ class LlamaBackend:
 
     def shrink(self) -> None:
         self.texts.release()
-        for sequence in self._slots:
-            if sequence is not None:
-                sequence.chain.close()
-        self._slots = [None] * self._shape.slots
+        self._slots.clear()
         if self._context is not None:
             self._api.llama_free(ctypes.c_void_p(self._context))
             self._context = None
@@ -308,12 +250,13 @@ class LlamaBackend:
         """
         if self._flag.take():
             return _INTERRUPTED
+        assert self._context is not None
         batch = self._batch
         batch.clear()
-        moving: list[_Moving] = []
+        moving: list[Moving] = []
         outputs = 0
         for row in rows:
-            sequence = self._sequence(row.slot)
+            sequence = self._slots.of(row.slot)
             start, end = sequence.computed, sequence.computed + row.count
             known = len(sequence.tokens)
             if not start < end <= known or batch.size + row.size > batch.capacity:
@@ -323,7 +266,7 @@ class LlamaBackend:
             if row.draft:
                 tokens += row.draft
             first = batch.add(row.slot, tokens, start, outputs=wanted)
-            moving.append(_Moving(sequence, row, end, first, outputs))
+            moving.append(Moving(sequence, row, end, outputs, (self._context, first)))
             outputs += wanted
         code = self._api.llama_decode(self._context, batch.native)
         if code != 0:
@@ -331,11 +274,18 @@ class LlamaBackend:
         for each in moving:
             each.sequence.computed = each.end
             self._sequences.advanced(each.sequence.slot, each.end)
-        result = self._read(moving, self._logits.rows() if outputs else None)
+        result = StepResult(Outcome.OK)
+        if outputs:
+            result = self._slots.results(moving, self._logits.rows(), self._cut_back)
         self._flag.take()
         return result
 
-    def _undone(self, code: int, moving: list[_Moving]) -> StepResult:
+    def _cut_back(self, sequence: SlotSequence, count: int) -> None:
+        """Forget the guesses that were wrong."""
+        self._sequences.advanced(sequence.slot, count)
+        self._sequences.cut(sequence.slot, sequence.computed)
+
+    def _undone(self, code: int, moving: list[Moving]) -> StepResult:
         """Put every sequence back to before the step; llama.cpp itself does so only for code 1."""
         if code == 1:
             return _NO_SLOT
@@ -347,62 +297,6 @@ class LlamaBackend:
             self._flag.take()
             return _INTERRUPTED
         raise InternalError("llama.cpp could not compute a step.", f"{last_reason()} (code {code})")
-
-    def _read(self, moving: list[_Moving], logits: Floats | None) -> StepResult:
-        """Draw where a sequence is at its end, and score the known tokens that were asked about."""
-        if logits is None:
-            return StepResult(Outcome.OK)
-        drawn: list[Sampled] = []
-        scored: list[Scored] = []
-        failed: list[Failure] = []
-        for each in moving:
-            sequence, row = each.sequence, each.asked
-            offset = 0
-            if row.scored:
-                scored.append(self._score(each, logits))
-                offset = row.count - 1
-            if each.end == len(sequence.tokens):
-                try:
-                    drawn += self._draw(sequence, row.draft, each.first + offset, logits[each.row + offset :])
-                except HearthError as error:
-                    failed.append(Failure(sequence.slot, error))
-        return StepResult(Outcome.OK, tuple(drawn), tuple(scored), tuple(failed))
-
-    def _draw(self, sequence: _Sequence, draft: tuple[int, ...], first: int, logits: Floats) -> list[Sampled]:
-        """The token after the sequence, and those after each guess that was the token drawn."""
-        drawn: list[Sampled] = []
-        known = len(sequence.tokens)
-        for index in range(1 + len(draft)):
-            row = logits[index]
-            assert self._context is not None
-            token = sequence.chain.sample(row, sequence.guide, place=(self._context, first + index))
-            logprob = None
-            if sequence.top_logprobs is not None:
-                logprob = logprob_of(row, token, sequence.top_logprobs, self._vocabulary.piece)
-            sequence.tokens.append(token)
-            drawn.append(Sampled(sequence.slot, token, logprob))
-            if index == len(draft) or token != draft[index] or token in self._vocabulary.end_tokens:
-                break
-        if draft:
-            sequence.computed = known + len(drawn) - 1
-            self._sequences.advanced(sequence.slot, known + len(draft))
-            self._sequences.cut(sequence.slot, sequence.computed)
-        return drawn
-
-    def _score(self, moved: _Moving, logits: Floats) -> Scored:
-        """How likely each token after the first of the row was; the one after its last only where it is known."""
-        tokens, count = moved.sequence.tokens, moved.asked.count
-        start = moved.end - count + 1
-        top = moved.sequence.top_logprobs or 0
-        known = tokens[start : moved.end + 1]
-        return Scored(
-            moved.sequence.slot,
-            start,
-            tuple(
-                logprob_of(logits[moved.row + index], token, top, self._vocabulary.piece)
-                for index, token in enumerate(known)
-            ),
-        )
 
     def interrupt(self) -> None:
         if self.facts.capabilities.cancel_in_prefill:
