@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psutil
 
@@ -28,17 +28,15 @@ from engine.runtime.backends.folder.texts import AT_ONCE, TextReader, pooling_of
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
+from engine.runtime.backends.text import Text
 from engine.types import AdapterRef, MemoryUse, ModelFacts
-
-if TYPE_CHECKING:
-    from engine.runtime.backends.guide import TokenTable
 
 SHELVES: Final = 32
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)
 
 
-class FolderBackend:
+class FolderBackend(Text):
     """A loaded model folder as `StepBackend`; see `engine.runtime.backends.base`. It owns `library`."""
 
     facts: ModelFacts
@@ -46,8 +44,8 @@ class FolderBackend:
     def __init__(
         self, spec: LoadSpec, folder: ModelFolder, vocabulary: Vocabulary, library: Library, backend: str
     ) -> None:
-        self._spec, self._folder = spec, folder
-        self._vocabulary, self._library = vocabulary, library
+        super().__init__(vocabulary)
+        self._folder, self._library = folder, library
         self._holders = library.holders
         self._shape = shape = shape_of(spec, folder)
         self._slots = Slots(shape.slots, shape.context, vocabulary)
@@ -66,23 +64,6 @@ class FolderBackend:
             range(first, first + AT_ONCE),
             self.facts.name,
         )
-
-    # --- text ---
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
-
-    def piece(self, token: int) -> bytes:
-        return self._vocabulary.piece(token)
-
-    def special_text(self, token: int) -> str:
-        return self._vocabulary.special_text(token)
-
-    def token_of(self, text: str) -> int | None:
-        return self._vocabulary.token_of(text)
-
-    def token_table(self) -> TokenTable:
-        return self._vocabulary.token_table()
 
     @property
     def texts(self) -> TextReader:

@@ -8,11 +8,11 @@ import sys
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.facts import facts_of, folder_of, shape_of
 from engine.runtime.backends.folder.vocabulary import Vocabulary
-from engine.runtime.backends.guide import TokenTable
+from engine.runtime.backends.text import Text
 from engine.types import MemoryUse
 
 
-class FolderText:
+class FolderText(Text):
     """The part of `StepBackend` that is about text; its facts are those that a model loaded by `backend` would have.
 
     Raises ModelLoadFailed.
@@ -20,23 +20,9 @@ class FolderText:
 
     def __init__(self, backend: str, spec: LoadSpec) -> None:
         folder = folder_of(spec)
-        self._vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-        self.facts = facts_of(folder, self._vocabulary, shape_of(spec, folder), backend)
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
-
-    def piece(self, token: int) -> bytes:
-        return self._vocabulary.piece(token)
-
-    def special_text(self, token: int) -> str:
-        return self._vocabulary.special_text(token)
-
-    def token_of(self, text: str) -> int | None:
-        return self._vocabulary.token_of(text)
-
-    def token_table(self) -> TokenTable:
-        return self._vocabulary.token_table()
+        vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
+        super().__init__(vocabulary)
+        self.facts = facts_of(folder, vocabulary, shape_of(spec, folder), backend)
 
     def memory(self) -> MemoryUse:
         unit = 1 if sys.platform == "darwin" else 1024

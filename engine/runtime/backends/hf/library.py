@@ -19,6 +19,7 @@ from engine.runtime.backends.base import LoadSpec, Progress, StateLost
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
 from engine.runtime.backends.folder.facts import folder_of, shape_of
 from engine.runtime.backends.folder.library import Interrupted, Part
+from engine.runtime.backends.folder.loading import is_out_of_memory, out_of_memory
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.hf import attention as ragged
@@ -104,11 +105,9 @@ class HfLibrary:
         except Interrupted:
             self._attention.stop.clear()
             raise
-        except (MemoryError, self._torch.OutOfMemoryError) as error:
-            raise weights.out_of_memory(self._spec.model, error) from None
-        except RuntimeError as error:
-            if "allocate" in str(error):
-                raise weights.out_of_memory(self._spec.model, error) from None
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(self._spec.model, error) from None
             if self._device.type == "cuda" and "CUDA error" in str(error):
                 raise StateLost("The GPU broke off in a step.", f"{error}") from None
             raise InternalError("transformers could not compute a step.", f"{error}") from None

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-import psutil
-
-from engine.errors import HearthError, InsufficientMemory, InvalidRequest, ModelLoadFailed, Unsupported
+from engine.errors import InvalidRequest, Unsupported
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
+from engine.runtime.backends.folder.loading import loading, missing, stage
 from engine.text_safety import plain
 from engine.types import LoadOptions
 
@@ -66,24 +65,17 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
     Raises ModelLoadFailed, Unsupported or InsufficientMemory with the library's reason, InterruptedError when
     `progress` answered False.
     """
-    if not progress("library", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    stage(spec, progress, "library")
     try:
-        import torch
+        import torch  # noqa: F401
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
     except ImportError as error:
-        raise Unsupported(
-            f"{spec.model} needs transformers, which is not installed here.",
-            f"{error}.",
-            "Install it: pip install 'hearth[transformers]'.",
-            param="model",
-        ) from None
+        raise missing(spec, "transformers", "transformers", error) from None
     logging.set_verbosity_error()
     device = device_of(spec.options)
-    if not progress("weights", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
-    try:
+    stage(spec, progress, "weights")
+    with loading(spec, "transformers"):
         model = AutoModelForCausalLM.from_pretrained(
             str(folder.path),
             dtype=_dtype(spec.options, folder, device),
@@ -94,22 +86,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
             local_files_only=True,
             trust_remote_code=False,
         )
-    except HearthError:
-        raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise out_of_memory(spec.model, error) from None
-    except Exception as error:
-        # Whatever the library raises for a folder that it does not understand: its types are many.
-        if "allocate" in str(error):
-            raise out_of_memory(spec.model, error) from None
-        raise ModelLoadFailed(
-            f"{spec.model} cannot be loaded.",
-            f"transformers: {plain(str(error), 400)}",
-            "Get the model again, or choose one whose architecture this transformers knows.",
-            param="model",
-        ) from None
-    if not progress("context", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    stage(spec, progress, "context")
     return model.eval()
 
 
@@ -122,16 +99,6 @@ def device_of(options: LoadOptions) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
-    """The error for an allocation that failed, with what there is."""
-    free = psutil.virtual_memory().available
-    return InsufficientMemory(
-        f"There is not enough memory for {model}.",
-        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
-        "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
-    )
 
 
 def _dtype(options: LoadOptions, folder: ModelFolder, device: str) -> torch.dtype | str:

@@ -9,7 +9,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.errors import InternalError, Unsupported
 from engine.runtime.backends.base import (
@@ -35,10 +35,8 @@ from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
+from engine.runtime.backends.text import Text
 from engine.types import AdapterRef, MemoryUse, ModelFacts
-
-if TYPE_CHECKING:
-    from engine.runtime.backends.guide import TokenTable
 
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)
@@ -83,7 +81,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> LlamaBackend:
             raise
 
 
-class LlamaBackend:
+class LlamaBackend(Text):
     """A loaded GGUF model as `StepBackend`; see `engine.runtime.backends.base`.
 
     Once made it owns `model` (a native handle); `log` holds the lines of loading it. Raises as `open_model` does.
@@ -100,6 +98,7 @@ class LlamaBackend:
         self._shape = shape = weights.shape_of(spec, api.llama_model_n_ctx_train(model))
         self._layout = layout_of(model, shape.slots, whole_window=shape.whole_window)
         self._vocabulary = Vocabulary(model)
+        super().__init__(self._vocabulary)
         self._adapters = Adapters(model)
         self._slots = Slots(shape.slots, shape.context, self._vocabulary)
         self._weights_log, self._context_log = log, list[str]()
@@ -140,23 +139,6 @@ class LlamaBackend:
         self._logits = Logits(context, max(shape.outputs, layout.sequences), self._vocabulary.size)
         self._adapters.move(context)
         return context
-
-    # --- text ---
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
-
-    def piece(self, token: int) -> bytes:
-        return self._vocabulary.piece(token)
-
-    def special_text(self, token: int) -> str:
-        return self._vocabulary.special_text(token)
-
-    def token_of(self, text: str) -> int | None:
-        return self._vocabulary.token_of(text)
-
-    def token_table(self) -> TokenTable:
-        return self._vocabulary.token_table()
 
     # --- sequences ---
 

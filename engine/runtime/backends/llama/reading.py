@@ -7,17 +7,17 @@ import sys
 from contextlib import ExitStack
 
 from engine.runtime.backends.base import LoadSpec
-from engine.runtime.backends.guide import TokenTable
 from engine.runtime.backends.llama.dryrun import simulated_model
 from engine.runtime.backends.llama.facts import facts_of, generates
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import on_processor_only, shape_of
 from engine.runtime.backends.llama.sequences import layout_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
+from engine.runtime.backends.text import Text
 from engine.types import MemoryUse
 
 
-class LlamaText:
+class LlamaText(Text):
     """The part of `StepBackend` that is about text; its facts are those that a loaded model would have.
 
     Raises ModelLoadFailed.
@@ -27,32 +27,18 @@ class LlamaText:
         self._open = ExitStack()
         model, _ = self._open.enter_context(simulated_model(spec, on_devices=False))
         api = native()
-        self._vocabulary = Vocabulary(model)
+        vocabulary = Vocabulary(model)
+        super().__init__(vocabulary)
         shape = shape_of(spec, api.llama_model_n_ctx_train(model))
         self.facts = facts_of(
             model,
             spec.path,
-            self._vocabulary,
+            vocabulary,
             shape,
             layout_of(model, shape.slots, whole_window=shape.whole_window),
             generates=generates(model),
             stoppable=on_processor_only(spec.options),
         )
-
-    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
-
-    def piece(self, token: int) -> bytes:
-        return self._vocabulary.piece(token)
-
-    def special_text(self, token: int) -> str:
-        return self._vocabulary.special_text(token)
-
-    def token_of(self, text: str) -> int | None:
-        return self._vocabulary.token_of(text)
-
-    def token_table(self) -> TokenTable:
-        return self._vocabulary.token_table()
 
     def memory(self) -> MemoryUse:
         unit = 1 if sys.platform == "darwin" else 1024

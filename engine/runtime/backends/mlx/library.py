@@ -11,14 +11,14 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import psutil
 
-from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed, Unsupported
+from engine.errors import HearthError, InternalError, Unsupported
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
 from engine.runtime.backends.folder.facts import folder_of, shape_of
 from engine.runtime.backends.folder.library import Part
+from engine.runtime.backends.folder.loading import is_out_of_memory, loading, missing, out_of_memory, stage
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.mlx.adapters import Adapters
@@ -53,52 +53,23 @@ def _check_options(options: LoadOptions) -> None:
 
 
 def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
-    if not progress("library", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    stage(spec, progress, "library")
     try:
         import mlx.core as mx
         import mlx.nn as nn
         from mlx_lm.utils import load_model
     except ImportError as error:
-        raise Unsupported(
-            f"{spec.model} needs MLX, which is not installed here.",
-            f"{error}.",
-            "Install it: pip install 'hearth[mlx]'.",
-            param="model",
-        ) from None
-    if not progress("weights", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
-    try:
+        raise missing(spec, "MLX", "mlx", error) from None
+    stage(spec, progress, "weights")
+    with loading(spec, "mlx-lm"):
         model = load_model(folder.path, trust_remote_code=False)[0]
         bits = 4 if spec.options.load_in_4bit else 8 if spec.options.load_in_8bit else 0
         if bits and "quantization" not in folder.config:
             nn.quantize(model, group_size=64, bits=bits)
         mx.eval(model.parameters())
-    except MemoryError as error:
-        raise _out_of_memory(spec.model, error) from None
-    except Exception as error:
-        # Whatever the library raises for a folder that it does not understand: its types are many.
-        if "allocat" in str(error):
-            raise _out_of_memory(spec.model, error) from None
-        raise ModelLoadFailed(
-            f"{spec.model} cannot be loaded.",
-            f"mlx-lm: {plain(str(error), 400)}",
-            "Get the model again, or choose one whose architecture this mlx-lm knows.",
-            param="model",
-        ) from None
-    if not progress("context", None):
-        raise InterruptedError(f"Loading {spec.model} was stopped.")
+    stage(spec, progress, "context")
     model.eval()
     return model
-
-
-def _out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
-    free = psutil.virtual_memory().available
-    return InsufficientMemory(
-        f"There is not enough memory for {model}.",
-        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
-        "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
-    )
 
 
 class MlxLibrary:
@@ -178,8 +149,8 @@ class MlxLibrary:
             raise self._broken(error) from None
 
     def _broken(self, error: Exception) -> HearthError:
-        if isinstance(error, MemoryError) or "allocat" in str(error):
-            return _out_of_memory(self._spec.model, error)
+        if is_out_of_memory(error):
+            return out_of_memory(self._spec.model, error)
         return InternalError("MLX could not compute a step.", plain(f"{error}", 300))
 
     def interrupt(self) -> None:

@@ -1,0 +1,61 @@
+"""What goes wrong while a library loads a model folder, as errors of ours: the libraries' own are of many types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from engine.errors import HearthError, InsufficientMemory, ModelLoadFailed, Unsupported
+from engine.runtime.backends.base import LoadSpec, Progress
+from engine.text_safety import plain
+
+
+def stage(spec: LoadSpec, progress: Progress, name: str) -> None:
+    """Tell that a load is at `name`. Raises InterruptedError if it is to go no further."""
+    if not progress(name, None):
+        raise InterruptedError(f"Loading {spec.model} was stopped.")
+
+
+def missing(spec: LoadSpec, library: str, extra: str, error: ImportError) -> Unsupported:
+    """The error for a library that is not installed."""
+    return Unsupported(
+        f"{spec.model} needs {library}, which is not installed here.",
+        f"{error}.",
+        f"Install it: pip install 'hearth[{extra}]'.",
+        param="model",
+    )
+
+
+@contextmanager
+def loading(spec: LoadSpec, library: str) -> Iterator[None]:
+    """Turns what `library` raises inside into ModelLoadFailed or InsufficientMemory, with its reason."""
+    try:
+        yield
+    except HearthError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(spec.model, error) from None
+        raise ModelLoadFailed(
+            f"{spec.model} cannot be loaded.",
+            f"{library}: {plain(str(error), 400)}",
+            f"Get the model again, or choose one whose architecture this {library} knows.",
+            param="model",
+        ) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: torch and MLX say so by types of their own, or only in words."""
+    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocat" in str(error)
+
+
+def out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
+    """The error for an allocation that failed, with what there is."""
+    free = psutil.virtual_memory().available
+    return InsufficientMemory(
+        f"There is not enough memory for {model}.",
+        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
+        "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
+    )
