@@ -90,7 +90,8 @@ class Estimator:
         if target.backend == "scripted":
             return _scripted(target, options)
         if target.backend in ("transformers", "mlx"):
-            return await self._folder(target, options, devices)
+            tell("checking")
+            return await self._folder(target, options, devices, tell)
         if target.backend != "llama":
             return None
         tell("checking")
@@ -180,7 +181,9 @@ class Estimator:
             exact=dry_run is not None,
         )
 
-    async def _folder(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> Figures:
+    async def _folder(
+        self, target: Target, options: LoadOptions, devices: tuple[Device, ...], tell: Tell
+    ) -> Figures:
         from engine.library import folder_fit
         from engine.library.model_folder import header_size, stamped_files
 
@@ -191,6 +194,15 @@ class Estimator:
         identity = await self._identity(
             stamps, await asyncio.to_thread(lambda: [header_size(file) for file in files])
         )
+        if self._settings.runtime.probe:
+            await self._probes.find(
+                LoadSpec(model=target.id, path=target.entry.path, options=LoadOptions()),
+                identity,
+                way=target.backend,
+                vocabulary=folder.number("vocab_size"),
+                news=lambda: tell("estimating"),
+                backend=target.backend,
+            )
         shape = context_shape(options, folder.context)
         need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
         said = (options.dtype, options.load_in_4bit, options.load_in_8bit, need[0].device)

@@ -59,9 +59,10 @@ class Probes:
         identity: Identity,
         *,
         way: str,
-        matrices: tuple[Matrix, ...],
         vocabulary: int,
         news: Callable[[], None],
+        matrices: tuple[Matrix, ...] = (),
+        backend: str = "llama",
     ) -> DryRun:
         """What loading `spec` would take, which is tried unless it is known; `news` is called before a trial.
 
@@ -74,14 +75,15 @@ class Probes:
             news()
             limit = SECONDS * max(1.0, vocabulary / LARGE_VOCABULARY)
             try:
-                probed = await self._run(Probe(backend="llama", spec=spec, matrices=matrices), spec, limit)
+                probed = await self._run(Probe(backend=backend, spec=spec, matrices=matrices), spec, limit)
             except _Fickle as error:
                 raise error.error from None
             except HearthError as error:
                 found = Finding(error=error.info)
             else:
                 found = Finding(dry_run=probed.dry_run)
-                await self._keep_devices(probed.devices)
+                if probed.devices:
+                    await self._keep_devices(probed.devices)
             await asyncio.to_thread(self._notes.put, key, found)
         if found.error is not None:
             raise HearthError.from_info(found.error)
@@ -171,7 +173,7 @@ def _refused(spec: LoadSpec, why: str) -> ModelLoadFailed:
     return ModelLoadFailed(
         f"{spec.model} cannot be loaded.",
         f"{spec.path}: {why}",
-        "Download the file again; if it is whole, this llama.cpp cannot read it.",
+        "Download the file again; if it is whole, the library that runs it cannot read it.",
         param="model",
     )
 

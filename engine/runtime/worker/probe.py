@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,8 @@ _CONVERSATION: Final = (
 
 def probed(order: Probe, tell: Callable[[str], None]) -> Probed:
     """Try what `order` says. Raises ModelLoadFailed, with the reason, for a file that should not be loaded."""
+    if order.backend in ("transformers", "mlx"):
+        return _folder_probed(order, tell)
     if order.backend != "llama":
         raise Unsupported(f"Models of the backend {order.backend} are not probed.")
     from engine.runtime.backends.llama import dryrun, library
@@ -56,18 +58,37 @@ def probed(order: Probe, tell: Callable[[str], None]) -> Probed:
         return Probed(dry_run=found.dry_run, devices=tuple(library.devices()))
 
 
+def _folder_probed(order: Probe, tell: Callable[[str], None]) -> Probed:
+    """The same for a model folder: configuration, headers and tokenizer are read, the template is tried."""
+    from engine.runtime.backends.folder.reading import FolderText
+
+    _limit_data(MEMORY)
+    tell("file")
+    model = FolderText(order.backend, order.spec)
+    tell("template")
+    facts = model.facts
+    _try_template(facts.chat_template, order.spec.model, model.special_text, facts.bos, facts.eos)
+    return Probed()
+
+
 def _check_template(model: int, name: str) -> None:
-    """Compile and render the model's template. One that merely refuses the conversation is sound."""
-    from engine.prompt.template import for_model
     from engine.runtime.backends.llama.facts import template_of
     from engine.runtime.backends.llama.vocabulary import Vocabulary
 
-    source = template_of(model)
+    vocabulary = Vocabulary(model)
+    _try_template(template_of(model), name, vocabulary.special_text, vocabulary.bos, vocabulary.end_tokens)
+
+
+def _try_template(
+    source: str | None, name: str, text_of: Callable[[int], str], first: int | None, ends: Sequence[int]
+) -> None:
+    """Compile and render a model's template. One that merely refuses the conversation is sound."""
+    from engine.prompt.template import for_model
+
     if source is None:
         return
-    vocabulary = Vocabulary(model)
-    bos = vocabulary.special_text(vocabulary.bos) if vocabulary.bos is not None else ""
-    eos = vocabulary.special_text(vocabulary.end_tokens[0]) if vocabulary.end_tokens else ""
+    bos = text_of(first) if first is not None else ""
+    eos = text_of(ends[0]) if ends else ""
     with _limits():
         try:
             for_model(source, bos=bos, eos=eos).render(_CONVERSATION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from engine.runtime import probes
 from engine.runtime.host import Host
 from engine.settings import Runtime, Settings
 from engine.types import Delta, Done, Failed, GenerationRequest, Loading, LoadOptions
+from starter import hf_path
 from tests.engine.runtime.conftest import Open
 from tests.topology.test_crashes import workers
 from tests.weights import tiny_llama
@@ -65,6 +67,19 @@ async def test_a_template_without_measure_is_refused(engine: LocalEngine, tmp_pa
 async def test_a_template_without_end_is_ended(engine: LocalEngine, tmp_path: Path) -> None:
     error = await refusal(engine, tiny_llama(tmp_path, chat_template=WITHOUT_END))
     assert "template" in error.what and "SIGPROF" in error.why
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [(WITHOUT_END, "works without end"), (WITHOUT_MEASURE["loops"], "without measure")],
+    ids=["end", "measure"],
+)
+async def test_a_model_folders_template_is_tried_too(
+    engine: LocalEngine, tmp_path: Path, template: str, said: str
+) -> None:
+    folder = shutil.copytree(hf_path(), tmp_path / "ember")
+    (folder / "chat_template.jinja").write_text(template)
+    assert said in (await refusal(engine, folder)).what
 
 
 @pytest.mark.parametrize(

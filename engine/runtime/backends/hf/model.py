@@ -73,6 +73,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
     except ImportError as error:
         raise missing(spec, "transformers", "transformers", error) from None
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     device = device_of(spec.options)
     stage(spec, progress, "weights")
     with loading(spec, "transformers"):
