@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from engine.errors import HearthError, InternalError
+from engine.errors import HearthError, InternalError, QueueFull
 from engine.runtime.backends.base import StepBackend, TextJob
 from engine.runtime.wire import Count, Detokenize, Embed, Question, Render, Reply, Rerank, Tokenize
 from engine.runtime.worker.intake import Intake
@@ -37,8 +37,11 @@ class Errands:
         intake: Intake,
         reply: Callable[[Reply], None],
         resized: Callable[[], None],
+        most: int | None,
     ) -> None:
         self._backend, self._intake, self._reply, self._resized = backend, intake, reply, resized
+        self._most = most
+        """Calls whose texts may wait or be read at once; None: no bound."""
         self._running: dict[int, TextJob] = {}
 
     def prepare(self, question: Question) -> Reading | None:
@@ -64,6 +67,17 @@ class Errands:
         self._reply(Reply(reading.call, error=error.info))
 
     def begin(self, reading: Reading) -> None:
+        """Take texts in. Where too many calls wait already, this one is refused."""
+        if self._most is not None and len(self._running) >= self._most:
+            self.refuse(
+                reading,
+                QueueFull(
+                    f"{len(self._running)} calls with texts to be read already wait for this model.",
+                    f"It lets {self._most} wait.",
+                    "Send more texts in one call, try again later, or raise runtime.queue_api.",
+                ),
+            )
+            return
         self._running[reading.call] = reading.job
         self._backend.texts.begin(reading.job)
 

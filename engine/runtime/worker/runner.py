@@ -98,7 +98,7 @@ class StepRunner:
         self._limits = limits
         self._emit = emit
         self._intake = Intake(backend, limits.answer_reserve)
-        self._errands = Errands(backend, self._intake, reply, resized)
+        self._errands = Errands(backend, self._intake, reply, resized, limits.queue_api)
         self._resized = resized
         self._shrunk = False
         self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ContextOverflow, InvalidRequest, Unsupported
+from engine.errors import ContextOverflow, InvalidRequest, QueueFull, Unsupported
 from engine.local import LocalEngine
+from engine.settings import Runtime, Settings
 from engine.types import (
     Delta,
     Done,
+    Embeddings,
     EmbedRequest,
     GenerationRequest,
     LoadOptions,
     RerankRequest,
 )
+from tests.engine.runtime.conftest import Open
 from tests.weights import tiny_bert, tiny_cross_encoder, tiny_llama
 
 LOAD = LoadOptions(context=256, slots=4, threads=1, batch_threads=1, flash_attention=False)
@@ -115,3 +118,14 @@ async def test_a_call_that_nobody_waits_for_is_dropped(engine: LocalEngine, chat
         await long
     assert await engine.embed(EmbedRequest(model=chat, inputs=("x",), load=LOAD))
     assert await engine.tokenize(chat, "still there")
+
+
+async def test_calls_with_texts_wait_in_a_bounded_line(open_engine: Open, chat: str) -> None:
+    engine = open_engine(Settings(runtime=Runtime(queue_api=3)))
+    await engine.load(chat, LOAD)
+    request = EmbedRequest(model=chat, inputs=("night and snow " * 12,) * 40, load=LOAD)
+    answers = await asyncio.gather(*(engine.embed(request) for _ in range(9)), return_exceptions=True)
+    refused = [each for each in answers if isinstance(each, QueueFull)]
+    assert refused and "queue_api" in refused[0].fix
+    assert sum(isinstance(each, Embeddings) for each in answers) == 9 - len(refused) >= 3
+    assert (await engine.embed(request)).vectors, "there is room again"
