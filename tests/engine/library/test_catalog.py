@@ -12,7 +12,7 @@ import pytest
 
 from engine import paths, settings
 from engine.errors import ModelLoadFailed, ModelNotFound
-from engine.library import Catalog
+from engine.library import Catalog, catalog
 from engine.types import AdapterRef
 from starter import adapter_path, hf_path
 from tests.weights import tiny_adapter, tiny_llama
@@ -256,3 +256,13 @@ def test_the_starter_is_there_in_both_forms(make: Make) -> None:
     assert list(entries) == ["ember", "ember-hf"]
     assert entries["ember"].adapters == entries["ember-hf"].adapters == ("pirate",)
     assert make(starter=hf_path().parent).resolve("ember").entry.format == "gguf"
+
+
+def test_without_a_library_for_them_model_folders_say_so(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_LIBRARIES", dict.fromkeys(("transformers", "mlx"), ("nowhere_installed",)))
+    shutil.copytree(hf_path(), tmp_path / "models" / "copy")
+    copy, *others = make(starter=hf_path().parent, folders=[str(tmp_path / "models")]).entries()[::-1]
+    assert copy.broken is not None and "not installed" in copy.broken
+    assert [entry.id for entry in others] == ["ember"], "the starter is offered in the form that can be run"
