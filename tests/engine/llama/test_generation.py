@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import ContextOverflow, InternalError, InvalidRequest
@@ -125,6 +125,8 @@ def test_a_step_beyond_the_known_tokens_is_refused(backend: LlamaBackend, prompt
     backend.remove(0)
 
 
+@example("\x00\x01")
+@example("ab\x00\x01\x00\x01cd")
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_tokens_spell_the_text_they_were_made_of(backend: LlamaBackend, text: str) -> None:
     tokens = backend.tokenize(text, add_special=False, parse_special=False)

@@ -12,6 +12,8 @@ from engine.runtime.backends.guide import TokenTable
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.sampling.candidates import Workbench
 
+_LOST: Final = "\x00\x01"
+"""Two characters that llama.cpp's byte-pair tokenizers drop where one follows the other."""
 _LEAD: Final = b"\x02"
 """A byte that no tokenizer joins with others."""
 
@@ -39,6 +41,12 @@ class Vocabulary:
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`. A lone surrogate, which UTF-8 cannot carry, is read as a question mark."""
+        before, lost, behind = text.partition(_LOST)
+        if lost:
+            return [
+                *self.tokenize(before + lost[0], add_special=add_special, parse_special=parse_special),
+                *self.tokenize(lost[1] + behind, add_special=False, parse_special=parse_special),
+            ]
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         while True:
