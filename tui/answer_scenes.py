@@ -202,7 +202,14 @@ async def _two_devices(pilot: Pilot[None], app: HearthApp) -> None:
     gpu = replace(cpu, device="CUDA0", kind="gpu", free=23 * 2**30, projector=2**29)
     cpu = replace(cpu, weights=2**29, kv_cache=0, compute=40 * 2**20)
     engine.estimates[gemma.id] = replace(
-        estimate, devices=(cpu, gpu), correction=1.03, leaving=("ember",), fits=True, advice=""
+        estimate,
+        devices=(cpu, gpu),
+        # What lies on the GPU is not in the process.
+        resident=cpu.total + 300 * 2**20,
+        correction=1.03,
+        leaving=("ember",),
+        fits=True,
+        advice="",
     )
     await _rest(pilot, app, "j")
 
