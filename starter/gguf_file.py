@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from .model import ModelShape
 from .template import chat_template
-from .tokenizer import CONTROL_TOKENS, TEXT_MARKERS
 
 Array = NDArray[np.float32]
 
@@ -68,12 +67,15 @@ def heads_to_permute(name: str, shape: ModelShape) -> int | None:
     return shape.kv_heads if "k_proj" in name else None
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, tokenizer_json: Path) -> None:
+def add_vocabulary(writer: gguf.GGUFWriter, tokenizer_json: Path, template: str) -> None:
     """Tokens, kinds, merges and special ids from a ``tokenizer.json``."""
-    table = json.loads(tokenizer_json.read_text(encoding="utf-8"))["model"]
+    whole = json.loads(tokenizer_json.read_text(encoding="utf-8"))
+    table = whole["model"]
     tokens = sorted(table["vocab"], key=table["vocab"].__getitem__)
-    kinds = dict.fromkeys(CONTROL_TOKENS, gguf.TokenType.CONTROL)
-    kinds |= dict.fromkeys(TEXT_MARKERS, gguf.TokenType.USER_DEFINED)
+    kinds = {
+        token["content"]: gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED
+        for token in whole["added_tokens"]
+    }
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
@@ -83,22 +85,35 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokenizer_json: Path) -> None:
     writer.add_pad_token_id(table["vocab"]["<|endoftext|>"])
     writer.add_add_bos_token(False)
     writer.add_add_eos_token(False)
-    writer.add_chat_template(chat_template())
+    writer.add_chat_template(template)
 
 
 def write_model(
-    path: Path, weights: dict[str, Array], shape: ModelShape, tokenizer_json: Path, sampling: Sampling
+    path: Path,
+    weights: dict[str, Array],
+    shape: ModelShape,
+    tokenizer_json: Path,
+    sampling: Sampling,
+    *,
+    name: str = "ember",
+    description: str = "The tiny starter model of Hearth, for trying and testing",
+    template: str | None = None,
+    matrices: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.Q8_0,
 ) -> None:
-    """The whole model: matrices in Q8_0, norms in float32. The output matrix is the embedding."""
+    """The whole model: ``matrices`` in Q8_0 or F32, norms in float32. The output matrix is the embedding.
+
+    ``template`` is the chat template, ember's if there is none.
+    """
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name("ember")
-    writer.add_description("The tiny starter model of Hearth, for trying and testing")
+    writer.add_name(name)
+    writer.add_description(description)
     writer.add_license("apache-2.0")
     writer.add_languages(["en"])
     writer.add_sampling_temp(sampling.temperature)
     writer.add_sampling_top_k(sampling.top_k)
     writer.add_sampling_top_p(sampling.top_p)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    quantised = matrices == gguf.GGMLQuantizationType.Q8_0
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantised else gguf.LlamaFileType.ALL_F32)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape.vocab_size)
     writer.add_context_length(shape.context)
@@ -110,13 +125,13 @@ def write_model(
     writer.add_layer_norm_rms_eps(shape.norm_eps)
     writer.add_rope_freq_base(shape.rope_theta)
     writer.add_rope_dimension_count(shape.head_dim)
-    add_vocabulary(writer, tokenizer_json)
-    for name, weight in weights.items():
-        heads = heads_to_permute(name, shape)
+    add_vocabulary(writer, tokenizer_json, template or chat_template())
+    for full, weight in weights.items():
+        heads = heads_to_permute(full, shape)
         data = permuted(weight, heads) if heads else weight
-        kind = gguf.GGMLQuantizationType.Q8_0 if data.ndim == 2 else gguf.GGMLQuantizationType.F32
+        kind = matrices if data.ndim == 2 else gguf.GGMLQuantizationType.F32
         packed = gguf.quants.quantize(np.ascontiguousarray(data, dtype=np.float32), kind)
-        writer.add_tensor(f"{gguf_name(name)}.weight", packed, raw_dtype=kind)
+        writer.add_tensor(f"{gguf_name(full)}.weight", packed, raw_dtype=kind)
     _finish(writer)
 
 

@@ -9,6 +9,7 @@ so that sums in another order move a logit by less than any gap between two toke
     tiny_bert, tiny_embedder   embeddings: an encoder (mean or cls), a decoder (last)
     tiny_cross_encoder, tiny_judge   a ranking head on an encoder, and on a decoder
     tiny_adapter               LoRA for tiny_llama
+    tiny_llava                 a model that sees: Hugging Face folder, GGUF and mmproj of the same weights
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.weights import Llama, Mark, write_adapter, write_llama
 from tests.weights.decoders import TINY, tiny_adapter, tiny_chat, tiny_gemma, tiny_llama
 from tests.weights.embedders import RERANK_TEMPLATE, tiny_embedder, tiny_judge
 from tests.weights.encoders import WORDS, tiny_bert, tiny_cross_encoder
+from tests.weights.llava import tiny_llava
 from tests.weights.marks import CHAT_MARKS, CHAT_TEMPLATE, INFILL_MARKS
 from tests.weights.recurrent import tiny_hybrid, tiny_mamba
 
@@ -38,6 +40,7 @@ __all__ = [
     "tiny_hybrid",
     "tiny_judge",
     "tiny_llama",
+    "tiny_llava",
     "tiny_mamba",
     "write_adapter",
     "write_llama",
