@@ -11,8 +11,8 @@ import gguf
 import torch
 from torch import nn
 
-from .. import hf_path as ember_hf
-from ..gguf_file import Array, Sampling, write_model
+from starter import hf_path as ember_hf
+from starter.gguf_file import Array, Sampling, write_model
 from .mmproj import write_mmproj
 from .network import VisionShape
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from ..gguf_file import Array
+from starter.gguf_file import Array
 from .network import TowerShape, VisionShape
 
 _TOWER = "model.vision_tower."

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..model import ModelShape
+from starter.model import ModelShape
 
 GELU = "gelu_pytorch_tanh"
 
