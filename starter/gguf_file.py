@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .model import ModelShape
 from .template import chat_template
+from .tokenizer import TEXT_MARKERS
 
 Array = NDArray[np.float32]
 
@@ -73,7 +74,9 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokenizer_json: Path, template: str)
     table = whole["model"]
     tokens = sorted(table["vocab"], key=table["vocab"].__getitem__)
     kinds = {
-        token["content"]: gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED
+        token["content"]: gguf.TokenType.USER_DEFINED
+        if token["content"] in TEXT_MARKERS
+        else gguf.TokenType.CONTROL
         for token in whole["added_tokens"]
     }
     writer.add_tokenizer_model("gpt2")

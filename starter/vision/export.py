@@ -13,6 +13,8 @@ from torch import nn
 
 from starter import hf_path as ember_hf
 from starter.gguf_file import Array, Sampling, write_model
+from starter.tokenizer import TEXT_MARKERS
+
 from .mmproj import write_mmproj
 from .network import VisionShape
 
@@ -52,9 +54,11 @@ def _write_json(path: Path, value: Any) -> None:
 def _write_tokenizer(folder: Path, shape: VisionShape) -> None:
     text = tokenizer_json()
     (folder / "tokenizer.json").write_text(text, encoding="utf-8")
-    flags = ("content", "lstrip", "normalized", "rstrip", "single_word", "special")
+    flags = ("content", "lstrip", "normalized", "rstrip", "single_word")
     added = {
-        str(token["id"]): {flag: token[flag] for flag in flags} for token in json.loads(text)["added_tokens"]
+        str(token["id"]): {flag: token[flag] for flag in flags}
+        | {"special": token["content"] not in TEXT_MARKERS}
+        for token in json.loads(text)["added_tokens"]
     }
     named = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
     _write_json(

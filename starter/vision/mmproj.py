@@ -14,6 +14,7 @@ import gguf
 import numpy as np
 
 from starter.gguf_file import Array
+
 from .network import TowerShape, VisionShape
 
 _TOWER = "model.vision_tower."
