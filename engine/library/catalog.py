@@ -28,6 +28,7 @@ from engine.library.gguf import Header, read_header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.lora import Base, base_of
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
+from engine.library.projectors import Projectors
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.paths import Paths
@@ -62,6 +63,7 @@ class Catalog:
         self._starter = starter_folder() if isinstance(starter, str) else starter
         self._headers = Remembered(read_header)
         self._model_folders = Remembered(read_folder, _folder_stamp)
+        self.projectors = Projectors(self._headers.of)
         self._bases: dict[str, tuple[Sequence[Header | ModelFolder], Base | FolderBase]] = {}
         configured = settings.models.adapter_path
         self._adapters = Adapters(
@@ -224,7 +226,14 @@ class Catalog:
         if broken:
             return entry
         fit, unusable = self._adapters.survey(entry)
-        return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
+        projector = self.projectors.of(path)
+        return replace(
+            entry,
+            adapters=tuple(fit),
+            broken_adapters=unusable,
+            projector=None if projector is None else str(projector),
+            modalities=("text",) if projector is None else ("text", "image"),
+        )
 
     def _folder_entry(self, path: Path, source: str, name: str) -> ModelEntry:
         entry = ModelEntry(id=plain(name), path=str(path), format="safetensors", source=source)
@@ -244,6 +253,7 @@ class Catalog:
             context=folder.context,
             format="mlx" if runners == ("mlx",) else "safetensors",
             backends=backends or runners,
+            modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
             broken=None if backends else missing,
         )
         if entry.broken:

@@ -103,6 +103,11 @@ class ModelFolder(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def sees(self) -> bool:
+        """Whether the configuration has a part for pictures."""
+        return isinstance(self.config.get("vision_config"), Mapping)
+
+    @property
     def context(self) -> int:
         """Tokens of the window that it was trained for; 0: unknown."""
         return self.number("max_position_embeddings")

@@ -236,6 +236,7 @@ class Arrivals:
             model=place.target.entry.id,
             path=place.target.entry.path,
             options=options,
+            projector=place.target.entry.projector,
             screen_attached=self._screen_attached,
         )
         load = Load(place.target.backend, spec, self._limits(options), self._cache)

@@ -169,6 +169,8 @@ class Estimator:
             mapped=options.use_mmap is not False,
             dry_run=dry_run,
         )
+        if target.entry.projector is not None:
+            need = await asyncio.to_thread(self._with_projector, need, Path(target.entry.projector), options)
         return await self._corrected(
             target,
             options,
@@ -180,6 +182,16 @@ class Estimator:
             layers=len(dimensions.layers),
             exact=dry_run is not None,
         )
+
+    def _with_projector(
+        self, need: tuple[DeviceNeed, ...], path: Path, options: LoadOptions
+    ) -> tuple[DeviceNeed, ...]:
+        """`need` with the projector, which is held by the first GPU unless none is to be used."""
+        projectors = self._targets.catalog.projectors
+        gpus = [each.device for each in need if each.kind in ("gpu", "igpu")]
+        device = need[0].device if options.gpu_layers == 0 or not gpus else gpus[0]
+        size = projectors.size(path) + projectors.compute(path)
+        return tuple(replace(each, projector=size) if each.device == device else each for each in need)
 
     async def _folder(
         self, target: Target, options: LoadOptions, devices: tuple[Device, ...], tell: Tell

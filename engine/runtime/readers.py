@@ -116,6 +116,7 @@ class Readers:
         spec = LoadSpec(
             model=target.entry.id,
             path=target.entry.path,
+            projector=target.entry.projector,
             options=completed(LoadOptions(), self._settings.runtime),
         )
         order = Load(target.backend, spec, Limits(), reading=True)

@@ -154,6 +154,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     quantisation: str = ""
     context: int = 0
     modalities: tuple[str, ...] = ("text",)
+    projector: str | None = None
+    """The file beside a GGUF model through which it sees."""
     licence: str = ""
     backends: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ from engine.types import (
 
 if TYPE_CHECKING:
     from engine.runtime.backends.guide import Guide, TokenTable
+    from engine.runtime.backends.media import MediaReader, Span
 
 
 class StateLost(InternalError):
@@ -63,6 +64,8 @@ class LoadSpec(Struct, frozen=True, kw_only=True):
     model: str
     path: str
     options: LoadOptions
+    projector: str | None = None
+    """The file with which a GGUF model sees."""
     screen_attached: bool = True
     extra: Mapping[str, object] = {}
 
@@ -79,21 +82,25 @@ class SequenceSpec(Struct, frozen=True, kw_only=True):
     """What the sampled tokens must follow."""
     top_logprobs: int | None = None
     """None: no logprobs; else that many alternatives for each sampled token."""
+    spans: tuple[Span, ...] = ()
+    """Pictures among the tokens, with their embeddings."""
     sampler: object = None
     """What `suspend` gave for the same sequence: it draws on as if it had never been away."""
 
 
 class Row(Struct, frozen=True):
-    """Compute the next `count` tokens of the sequence in `slot`.
+    """Compute the next `count` tokens of the sequence in `slot`: of words, or of one picture.
 
     `draft` are guesses at what follows a sequence that this computes to its end: as many of them as are drawn in turn
     are kept. `scored` asks how likely each of the `count` tokens was, and takes as many outputs as it has tokens.
+    `whole`: a picture that cannot be computed in parts, though it may be larger than the batch.
     """
 
     slot: int
     count: int
     draft: tuple[int, ...] = ()
     scored: bool = False
+    whole: bool = False
 
     @property
     def size(self) -> int:
@@ -195,6 +202,11 @@ class StepBackend(Protocol):
         """What reads texts for embeddings and ranking."""
         ...
 
+    @property
+    def media(self) -> MediaReader | None:
+        """What reads pictures; None where the model has no eyes."""
+        ...
+
     def piece(self, token: int) -> bytes:
         """The bytes that `token` stands for in output; empty for control tokens. May be partial UTF-8."""
         ...
@@ -220,6 +232,8 @@ class StepBackend(Protocol):
 
     def step(self, rows: Sequence[Row]) -> StepResult:
         """Compute `rows`, at most one a slot, in one batch, within `batch_limit` tokens and `output_limit` outputs.
+
+        A picture that has to be computed whole may be larger than that.
 
         Raises InternalError where the library refuses the batch (nothing has changed then), StateLost where it broke.
         """

@@ -99,6 +99,7 @@ class ScriptedBackend:
         self._adapters: tuple[AdapterRef, ...] = ()
         self._interrupt = threading.Event()
         self._sampled = 0
+        self.media = None
         self.batch_limit = batch
         self.output_limit = max(batch, slots)
         self.shelves = script.shelves

@@ -14,6 +14,7 @@ from engine.runtime.backends.sampling.logprobs import Floats, logprob_of
 
 if TYPE_CHECKING:
     from engine.runtime.backends.guide import Guide
+    from engine.runtime.backends.media import Span
 
 
 class Vocabulary(Tokens, Protocol):
@@ -30,7 +31,12 @@ class SlotSequence(Struct):
     chain: Chain
     guide: Guide | None
     top_logprobs: int | None
+    spans: tuple[Span, ...] = ()
     computed: int = 0
+
+    def span_at(self, index: int) -> Span | None:
+        """The picture that the token at `index` belongs to."""
+        return next((span for span in self.spans if span.start <= index < span.end), None)
 
 
 class Moving(Struct, frozen=True):
@@ -44,6 +50,8 @@ class Moving(Struct, frozen=True):
     end: int
     row: int
     place: tuple[int, int] | None = None
+    span: Span | None = None
+    """The picture that the row is a part of."""
 
 
 Kept = Callable[[SlotSequence, int], None]
@@ -64,24 +72,25 @@ class Slots:
         """Take a sequence in. Raises InvalidRequest, ContextOverflow or Unsupported; its slot then stays free."""
         if self._slots[spec.slot] is not None:
             raise InternalError(f"Slot {spec.slot} is taken.")
-        self._check(spec.tokens)
+        words = tuple(token for token in spec.tokens if token >= 0) if spec.spans else spec.tokens
+        self._check(spec.tokens, words)
         chain = spec.sampler
         if not isinstance(chain, Chain):
-            chain = Chain(spec.sampling, spec.seed, self._vocabulary, self._context, spec.tokens)
+            chain = Chain(spec.sampling, spec.seed, self._vocabulary, self._context, words)
         self._slots[spec.slot] = SlotSequence(
-            spec.slot, list(spec.tokens), chain, spec.guide, spec.top_logprobs
+            spec.slot, list(spec.tokens), chain, spec.guide, spec.top_logprobs, spec.spans
         )
 
-    def _check(self, tokens: tuple[int, ...]) -> None:
+    def _check(self, tokens: tuple[int, ...], words: tuple[int, ...]) -> None:
         """A library may refuse a whole batch, other sequences and all, for one bad token."""
-        if not tokens:
+        if not words:
             raise InvalidRequest("There is nothing to generate from.", "The prompt holds no token.")
         if len(tokens) > self._context:
             raise ContextOverflow(
                 "The prompt does not fit the context window.",
                 f"It has {len(tokens)} tokens, the window {self._context}.",
             )
-        if min(tokens) < 0 or max(tokens) >= self._vocabulary.size:
+        if min(words) < 0 or max(words) >= self._vocabulary.size:
             raise InvalidRequest(
                 "The prompt holds a token that the model does not have.",
                 f"Its tokens are 0 to {self._vocabulary.size - 1}.",

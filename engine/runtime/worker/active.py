@@ -75,6 +75,7 @@ class Active:
                 show_reasoning=request.thinking.visible,
                 guide=None if prepared.guide is None else prepared.guide.fork(),
                 lookup=Lookup(prepared.tokens) if draft else None,
+                spans=prepared.spans,
             )
             for index in range(request.n)
         ]
@@ -172,6 +173,7 @@ class Active:
     def _usage(self) -> Usage:
         return Usage(
             prompt_tokens=len(self.prepared.tokens),
+            image_tokens=sum(span.count for span in self.prepared.spans),
             cached_tokens=self.cached,
             completion_tokens=sum(choice.generated for choice in self.choices),
             reasoning_tokens=sum(choice.reasoning_tokens for choice in self.choices),

@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.errors import HearthError
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.worker.kvstore import Entry, KvStore, Opened
-from engine.runtime.worker.prefix import PrefixTree, Tokens, common
+from engine.runtime.worker.prefix import PrefixTree, Tokens, common, whole_pictures
 from engine.types import CacheMiss
 
 WORTH_KEEPING = 16
@@ -130,6 +130,7 @@ class PrefixCache:
             elif same == each.prompt - 1 == len(wanted) and each.comes_first and each.computed < same:
                 # Its checkpoint will be there when its prompt is computed.
                 soon = max(soon, same)
+        best = Found(whole_pictures(wanted, best.count), best.holder)
         if soon - best.count >= WORTH_WAITING or (shelves and self._wait_for_file(root, wanted, best.count)):
             return Found(best.count, best.holder, wait=True)
         return best

@@ -16,6 +16,7 @@ from engine.types import Finished, FinishReason, Shifted, TokenLogprob, ToolDelt
 if TYPE_CHECKING:
     from engine.prompt.reader import Reader
     from engine.runtime.backends.guide import Guide
+    from engine.runtime.backends.media import Span
     from engine.runtime.worker.draft import Lookup
 
 
@@ -44,6 +45,7 @@ class Choice:
         show_reasoning: bool,
         guide: Guide | None = None,
         lookup: Lookup | None = None,
+        spans: Sequence[Span] = (),
     ) -> None:
         self.key, self.index, self.seed = key, index, seed
         self.tokens = list(prompt)
@@ -56,7 +58,7 @@ class Choice:
         """How many of its first tokens lie in KV cells that it did not compute itself."""
         self.since = 0
         """When it began to wait for a slot, ns."""
-        self.guide, self.lookup = guide, lookup
+        self.guide, self.lookup, self.spans = guide, lookup, spans
         self.sampler: object = None
         """The state of its sampling while it has no slot, once it had one."""
         self.told = 0
@@ -87,6 +89,18 @@ class Choice:
     def room(self) -> int:
         """How many tokens may still come, by the limit and the window."""
         return min(self._limit - self.generated, self._context - len(self.tokens))
+
+    @property
+    def border(self) -> tuple[int, bool]:
+        """How many tokens it is to the end of the picture that comes next, or else to its begin, or of all that is
+        left; and whether they have to be computed at once.
+        """
+        for span in self.spans:
+            if span.end > self.computed:
+                if span.start > self.computed:
+                    return span.start - self.computed, False
+                return span.end - self.computed, span.whole
+        return self.remaining, False
 
     def array(self) -> Tokens:
         """All tokens as an array, which the next call may overwrite."""

@@ -8,6 +8,7 @@ token, also where none was sent, so that the chance of the next is known and cos
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 _KEY = 3
 """Tokens that have to recur for a guess."""
@@ -46,4 +47,6 @@ class Lookup:
         start = self._after.get(tuple(tokens[-_KEY:]))
         if start is None:
             return ()
-        return tuple(tokens[start + index % (len(tokens) - start)] for index in range(most))
+        guesses = (tokens[start + index % (len(tokens) - start)] for index in range(most))
+        # Tokens of pictures are not words.
+        return tuple(takewhile(lambda token: token >= 0, guesses))

@@ -18,17 +18,22 @@ from msgspec.structs import replace
 from engine.errors import ContextOverflow, HearthError, InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.backends.guide import GuideMaker
+from engine.runtime.backends.media import Laid
 from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
 from engine.runtime.worker.cache import Marks
-from engine.types import GenerationRequest, Message, Tool
+from engine.runtime.worker.pictures import Album, Pictures, has_pictures
+from engine.types import GenerationRequest, Message, TextPart, Tool
 
 if TYPE_CHECKING:
     from engine.prompt.answer import AnswerForm
     from engine.prompt.reader import Reader
     from engine.prompt.template import Template
     from engine.runtime.backends.guide import Guide
+    from engine.runtime.backends.media import Span
 
 _BOUNDLESS: Final = 2**31 - 1
+MAX_SIDE: Final = 1440
+"""Longest side of a picture, pixels, where nothing else is said."""
 _TEMPLATES = 16
 """How many compiled templates are kept: the model's own and those that requests bring."""
 
@@ -52,15 +57,24 @@ class Prepared(Struct, frozen=True, kw_only=True):
     marks: Marks = Marks()
     guide: Guide | None = None
     """What the answer's tokens must follow; each choice needs its own copy."""
+    spans: tuple[Span, ...] = ()
+    """Pictures among the tokens."""
 
 
 class Intake:
     """Prepares requests for one loaded model; templates are compiled once."""
 
-    def __init__(self, backend: StepBackend, answer_reserve: int) -> None:
+    def __init__(
+        self,
+        backend: StepBackend,
+        answer_reserve: int,
+        max_side: int = MAX_SIDE,
+        album: Album | None = None,
+    ) -> None:
         self._backend = backend
         self._facts = backend.facts
-        self._reserve = answer_reserve
+        self._reserve, self._max_side = answer_reserve, max_side
+        self._album = album if album is not None or backend.media is None else Album(backend.media)
         self._guides = GuideMaker(backend.token_table)
         self._templates: dict[str, Template] = {}
 
@@ -108,7 +122,8 @@ class Intake:
 
     @cached_property
     def _boundless(self) -> Intake:
-        return Intake(cast(StepBackend, _Boundless(self._backend)), answer_reserve=0)
+        backend = cast(StepBackend, _Boundless(self._backend))
+        return Intake(backend, 0, self._max_side, self._album)
 
     def _from_messages(self, request: GenerationRequest) -> Prepared:
         # Not with this module, which a process that only tries a file imports too: the worker has done so by now.
@@ -117,6 +132,9 @@ class Intake:
 
         template = self._template(request.template)
         messages = self._messages(request)
+        pictures = self._pictures(request, messages)
+        if pictures is not None:
+            messages = pictures.messages
         tools = () if request.tool_choice.mode == "none" else request.tools
 
         def text_of(some: Sequence[Message]) -> str:
@@ -129,25 +147,39 @@ class Intake:
                 args=request.template_args,
             )
 
+        def laid(text: str, some: Sequence[Message], *, encode: bool = False) -> Laid:
+            if pictures is None:
+                return Laid(tuple(self._tokens(text)))
+            return pictures.place(text, some, self._tokens, self._backend.token_of, encode=encode)
+
         limit = self._room(request)
         for _ in range(2):
             fitted = fit(
                 messages,
                 limit,
-                lambda some: len(self._tokens(text_of(some))),
+                lambda some: len(laid(text_of(some), some).tokens),
                 request.overflow or "drop_oldest",
             )
             text = text_of(fitted.messages)
             form = answer_form(template, text, request, self._backend.token_of)
-            tokens = self._tokens(text + form.prefill)
-            if len(tokens) <= limit:
+            count = len(laid(text + form.prefill, fitted.messages).tokens)
+            if count <= limit:
                 break
             # What the form of the answer adds to the prompt is known only now.
-            limit -= len(tokens) - len(self._tokens(text))
+            limit -= count - len(laid(text, fitted.messages).tokens)
+        # With nothing to answer the embeddings of pictures are not wanted.
+        prompt = laid(text + form.prefill, fitted.messages, encode=not isinstance(self._backend, _Boundless))
+        if prompt.tokens and prompt.tokens[-1] < 0:
+            raise InvalidRequest(
+                "Nothing follows the last image.",
+                "The model's template puts it at the end of the prompt.",
+                "Write something behind the image.",
+                param="messages",
+            )
         guide = self._guide(request, form)
         return Prepared(
-            tokens=tuple(tokens),
-            text=text + form.prefill,
+            tokens=prompt.tokens,
+            text=(text if pictures is None else pictures.plain(text)) + form.prefill,
             limit=self._limit(request),
             dropped_messages=fitted.dropped_messages,
             dropped_tokens=fitted.dropped_tokens,
@@ -156,7 +188,20 @@ class Intake:
             visible=self._visible(form.marks),
             marks=Marks(tools=_mark(tools), opening=_mark(_opening(fitted.messages))),
             guide=guide,
+            spans=prompt.spans,
         )
+
+    def _pictures(self, request: GenerationRequest, messages: Sequence[Message]) -> Pictures | None:
+        """The pictures of a request, None if it has none. Raises InvalidRequest or Unsupported."""
+        if not has_pictures(messages):
+            return None
+        if self._album is None:
+            raise Unsupported(
+                "Pictures cannot be read without the model's weights.",
+                fix="Load the model first.",
+                param="messages",
+            )
+        return Pictures(messages, self._album, request.image_max_side or self._max_side)
 
     def _guide(self, request: GenerationRequest, form: AnswerForm) -> Guide | None:
         """What the answer's tokens must follow. A backend without grammars still reads calls that the model offers."""
@@ -267,7 +312,9 @@ class Intake:
     def _messages(self, request: GenerationRequest) -> Sequence[Message]:
         messages = request.messages
         if messages is None:
-            messages = (Message(role="user", content=request.prompt or ""),)
+            prompt = request.prompt or ""
+            content = (*request.images, TextPart(prompt)) if request.images else prompt
+            messages = (Message(role="user", content=content),)
         if request.system is not None:
             messages = (Message(role="system", content=request.system), *messages)
         return messages
@@ -287,11 +334,11 @@ class Intake:
         # Without a limit the end of the window is the only one, and is reported as such.
         return self._facts.context if request.max_tokens is None else request.max_tokens
 
-    def _tokens(self, text: str) -> list[int]:
+    def _tokens(self, text: str, begins: bool = True) -> list[int]:
         # Templates usually write the beginning-of-text token themselves; twice would change the answer.
         bos = self._bos_text()
         return self._backend.tokenize(
-            text, add_special=not (bos and text.startswith(bos)), parse_special=True
+            text, add_special=begins and not (bos and text.startswith(bos)), parse_special=True
         )
 
     def _bos_text(self) -> str:
@@ -328,3 +375,4 @@ class _Boundless:
         self.facts = replace(backend.facts, context=_BOUNDLESS)
         self.tokenize, self.piece, self.special_text = backend.tokenize, backend.piece, backend.special_text
         self.token_of, self.token_table = backend.token_of, backend.token_table
+        self.media = backend.media

@@ -221,9 +221,12 @@ class PrefixTree:
             root, node = self._at[holder]
             alone = len(node.tokens) if not node.children else 0
             if not node.exact and alone > cells and node.depth > cells:
-                cells -= self._shorten(node, cells)
-                cuts.append(Cut(holder, node.depth))
-                continue
+                # Rather more than needed than half a picture.
+                end = whole_pictures(self.tokens_of(holder), node.depth - cells)
+                if end > node.depth - alone:
+                    cells -= self._shorten(node, node.depth - end)
+                    cuts.append(Cut(holder, node.depth))
+                    continue
             del self._at[holder]
             node.holder = None
             self._prune(root, node)
@@ -311,6 +314,14 @@ class PrefixTree:
 
 def _array(tokens: Sequence[int] | Tokens) -> Tokens:
     return np.asarray(tokens, np.int32)
+
+
+def whole_pictures(tokens: Tokens, count: int) -> int:
+    """The most of the first `count` tokens that end with no half of a picture, whose tokens are below zero."""
+    if not 0 < count < len(tokens) or tokens[count] >= 0 or tokens[count - 1] >= 0:
+        return count
+    words = (tokens[:count] >= 0).nonzero()[0]
+    return int(words[-1]) + 1 if len(words) else 0
 
 
 def common(one: Tokens, other: Tokens) -> int:

@@ -35,10 +35,12 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
         raise _cannot("best_of other than n", "best_of", can)
     if request.thinking.budget is not None and not can.constraints:
         raise _cannot("a budget of thinking tokens", "thinking.budget", can)
-    if request.images:
+    sees = "image" in can.modalities
+    if request.images and not sees:
         raise _cannot("images", "images", can)
     for message in request.messages or ():
         _check_parts(message, can)
+    _check_pictures(request)
 
 
 def _check_unread(request: GenerationRequest) -> None:
@@ -94,7 +96,36 @@ def _check_parts(message: Message, can: Capabilities) -> None:
         return
     for part in message.content:
         if not isinstance(part, TextPart) and getattr(part, "text", None) is None:
-            raise _cannot("images" if isinstance(part, ImagePart) else "audio", "messages.content", can)
+            kind = "image" if isinstance(part, ImagePart) else "audio"
+            if kind not in can.modalities:
+                raise _cannot("images" if kind == "image" else "audio", "messages.content", can)
+
+
+def _check_pictures(request: GenerationRequest) -> None:
+    """What has no meaning where pictures are among the words."""
+    parts = (part for each in request.messages or () if not isinstance(each.content, str) for part in each.content)
+    if not request.images and not any(isinstance(part, ImagePart) for part in parts):
+        return
+    for name, asked in (
+        ("raw", request.raw),
+        ("suffix", request.suffix is not None or bool(request.extra_context)),
+        ("tokens", request.tokens is not None),
+        ("logprobs.prompt", request.logprobs is not None and request.logprobs.prompt),
+        ("overflow", request.overflow == "shift"),
+    ):
+        if asked:
+            raise InvalidRequest(
+                f"`{name}` cannot be used together with images.",
+                "It is about a prompt that is words only.",
+                f"Leave `{name}` out, or send the images in messages.",
+                param=name,
+            )
+    if request.images and request.messages is not None:
+        raise InvalidRequest(
+            "`images` are those of a `prompt`; messages carry their own.",
+            fix="Put them into the content of a message.",
+            param="images",
+        )
 
 
 def _cannot(what: str, param: str, can: Capabilities) -> Unsupported:

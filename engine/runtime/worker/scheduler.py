@@ -37,6 +37,8 @@ class Running(Struct, frozen=True):
     adapters: tuple[AdapterRef, ...] = ()
     draft: tuple[int, ...] = ()
     scored: bool = False
+    whole: bool = False
+    """Whether `remaining` is all or nothing: a picture, which may be larger than a batch. It has a step to itself."""
 
     @property
     def urgent(self) -> bool:
@@ -76,6 +78,9 @@ def plan(running: Sequence[Running], limits: Limits, room: Room, turn: Turn, now
     )
     decoders = [each for each in group if each.decoding]
     readers = [each for each in group if not each.decoding]
+    if readers and readers[0].whole:
+        row = Row(readers[0].slot, readers[0].remaining, whole=True)
+        return Plan((row,), Turn(turn.adapters, turn.steps + 1, turn.since))
     # Guesses would take what the readers need.
     rows, left = _decodes(decoders, room, guess=not readers)
     rows += _prefills(readers, decoders, limits, left)
@@ -104,6 +109,9 @@ def _prefills(
         stutters = any(RANK[other.priority] <= RANK[each.priority] for other in decoders)
         chunk = (limits.busy_chunk if stutters else limits.chunk) - sum(row.count for row in rows)
         count = min(tokens, each.remaining, chunk)
+        if each.whole:
+            # It goes alone, in a step of its own.
+            break
         count = min(count, outputs) if each.scored else count
         if count <= 0 or outputs <= 0:
             break

@@ -18,6 +18,7 @@ from engine.runtime.worker.cache import Found, Live, PrefixCache
 from engine.runtime.worker.choice import Choice
 from engine.runtime.worker.line import Line
 from engine.runtime.worker.pace import Guesses, Pace
+from engine.runtime.worker.prefix import whole_pictures
 from engine.types import Class, Queued
 
 
@@ -170,6 +171,7 @@ class Slots:
                     guide=choice.guide,
                     sampler=choice.sampler,
                     top_logprobs=None if request.logprobs is None else request.logprobs.top,
+                    spans=active.prepared.spans,
                 )
             )
         except HearthError as error:
@@ -217,6 +219,10 @@ class Slots:
         elif not cuttable and not choice.generated and choice.computed < choice.prompt_tokens - 1:
             # Its state serves others only where it stands: stop once just before the prompt's last token.
             remaining = choice.prompt_tokens - 1 - choice.computed
+        whole = False
+        if choice.spans and not choice.decoding:
+            most, whole = choice.border
+            remaining = most if whole else min(remaining, most)
         return scheduler.Running(
             slot,
             active.priority,
@@ -226,6 +232,7 @@ class Slots:
             active.work.adapters,
             draft,
             not active.scored_all,
+            whole,
         )
 
     def put_back(self, choice: Choice) -> None:
@@ -275,7 +282,10 @@ class Slots:
     def keep(self, choice: Choice, active: Active) -> None:
         """Have the cache keep what `choice` has computed, if its request lets it."""
         if choice.slot is not None and choice.computed and active.work.request.cache.write:
-            tokens = choice.array()[: choice.computed]
+            count = whole_pictures(choice.array(), choice.computed)
+            if count != choice.computed and not self._backend.cuttable(choice.slot):
+                return
+            tokens = choice.array()[:count]
             self._cache.keep(
                 choice.slot,
                 active.root,

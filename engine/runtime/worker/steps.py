@@ -77,7 +77,7 @@ class Steps:
         finally:
             self._guard.leave()
         if result.outcome is Outcome.NO_SLOT:
-            self._make_room(running, sum(row.size for row in plan.rows))
+            self._make_room(running, plan.rows)
         elif result.outcome is Outcome.OK:
             self._batch = None
             if all(row.count == 1 and slots.running[row.slot].decoding for row in plan.rows):
@@ -169,11 +169,12 @@ class Steps:
                 progress = Prefill(t_ns=now, done=choice.computed, total=choice.prompt_tokens)
                 slots.out.append(Notice(choice.key, progress))
 
-    def _make_room(self, running: list[scheduler.Running], tokens: int) -> None:
+    def _make_room(self, running: list[scheduler.Running], rows: tuple[Row, ...]) -> None:
         """The KV cache is full: shelves make way, then a smaller step, then a sequence less, then the last ends."""
         slots = self._slots
-        if self._cache.give_room(max(tokens, _LEAST_ROOM)):
+        if self._cache.give_room(max(sum(row.size for row in rows), _LEAST_ROOM)):
             return
+        tokens = sum(row.size for row in rows if not row.whole)
         if tokens > 1:
             self._batch = tokens // 2
             return

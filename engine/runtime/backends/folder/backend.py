@@ -45,11 +45,12 @@ class FolderBackend(Text):
         self, spec: LoadSpec, folder: ModelFolder, vocabulary: Vocabulary, library: Library, backend: str
     ) -> None:
         super().__init__(vocabulary)
+        self.media = library.media
         self._folder, self._library = folder, library
         self._holders = library.holders
         self._shape = shape = shape_of(spec, folder)
         self._slots = Slots(shape.slots, shape.context, vocabulary)
-        self.facts = facts_of(folder, vocabulary, shape, backend)
+        self.facts = facts_of(folder, vocabulary, shape, backend, sees=library.media is not None)
         first = shape.slots + SHELVES
         self._texts = TextReader(
             EmbedTexts(
@@ -155,7 +156,8 @@ class FolderBackend(Text):
             if not start < end <= len(sequence.tokens) or end + len(row.draft) > self._shape.context:
                 raise InternalError(f"A step of {row.size} tokens does not fit slot {row.slot}.")
             wanted = row.outputs() if row.scored or end == len(sequence.tokens) else 0
-            parts.append(Part(row.slot, [*sequence.tokens[start:end], *row.draft], start, wanted))
+            tokens = [*sequence.tokens[start:end], *row.draft]
+            parts.append(Part(row.slot, tokens, start, wanted, sequence.spans))
             moving.append(Moving(sequence, row, end, outputs))
             outputs += wanted
         try:

@@ -22,8 +22,10 @@ def shape_of(spec: LoadSpec, folder: ModelFolder) -> ContextShape:
     return context_shape(spec.options, folder.context)
 
 
-def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape, backend: str) -> ModelFacts:
-    """The facts of the folder under a backend; loading its weights adds nothing to them."""
+def facts_of(
+    folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape, backend: str, *, sees: bool
+) -> ModelFacts:
+    """The facts of the folder under a backend. Whether it `sees` is known for sure once it is loaded."""
     return ModelFacts(
         name=folder.path.name,
         architecture=folder.architecture,
@@ -50,9 +52,15 @@ def facts_of(folder: ModelFolder, vocabulary: Vocabulary, shape: ContextShape, b
             # MLX computes a whole graph at once.
             cancel_in_prefill=backend == "transformers",
             embeddings=True,
+            modalities=frozenset({"text", "image"} if sees else {"text"}),
             max_slots=shape.slots,
         ),
     )
+
+
+def sees(folder: ModelFolder, backend: str) -> bool:
+    """Whether the folder's model reads pictures under a backend, by what its configuration says."""
+    return backend == "transformers" and folder.sees
 
 
 def template_of(folder: ModelFolder, vocabulary: Vocabulary) -> str | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from engine.runtime.backends.media import MediaReader, Span
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.types import AdapterRef
 
@@ -29,6 +30,8 @@ class Part(Struct, frozen=True):
     tokens: Sequence[int]
     start: int
     outputs: int = 0
+    spans: Sequence[Span] = ()
+    """The pictures of the sequence, in all of it."""
 
 
 class Holders(Protocol):
@@ -97,6 +100,11 @@ class Library(Protocol):
 
     @property
     def adapters(self) -> Adapters: ...
+
+    @property
+    def media(self) -> MediaReader | None:
+        """What reads pictures; None where the model, or the library, has no eyes."""
+        ...
 
     def logits(self, parts: Sequence[Part]) -> Floats:
         """Compute `parts`; float32 [outputs of all parts in turn, vocabulary].

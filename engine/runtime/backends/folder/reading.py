@@ -6,7 +6,7 @@ import resource
 import sys
 
 from engine.runtime.backends.base import LoadSpec
-from engine.runtime.backends.folder.facts import facts_of, folder_of, shape_of
+from engine.runtime.backends.folder.facts import facts_of, folder_of, sees, shape_of
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.text import Text
 from engine.types import MemoryUse
@@ -22,7 +22,8 @@ class FolderText(Text):
         folder = folder_of(spec)
         vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
         super().__init__(vocabulary)
-        self.facts = facts_of(folder, vocabulary, shape_of(spec, folder), backend)
+        self.media = None
+        self.facts = facts_of(folder, vocabulary, shape_of(spec, folder), backend, sees=sees(folder, backend))
 
     def memory(self) -> MemoryUse:
         unit = 1 if sys.platform == "darwin" else 1024

@@ -30,10 +30,13 @@ from engine.runtime.backends.llama.embedder import Embedder
 from engine.runtime.backends.llama.facts import facts_of
 from engine.runtime.backends.llama.library import LogCapture, build, devices, last_reason, native
 from engine.runtime.backends.llama.logits import Logits
+from engine.runtime.backends.llama.picture_batch import decode as decode_picture
+from engine.runtime.backends.llama.projector import Projector
 from engine.runtime.backends.llama.sequences import Sequences, layout_of
 from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import Chain
+from engine.runtime.backends.media import Span
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
 from engine.runtime.backends.text import Text
 from engine.types import AdapterRef, MemoryUse, ModelFacts
@@ -100,6 +103,7 @@ class LlamaBackend(Text):
         self._vocabulary = Vocabulary(model)
         super().__init__(self._vocabulary)
         self._adapters = Adapters(model)
+        self._projector = self._open_projector()
         self._slots = Slots(shape.slots, shape.context, self._vocabulary)
         self._weights_log, self._context_log = log, list[str]()
         context = self._open()
@@ -117,12 +121,31 @@ class LlamaBackend(Text):
             self._layout,
             generates=self._generates,
             stoppable=weights.on_processor_only(spec.options),
+            sees=self._projector is not None and self._projector.sees,
         )
         name = self.facts.name
         self.texts = TextReader(
             Texts(model, self._vocabulary, name=name, limit=shape.context),
             Embedder(model, context, name, shape, spec.options, self._adapters, self._flag),
         )
+
+    def _open_projector(self) -> Projector | None:
+        path, shape = self._spec.projector, self._shape
+        if path is None:
+            return None
+        assert self._model is not None
+        return Projector(
+            self._model,
+            path,
+            threads=shape.batch_threads,
+            micro_batch=shape.micro_batch,
+            on_gpu=self._spec.options.gpu_layers != 0,
+            in_one=self._layout.stateful,
+        )
+
+    @property
+    def media(self) -> Projector | None:
+        return self._projector if self._projector is not None and self._projector.sees else None
 
     def _open(self) -> int:
         """Make the context (its native handle), with everything in it empty."""
@@ -154,6 +177,7 @@ class LlamaBackend(Text):
         if not self._generates:
             raise Unsupported(f"{self.facts.name} cannot generate text.", "It is an encoder.")
         self._slots.insert(spec)
+        self._sequences.describe(spec.slot, spec.spans)
 
     def suspend(self, slot: int) -> Chain:
         chain = self._slots.leave(slot)
@@ -241,18 +265,31 @@ class LlamaBackend(Text):
             sequence = self._slots.of(row.slot)
             start, end = sequence.computed, sequence.computed + row.count
             known = len(sequence.tokens)
+            span = sequence.span_at(start)
+            if span is not None and start < end <= span.end:
+                moving.append(Moving(sequence, row, end, 0, span=span))
+                continue
             if not start < end <= known or batch.size + row.size > batch.capacity:
                 raise InternalError(f"A step of {row.size} tokens does not fit slot {row.slot}.")
             wanted = row.outputs() if row.scored or end == known else 0
             tokens = sequence.tokens[start:end]
             if row.draft:
                 tokens += row.draft
-            first = batch.add(row.slot, tokens, start, outputs=wanted)
+            first = batch.add(
+                row.slot, tokens, self._sequences.position(row.slot, start), outputs=wanted
+            )
             moving.append(Moving(sequence, row, end, outputs, (self._context, first)))
             outputs += wanted
-        code = self._api.llama_decode(self._context, batch.native)
+        pictures = False
+        for each in moving:
+            if each.span is not None:
+                code = self._see(each, each.span)
+                if code != 0:
+                    return self._undone(code, moving, cut=True)
+                pictures = True
+        code = self._api.llama_decode(self._context, batch.native) if batch.size else 0
         if code != 0:
-            return self._undone(code, moving)
+            return self._undone(code, moving, cut=pictures)
         for each in moving:
             each.sequence.computed = each.end
             self._sequences.advanced(each.sequence.slot, each.end)
@@ -267,14 +304,33 @@ class LlamaBackend(Text):
         self._sequences.advanced(sequence.slot, count)
         self._sequences.cut(sequence.slot, sequence.computed)
 
-    def _undone(self, code: int, moving: list[Moving]) -> StepResult:
-        """Put every sequence back to before the step; llama.cpp itself does so only for code 1."""
-        if code == 1:
+    def _see(self, moved: Moving, span: Span) -> int:
+        """Compute a picture, or a part of one."""
+        slot, start = moved.sequence.slot, moved.sequence.computed
+        assert self._context is not None
+        return decode_picture(
+            self._context,
+            span,
+            start - span.start,
+            moved.end - span.start,
+            self._sequences.position(slot, span.start),
+            self._layout.ids_of(slot),
+            self._shape.batch,
+        )
+
+    def _undone(self, code: int, moving: list[Moving], *, cut: bool) -> StepResult:
+        """Put every sequence back to before the step; llama.cpp itself does so only for code 1.
+
+        `cut`: something of it was computed all the same.
+        """
+        if code == 1 and not cut:
             return _NO_SLOT
         if code < -1:
             raise StateLost("llama.cpp broke off in a step.", f"{last_reason()} (code {code})")
         for each in moving:
             self._sequences.cut(each.sequence.slot, each.sequence.computed)
+        if code == 1:
+            return _NO_SLOT
         if code == 2:
             self._flag.take()
             return _INTERRUPTED
@@ -293,8 +349,9 @@ class LlamaBackend(Text):
         import psutil
 
         held = allocated([*self._weights_log, *self._context_log, *self.texts.log], devices())
+        eyes = self._projector.size if self._projector is not None else 0
         return MemoryUse(
-            weights=sum(each.weights for each in held),
+            weights=sum(each.weights for each in held) + eyes,
             kv_cache=sum(each.kv_cache for each in held),
             compute=sum(each.compute for each in held),
             devices=held,
@@ -305,5 +362,7 @@ class LlamaBackend(Text):
         if self._model is None:
             return
         self.shrink()
+        if self._projector is not None:
+            self._projector.close()
         weights.free(self._model, None)
         self._model = None

@@ -60,6 +60,7 @@ def facts_of(
     *,
     generates: bool,
     stoppable: bool,
+    sees: bool,
 ) -> ModelFacts:
     """The facts of the loaded weights.
 
@@ -99,6 +100,7 @@ def facts_of(
             cancel_in_prefill=stoppable and cuttable,
             embeddings=can_embed(model),
             rerank=can_rank(model),
+            modalities=frozenset({"text", "image"} if sees else {"text"}),
             max_slots=shape.slots,
         ),
     )

@@ -94,6 +94,12 @@ def set_log_sink(sink: LogSink | None) -> None:
     _log.sink = sink
 
 
+def log_callback() -> Any:
+    """The callback that takes the log of the library, for parts of it that have a log of their own."""
+    native()
+    return _keep[0]
+
+
 class LogCapture:
     """The lines logged inside a `with` block, for reasons and allocator figures; the sink gets them too.
 

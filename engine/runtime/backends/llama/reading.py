@@ -11,6 +11,7 @@ from engine.runtime.backends.llama.dryrun import simulated_model
 from engine.runtime.backends.llama.facts import facts_of, generates
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import on_processor_only, shape_of
+from engine.runtime.backends.llama.projector import sees
 from engine.runtime.backends.llama.sequences import layout_of
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.text import Text
@@ -29,6 +30,7 @@ class LlamaText(Text):
         api = native()
         vocabulary = Vocabulary(model)
         super().__init__(vocabulary)
+        self.media = None
         shape = shape_of(spec, api.llama_model_n_ctx_train(model))
         self.facts = facts_of(
             model,
@@ -38,6 +40,7 @@ class LlamaText(Text):
             layout_of(model, shape.slots, whole_window=shape.whole_window),
             generates=generates(model),
             stoppable=on_processor_only(spec.options),
+            sees=spec.projector is not None and sees(spec.projector),
         )
 
     def memory(self) -> MemoryUse:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from engine.errors import InternalError
 from engine.library.shape import sequence_ids
 from engine.runtime.backends.llama.library import last_reason, native
+from engine.runtime.backends.media import Span, position_of
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -79,10 +80,21 @@ class Sequences:
         self.layout = layout
         holders = layout.slots + layout.shelves
         self._counts = [0] * holders
+        self._spans: list[tuple[Span, ...]] = [()] * holders
+        """Pictures of a sequence whose positions are not those of words."""
         self._exact = [layout.stateful or layout.windowed] * holders
 
     def count(self, holder: int) -> int:
         return self._counts[holder]
+
+    def describe(self, holder: int, spans: tuple[Span, ...]) -> None:
+        """Tell which pictures are among the tokens of the empty `holder`."""
+        self._spans[holder] = tuple(span for span in spans if span.advance != span.count)
+
+    def position(self, holder: int, index: int) -> int:
+        """The position of the token at `index`."""
+        spans = self._spans[holder]
+        return position_of(spans, index) if spans else index
 
     def advanced(self, holder: int, count: int) -> None:
         """A step has computed `holder` up to `count` tokens."""
@@ -99,11 +111,12 @@ class Sequences:
         if exact and (start != 0 or stop != self._counts[source]):
             raise InternalError(f"The state of holder {source} cannot be shared in part.")
         origin = self.layout.ids_of(source)[0]
-        first, last = (-1, -1) if exact else (start, stop)
+        first, last = (-1, -1) if exact else (self.position(source, start), self.position(source, stop))
         for target_id in self.layout.ids_of(target):
             self._api.llama_memory_seq_cp(self._memory, origin, target_id, first, last)
         self._counts[target] = stop
         self._exact[target] = exact
+        self._spans[target] = self._spans[target] or self._spans[source]
 
     def cut(self, holder: int, count: int) -> None:
         """See `StepBackend.cut`. Also undoes a step that went wrong, for `count` tokens that are still computed."""
@@ -111,15 +124,19 @@ class Sequences:
             for each in self.layout.ids_of(holder):
                 self._api.llama_memory_seq_rm(self._memory, each, -1, -1)
             self._exact[holder] = self.layout.stateful or self.layout.windowed
+            self._spans[holder] = ()
         else:
+            position = self.position(holder, count)
             for each in self.layout.ids_of(holder):
-                if not self._api.llama_memory_seq_rm(self._memory, each, count, -1):
+                if not self._api.llama_memory_seq_rm(self._memory, each, position, -1):
                     raise InternalError(f"The state of holder {holder} cannot be cut back.")
         self._counts[holder] = count
 
     def save(self, holder: int, count: int) -> memoryview:
         """The state of the first `count` tokens of `holder` as the library writes it."""
         api, layout = self._api, self.layout
+        if self._spans[holder]:
+            raise InternalError("A sequence with pictures of this model is not saved.")
         if count != self._counts[holder] and (self._exact[holder] or count > self._counts[holder]):
             raise InternalError(f"The state of holder {holder} cannot be saved at {count} tokens.")
         source = layout.ids_of(holder)[0]

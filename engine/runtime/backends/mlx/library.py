@@ -75,6 +75,9 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
 class MlxLibrary:
     """Owns `model`. Used from one thread. Raises Unsupported for a model that it cannot serve."""
 
+    media = None
+    """mlx-lm reads text only."""
+
     def __init__(self, spec: LoadSpec, folder: ModelFolder, model: Any) -> None:
         import mlx.core as mx
 
