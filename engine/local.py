@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
+from engine.media import Sources
 from engine.paths import Paths, resolve
 from engine.runtime.estimates import Estimator
 from engine.runtime.logring import LogRing
@@ -95,6 +96,7 @@ class LocalEngine:
             kv_folder=self._paths.cache / "kv",
         )
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
+        self._sources = Sources(self._settings.media)
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -220,7 +222,8 @@ class LocalEngine:
 
     async def count(self, request: GenerationRequest) -> int:
         check(request)
-        reply = await self._ask(request.model, lambda call: Count(call, self._completed(request)))
+        whole = await self._on_loop(self._sources.resolved(self._completed(request)))
+        reply = await self._ask(request.model, lambda call: Count(call, whole))
         return reply.count or 0
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -321,7 +324,9 @@ class LocalEngine:
             if not (request.messages or request.prompt is not None or request.tokens is not None):
                 await self._load_only(ticket, target)
                 return
-            ticket.request = self._completed(request)
+            ticket.request = await self._sources.resolved(self._completed(request))
+            if ticket.terminal is not None:
+                return
             self._supervisor.submit(ticket, target)
         except HearthError as error:
             ticket.fail(error)
@@ -341,6 +346,9 @@ class LocalEngine:
         return replace(
             request,
             max_tokens=defaults.max_tokens if request.max_tokens is None else request.max_tokens,
+            image_max_side=self._settings.media.max_side
+            if request.image_max_side is None
+            else request.image_max_side,
             overflow=request.overflow or defaults.overflow,
             system=defaults.system
             if request.system is None and is_chat and not has_system

@@ -205,6 +205,56 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 30.0
 
 
+class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Images that models are shown."""
+
+    max_side: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=8192,
+            description="Pixels of an image's longest side; a larger one is made smaller, none is enlarged.",
+        ),
+    ] = 1440
+    max_images: Annotated[
+        int, Meta(ge=1, le=64, description="Images of one request, all of its messages together.")
+    ] = 8
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=25 * 1024 * 1024,
+            description="Size of one image file, such as 10MB; 25MB is the most.",
+            extra=SIZE,
+        ),
+    ] = 25 * 1024 * 1024
+    allow_urls: Annotated[
+        bool,
+        Meta(
+            description="Fetch images that a request names by an http(s) address. Addresses of this machine and "
+            "its networks are refused all the same.",
+            extra=OWN,
+        ),
+    ] = False
+    url_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts that images may be fetched from; empty: every public one.", extra=OWN),
+    ] = ()
+    url_ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=65535)], ...],
+        Meta(description="Ports that images may be fetched from.", extra=OWN),
+    ] = (80, 443)
+    url_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=300,
+            description="How long fetching one image may take, redirects included.",
+            extra=DURATION,
+        ),
+    ] = 10.0
+
+
 class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where models come from. Nothing reads this section yet: no model is fetched."""
 
@@ -282,6 +332,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: Models = field(default_factory=Models)
     generation: Generation = field(default_factory=Generation)
     runtime: Runtime = field(default_factory=Runtime)
+    media: Media = field(default_factory=Media)
     hub: Hub = field(default_factory=Hub)
     ui: Ui = field(default_factory=Ui)
     jobs: Jobs = field(default_factory=Jobs)

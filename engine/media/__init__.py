@@ -1,0 +1,36 @@
+"""How pictures come in: what dialects send, files and addresses, limits, and the pixels that models read.
+
+    encoded   what a dialect sends -> `ImagePart`, pure text work             for codecs
+    sources   every `ImagePart` of a request -> its bytes (files, addresses)  the engine, before a worker has it
+    fetch     an http(s) address -> bytes, to public addresses only           beneath `sources`
+    header    bytes -> kind and size, read without decoding                   beneath `sources` and `picture`
+    picture   bytes -> upright RGB pixels within limits                       the worker, where a crash is contained
+
+Importing this package imports nothing: each name is loaded when first asked for, Pillow and the HTTP client when an
+image is there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.media.encoded import image_from_json, image_from_text
+    from engine.media.picture import Picture
+    from engine.media.sources import Sources
+
+__all__ = ["Picture", "Sources", "image_from_json", "image_from_text"]
+
+_ROOMS = {
+    "encoded": ("image_from_json", "image_from_text"),
+    "picture": ("Picture",),
+    "sources": ("Sources",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(f"engine.media.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
