@@ -84,6 +84,14 @@ def read(
     )
 
 
+def prepare() -> None:
+    """Import what decoding needs, in a thread that may take the time."""
+    import PIL.Image
+    import PIL.ImageOps  # noqa: F401
+
+    PIL.Image.init()
+
+
 def _decoded(data: bytes, decoder: str, param: str) -> Image.Image:
     from PIL import Image
 

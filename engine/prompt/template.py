@@ -140,6 +140,11 @@ class Template:
         return Traits(self._tried, lambda on: switches(Thinking(enabled=on), self.source))
 
     @cached_property
+    def picture(self) -> str:
+        """What it writes for a picture, without the blanks around it; empty where it writes nothing."""
+        return self.traits.picture
+
+    @cached_property
     def soft_switch(self) -> bool:
         """Whether reasoning is switched off by a word in the system prompt, and by nothing else."""
         return SOFT_SWITCH in self.source and not self.traits.switch

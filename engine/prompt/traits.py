@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from os.path import commonprefix
 from typing import Any, Literal, Protocol
 
 from engine.prompt.mappings import CALL_STYLES, CallStyle
@@ -50,6 +51,22 @@ class Traits:
             return True
         text = self._show([{"role": "system", "content": "Be brief."}, *_talk(self.call_style, [0])[:3]])
         return text is None or "Be brief." in text
+
+    @cached_property
+    def picture(self) -> str:
+        """What is written for a picture, without the blanks around it; empty where nothing is."""
+        text = {"type": "text", "text": "needle in hay"}
+        shown = [
+            self._show([{"role": "user", "content": [*[{"type": "image"}] * count, text]}]) for count in range(3)
+        ]
+        none, one, two = shown
+        if none is None or one is None or two is None or "needle in hay" not in one:
+            return ""
+        start = len(commonprefix([none, one]))
+        end = len(commonprefix([none[start:][::-1], one[start:][::-1]]))
+        written = one[start : len(one) - end].strip()
+        found = [each.count(written) for each in (none, one, two)] if written else []
+        return written if found == [0, 1, 2] else ""
 
     @cached_property
     def no_tools(self) -> Rows | None:

@@ -113,6 +113,8 @@ class Worker:
             backend = self._open(order)
             # Here, and whole: threads that import parts of one package at once may end in a deadlock of Python's.
             importlib.import_module("engine.prompt.answer")
+            if backend.media is not None:
+                importlib.import_module("engine.media.picture").prepare()
         except InterruptedError:
             return
         except HearthError as error:

@@ -132,7 +132,7 @@ class Intake:
 
         template = self._template(request.template)
         messages = self._messages(request)
-        pictures = self._pictures(request, messages)
+        pictures = self._pictures(request, messages, template)
         if pictures is not None:
             messages = pictures.messages
         tools = () if request.tool_choice.mode == "none" else request.tools
@@ -191,7 +191,9 @@ class Intake:
             spans=prompt.spans,
         )
 
-    def _pictures(self, request: GenerationRequest, messages: Sequence[Message]) -> Pictures | None:
+    def _pictures(
+        self, request: GenerationRequest, messages: Sequence[Message], template: Template
+    ) -> Pictures | None:
         """The pictures of a request, None if it has none. Raises InvalidRequest or Unsupported."""
         if not has_pictures(messages):
             return None
@@ -201,7 +203,7 @@ class Intake:
                 fix="Load the model first.",
                 param="messages",
             )
-        return Pictures(messages, self._album, request.image_max_side or self._max_side)
+        return Pictures(messages, self._album, request.image_max_side or self._max_side, template.picture)
 
     def _guide(self, request: GenerationRequest, form: AnswerForm) -> Guide | None:
         """What the answer's tokens must follow. A backend without grammars still reads calls that the model offers."""

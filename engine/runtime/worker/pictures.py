@@ -1,8 +1,7 @@
 """The pictures of requests: read once, encoded once, and put among the tokens of the prompt.
 
-Where a picture stands is told to the template by a part of its own where the template writes something for it, and else
-by a mark in the text that nobody can guess. What people write is never taken for a picture: so there are always as many
-places as pictures, and as many tokens as a picture has.
+The model's template says where a picture stands, if it writes anything for one; else a mark in the text does, that
+nobody can guess. What people write is never taken for a picture: so there are always as many places as pictures.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -93,11 +93,15 @@ class Album:
 class Pictures:
     """The pictures of one request, in the messages as they are to be rendered (`messages`).
 
-    Raises InvalidRequest, by the number of the picture, for one that cannot be read.
+    `written` is what the template writes for a picture, or nothing. Raises InvalidRequest, by the number of the
+    picture, for one that cannot be read.
     """
 
-    def __init__(self, messages: Sequence[Message], album: Album, max_side: int) -> None:
-        self._album = album
+    def __init__(self, messages: Sequence[Message], album: Album, max_side: int, written: str) -> None:
+        self._album, self._written = album, written
+        stand_in = album.stand_in
+        self._stand_in = stand_in if stand_in is not None and stand_in in written else None
+        """The token that is taken for a picture; None: its place is found in the text."""
         self._nonce = secrets.token_hex(8)
         self._mark = re.compile(f"⟦picture {self._nonce} ([0-9]+)⟧")
         self._files: list[bytes] = []
@@ -130,7 +134,7 @@ class Pictures:
             case ImagePart():
                 self._files.append(part.data or b"")
                 number = len(self._files) - 1
-                if self._album.stand_in is None:
+                if not self._written:
                     return TextPart(f"⟦picture {self._nonce} {number}⟧")
                 return ImagePart(url=str(number))
             case TextPart():
@@ -141,10 +145,8 @@ class Pictures:
                 return part
 
     def _harmless(self, text: str) -> str:
-        stand_in = self._album.stand_in
-        if stand_in is None:
-            return text
-        return text.replace(stand_in, stand_in[:1] + _JOINER + stand_in[1:])
+        taken = self._stand_in or self._written
+        return text.replace(taken, taken[:1] + _JOINER + taken[1:]) if taken else text
 
     # --- among tokens
 
@@ -162,45 +164,35 @@ class Pictures:
         `tokenize` makes tokens of text, at the beginning of a prompt or not. With `encode` the spans have their
         embeddings. Raises InvalidRequest where the template has left a picture out.
         """
-        stand_in = self._album.stand_in
-        if stand_in is not None:
-            shown = [
-                int(part.url or 0)
-                for message in messages
-                if not isinstance(message.content, str)
-                for part in message.content
-                if isinstance(part, ImagePart)
-            ]
-            pieces: list[list[int] | int] = []
-            pieces += self._split(tokenize(text, True), token_of(stand_in), shown)
+        if not self._written:
+            pieces = _tokens_of(self._mark.split(text), tokenize)
+        elif self._stand_in is None:
+            texts = text.split(self._written)
+            pieces = _tokens_of(_alternating(texts, self._shown(messages, len(texts) - 1)), tokenize)
         else:
-            pieces, begun = [], True
-            for index, piece in enumerate(self._mark.split(text)):
-                if index % 2:
-                    pieces.append(int(piece))
-                elif piece or begun:
-                    pieces.append(tokenize(piece, begun))
-                    begun = False
+            runs = _runs(tokenize(text, True), token_of(self._stand_in))
+            pieces = _alternating(runs, self._shown(messages, len(runs) - 1))
         return self._joined(pieces, encode=encode)
 
-    @staticmethod
-    def _split(tokens: Sequence[int], stand_in: int | None, shown: Sequence[int]) -> list[list[int] | int]:
-        places = [place for place, token in enumerate(tokens) if token == stand_in]
-        if len(places) != len(shown):
+    def _shown(self, messages: Sequence[Message], places: int) -> list[int]:
+        """The numbers of the pictures in `messages`, for which there are so many places."""
+        found = [
+            int(part.url or 0)
+            for message in messages
+            if not isinstance(message.content, str)
+            for part in message.content
+            if isinstance(part, ImagePart)
+        ]
+        if places != len(found):
             raise InvalidRequest(
-                f"The model's template shows {len(places)} of {len(shown)} pictures.",
-                "It has no place for a picture in a message of that role.",
-                "Put the pictures into messages of the user.",
+                f"The model's template shows {places} of {len(found)} images.",
+                "It has no place for one in a message of that role.",
+                "Put the images into messages of the user.",
                 param="messages",
             )
-        pieces: list[list[int] | int] = []
-        start = 0
-        for place, number in zip(places, shown, strict=True):
-            pieces += [list(tokens[start:place]), number]
-            start = place + 1
-        return [*pieces, list(tokens[start:])]
+        return found
 
-    def _joined(self, pieces: Sequence[list[int] | int], *, encode: bool) -> Laid:
+    def _joined(self, pieces: Pieces, *, encode: bool) -> Laid:
         tokens: list[int] = []
         spans: list[Span] = []
         for piece in pieces:
@@ -217,6 +209,35 @@ class Pictures:
     def plain(self, text: str) -> str:
         """The text without the marks of pictures."""
         return self._mark.sub("", text)
+
+
+Pieces = list[list[int] | int]
+"""Tokens, and the numbers of pictures between them."""
+
+
+def _tokens_of(pieces: Sequence[str | int], tokenize: Callable[[str, bool], list[int]]) -> Pieces:
+    """Text and numbers of pictures in turn, the text as tokens."""
+    found: Pieces = []
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            found.append(int(piece))
+        elif piece or not index:
+            found.append(tokenize(str(piece), not index))
+    return found
+
+
+def _runs(tokens: Sequence[int], separator: int | None) -> list[list[int]]:
+    found: list[list[int]] = [[]]
+    for token in tokens:
+        if token == separator:
+            found.append([])
+        else:
+            found[-1].append(token)
+    return found
+
+
+def _alternating(pieces: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
+    return [each for pair in zip_longest(pieces, numbers) for each in pair if each is not None]
 
 
 def has_pictures(messages: Sequence[Message]) -> bool:
