@@ -25,10 +25,14 @@ _NUMBERS: Final = itertools.count(1)
 class Piece:
     """Consecutive tokens of one sequence: those from `begin` to `end` of the pass, behind `start` known ones."""
 
-    __slots__ = ("_masks", "begin", "end", "holder", "start")
+    __slots__ = ("_masks", "begin", "both", "end", "holder", "start")
 
-    def __init__(self, holder: int, begin: int, end: int, start: int) -> None:
+    def __init__(
+        self, holder: int, begin: int, end: int, start: int, both: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self.holder, self.begin, self.end, self.start = holder, begin, end, start
+        self.both = both
+        """Runs of tokens of the sequence, from and to, that see one another."""
         self._masks: dict[int, Tensor | None] = {}
 
     @property
@@ -44,12 +48,18 @@ class Piece:
     def _made(self, window: int, device: Any) -> Tensor | None:
         import torch
 
-        if self.count == 1 or (self.start == 0 and (not window or self.count <= window)):
+        if self.count == 1:
+            return None
+        if self.start == 0 and not self.both and (not window or self.count <= window):
             return None
         rows = torch.arange(self.start, self.start + self.count, device=device)[:, None]
         columns = torch.arange(self.start + self.count, device=device)[None]
         sees = columns <= rows
-        return sees & (columns > rows - window) if window else sees
+        if window:
+            sees &= columns > rows - window
+        for first, last in self.both:
+            sees |= (first <= rows) & (rows < last) & (first <= columns) & (columns < last)
+        return sees
 
 
 class Attention:

@@ -7,6 +7,7 @@ a model's do is tried when it is loaded.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +25,10 @@ from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.hf import attention as ragged
 from engine.runtime.backends.hf import model as weights
+from engine.runtime.backends.hf import passes
 from engine.runtime.backends.hf.adapters import Adapters
 from engine.runtime.backends.hf.holders import Holders
+from engine.runtime.backends.hf.pictures import PictureReader, Sample
 from engine.runtime.backends.sampling.logprobs import Floats
 
 
@@ -58,41 +61,55 @@ class HfLibrary:
         self.adapters = Adapters(model)
         if spec.options.threads:
             torch.set_num_threads(spec.options.threads)
+        self.media = self._eyes()
+        self._mrope = self.media is not None and self.media.mrope
         self._check(total - 1)
 
     def logits(self, parts: Sequence[Part]) -> Floats:
-        wanted: list[int] = []
-        end = 0
-        for part in parts:
-            end += len(part.tokens)
-            wanted += range(end - part.outputs, end)
+        laid = passes.laid(parts, mrope=self._mrope)
         with self._passing():
-            kept = self._torch.tensor(wanted or [0], device=self._device)
-            found = self._model(**self._laid(parts), logits_to_keep=kept)
-            logits: Floats = found.logits[0].float().cpu().numpy()
+            kept = self._torch.tensor(laid.wanted or (0,), device=self._device)
+            given = self._given(laid)
+            if "deepstack_visual_embeds" in given:
+                # Models take these below the face that they show to everybody.
+                states = self._model.model.language_model(**given).last_hidden_state[:, kept]
+                found = self._model.get_output_embeddings()(states)
+            else:
+                found = self._model(**given, logits_to_keep=kept).logits
+            logits: Floats = found[0].float().cpu().numpy()
         return logits
 
     def states(self, parts: Sequence[Part]) -> Floats:
         with self._passing():
-            found = self._model.base_model(**self._laid(parts))
+            found = self._model.base_model(**self._given(passes.laid(parts, mrope=self._mrope)))
             states: Floats = found.last_hidden_state[0].float().cpu().numpy()
         return states
 
-    def _laid(self, parts: Sequence[Part]) -> dict[str, Any]:
-        """The arguments of a pass over all `parts`, one behind the other."""
-        pieces: list[ragged.Piece] = []
-        tokens: list[int] = []
-        positions: list[int] = []
-        for part in parts:
-            pieces.append(ragged.Piece(part.holder, len(tokens), len(tokens) + len(part.tokens), part.start))
-            tokens += part.tokens
-            positions += range(part.start, part.start + len(part.tokens))
-        self._attention.pieces = pieces
-        return {
-            "input_ids": self._torch.tensor([tokens], device=self._device),
-            "position_ids": self._torch.tensor([positions], device=self._device),
+    def _given(self, laid: passes.Pass) -> dict[str, Any]:
+        """The arguments of a pass."""
+        torch, device = self._torch, self._device
+        self._attention.pieces = laid.pieces
+        positions = torch.from_numpy(laid.positions).to(device)
+        given: dict[str, Any] = {
+            "position_ids": positions[:, None] if self._mrope else positions[None],
             "use_cache": False,
         }
+        tokens = torch.tensor([laid.tokens], device=device)
+        if not laid.shown:
+            return {"input_ids": tokens, **given}
+        embeds = self._model.get_input_embeddings()(tokens)
+        width = embeds.shape[-1]
+        mask = torch.zeros(tokens.shape, dtype=torch.bool, device=device)
+        for each in laid.shown:
+            end = each.begin + len(each.vectors)
+            embeds[0, each.begin : end] = each.vectors[:, :width].to(embeds.dtype)
+            mask[0, each.begin : end] = True
+        given["inputs_embeds"] = embeds
+        further = [each.vectors[:, width:] for each in laid.shown]
+        if further[0].shape[1]:
+            given["visual_pos_masks"] = mask
+            given["deepstack_visual_embeds"] = list(torch.cat(further).to(embeds.dtype).split(width, -1))
+        return given
 
     @contextmanager
     def _passing(self) -> Iterator[None]:
@@ -137,6 +154,19 @@ class HfLibrary:
         if self._device.type == "cuda":
             self._torch.cuda.empty_cache()
 
+    def _eyes(self) -> PictureReader | None:
+        """What reads pictures; None, with the reason in the log, for a model that does and cannot here."""
+        if not self._folder.sees:
+            return None
+        try:
+            return PictureReader(self._model, self._folder, self._spec.model)
+        except Exception as error:
+            self._blind(str(error))
+            return None
+
+    def _blind(self, why: str) -> None:
+        print(f"{self._folder.path.name} is used without its eyes: {why}", file=sys.stderr, flush=True)
+
     def _check(self, other: int) -> None:
         """Hold passes of ours against one of the library's own, and refuse a model that they do not serve.
 
@@ -148,14 +178,13 @@ class HfLibrary:
         with self._passing():
             alone = self._model(input_ids=self._torch.tensor([tokens], device=self._device), use_cache=False)
             expected = alone.logits[0, -1].float().cpu().numpy()
-        self._model.set_attn_implementation(ragged.install(self._attention))
+        sample = self._sample(tokens)
+        self._use_own_attention()
         whole = self.logits([Part(0, tokens[:3], 0), Part(other, tokens, 0, 1)])[0]
         parted = self.logits([Part(0, tokens[3:], 3, 1)])[0]
         self.holders.clear()
         layers = self._folder.number("num_hidden_layers") or self._folder.number("n_layer")
-        # Half precision rounds at every layer, and otherwise for another order of sums.
-        alike = 0.9999 if self._model.dtype == self._torch.float32 else 0.99
-        close = min(_cosine(row, expected) for row in (whole, parted)) >= alike
+        close = min(_cosine(row, expected) for row in (whole, parted)) >= self._alike
         if self._attention.calls != 2 * layers or not close:
             raise Unsupported(
                 f"{self._folder.path.name} cannot be served by the transformers backend.",
@@ -163,6 +192,50 @@ class HfLibrary:
                 "Use a GGUF file of the model.",
                 param="model",
             )
+        if sample is not None:
+            self._check_eyes(sample)
+
+    @property
+    def _alike(self) -> float:
+        # Half precision rounds at every layer, and otherwise for another order of sums.
+        return 0.9999 if self._model.dtype == self._torch.float32 else 0.99
+
+    def _use_own_attention(self) -> None:
+        name = ragged.install(self._attention)
+        parts = getattr(self._model.config, "sub_configs", None) or {}
+        # Whatever else is part of the model, a vision tower above all, attends as it was made to.
+        self._model.set_attn_implementation({"text_config": name} if "text_config" in parts else name)
+
+    def _sample(self, tokens: list[int]) -> Sample | None:
+        """A prompt with a picture, and what the library says of it."""
+        if self.media is None:
+            return None
+        try:
+            with self._passing():
+                return self.media.sample(tokens)
+        except Exception as error:
+            self._blind(str(error))
+            self.media = None
+            return None
+
+    def _check_eyes(self, sample: Sample) -> None:
+        """Find out how the tokens of a picture see one another; without its eyes where that is not known."""
+        assert self.media is not None
+        for two_ways in (False, True):
+            self.media.two_ways = two_ways
+            prompt = self.media.placed(sample)
+            try:
+                found = self.logits([Part(0, prompt.tokens, 0, 1, prompt.spans)])[0]
+            except (HearthError, TypeError, ValueError) as error:
+                self._blind(str(error))
+                break
+            finally:
+                self.holders.clear()
+            if _cosine(found, sample.logits) >= self._alike:
+                return
+        else:
+            self._blind("a picture among words does not come to what transformers says of it.")
+        self.media = None
 
 
 def _cosine(one: Floats, other: Floats) -> float:

@@ -68,7 +68,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
     stage(spec, progress, "library")
     try:
         import torch  # noqa: F401
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
         from transformers.utils import logging
     except ImportError as error:
         raise missing(spec, "transformers", "transformers", error) from None
@@ -77,7 +77,8 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
     device = device_of(spec.options)
     stage(spec, progress, "weights")
     with loading(spec, "transformers"):
-        model = AutoModelForCausalLM.from_pretrained(
+        kind = AutoModelForImageTextToText if folder.sees else AutoModelForCausalLM
+        model = kind.from_pretrained(
             str(folder.path),
             dtype=_dtype(spec.options, folder, device),
             device_map=device,
