@@ -140,6 +140,15 @@ class Template:
         return Traits(self._tried, lambda on: switches(Thinking(enabled=on), self.source))
 
     @cached_property
+    def _typed(self) -> bool:
+        """Whether it takes content as a list of parts only, as those of many models that see do."""
+        self._typed = False
+        said = {"role": "user", "content": "needle in hay"}
+        if "needle in hay" in (self._tried([said]) or ""):
+            return False
+        return "needle in hay" in (self._tried([_typed(said)]) or "")
+
+    @cached_property
     def picture(self) -> str:
         """What it writes for a picture, without the blanks around it; empty where it writes nothing."""
         return self.traits.picture
@@ -158,6 +167,8 @@ class Template:
         max_chars: int = MAX_PROMPT,
         args: Mapping[str, Any] = {},
     ) -> str:
+        if self._typed:
+            messages = [_typed(message) for message in messages]
         variables = {
             # firefunction's names for tools and date; no other template knows them.
             "functions": json.dumps([tool["function"] for tool in tools], indent=4) if tools else "",
@@ -228,6 +239,14 @@ def _opened(messages: Sequence[Message]) -> list[Message]:
         )
     opened = Message(role="assistant", content=last.text + _MARK, name=last.name, reasoning=last.reasoning)
     return [*messages[:-1], opened]
+
+
+def _typed(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its text as a part."""
+    content = message.get("content")
+    return (
+        {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+    )
 
 
 def _cut(text: str, last: Message) -> str:

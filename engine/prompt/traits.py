@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from os.path import commonprefix
 from typing import Any, Literal, Protocol
 
 from engine.prompt.mappings import CALL_STYLES, CallStyle
@@ -57,13 +56,14 @@ class Traits:
         """What is written for a picture, without the blanks around it; empty where nothing is."""
         text = {"type": "text", "text": "needle in hay"}
         shown = [
-            self._show([{"role": "user", "content": [*[{"type": "image"}] * count, text]}]) for count in range(3)
+            self._show([{"role": "user", "content": [*[{"type": "image"}] * count, text]}])
+            for count in range(3)
         ]
         none, one, two = shown
         if none is None or one is None or two is None or "needle in hay" not in one:
             return ""
-        start = len(commonprefix([none, one]))
-        end = len(commonprefix([none[start:][::-1], one[start:][::-1]]))
+        start = _common(none, one)
+        end = _common(none[start:][::-1], one[start:][::-1])
         written = one[start : len(one) - end].strip()
         found = [each.count(written) for each in (none, one, two)] if written else []
         return written if found == [0, 1, 2] else ""
@@ -164,6 +164,12 @@ class Traits:
 
     def _show(self, messages: Rows, args: Mapping[str, Any] = {}) -> str | None:
         return self._try(messages, self.no_tools, args)
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _talk(style: CallStyle, places: Sequence[int]) -> Rows:

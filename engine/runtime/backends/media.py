@@ -3,14 +3,15 @@
 A picture is some run of consecutive tokens, a *span*, whose embeddings come from the picture and not from the
 vocabulary. So that all who deal with sequences (prefix cache, scheduler, saved state) need to know nothing of
 pictures, each of its tokens has a number of its own, below zero, that follows from the content of the picture: equal
-numbers mean equal state, as for words. A state is never cut within a span.
+numbers mean equal state, as for words. A state is never cut within a span, whose first number is told from the others
+by its size (`FIRST`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import shake_256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -19,6 +20,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from engine.media.picture import Picture
+
+
+FIRST: Final = -(2**30)
+"""The first number of a span is not below it, the others are."""
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -87,8 +92,9 @@ class MediaReader(Protocol):
 
 def numbers(key: bytes, count: int) -> list[int]:
     """`count` numbers below zero that follow from `key`, one for each token of a picture."""
-    drawn = np.frombuffer(shake_256(key).digest(4 * count), np.int32) | np.int32(-(2**31))
-    return [int(number) for number in drawn]
+    drawn = np.frombuffer(shake_256(key).digest(4 * count), np.uint32) % np.uint32(-FIRST)
+    first = -1 - int(drawn[0])
+    return [first, *(FIRST - 1 - int(number) for number in drawn[1:])]
 
 
 def position_of(spans: Sequence[Span], index: int) -> int:

@@ -131,6 +131,7 @@ class PrefixCache:
                 # Its checkpoint will be there when its prompt is computed.
                 soon = max(soon, same)
         best = Found(whole_pictures(wanted, best.count), best.holder)
+        soon = whole_pictures(wanted, soon)
         if soon - best.count >= WORTH_WAITING or (shelves and self._wait_for_file(root, wanted, best.count)):
             return Found(best.count, best.holder, wait=True)
         return best

@@ -119,7 +119,10 @@ class Pictures:
                 raise
             info = error.info
             raise InvalidRequest(
-                f"Picture {number + 1} of {len(self._files)}: {info.what}", info.why, info.fix, param=info.param
+                f"Picture {number + 1} of {len(self._files)}: {info.what}",
+                info.why,
+                info.fix,
+                param=info.param,
             ) from None
 
     def _noted(self, message: Message) -> Message:
@@ -241,6 +244,7 @@ def _alternating(pieces: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
 
 
 def has_pictures(messages: Sequence[Message]) -> bool:
+    """Whether there are pictures among the parts of `messages`."""
     return any(
         isinstance(part, ImagePart)
         for message in messages

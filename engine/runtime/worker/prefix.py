@@ -23,6 +23,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from engine.runtime.backends.media import FIRST
+
 Tokens = NDArray[np.int32]
 
 
@@ -318,10 +320,10 @@ def _array(tokens: Sequence[int] | Tokens) -> Tokens:
 
 def whole_pictures(tokens: Tokens, count: int) -> int:
     """The most of the first `count` tokens that end with no half of a picture, whose tokens are below zero."""
-    if not 0 < count < len(tokens) or tokens[count] >= 0 or tokens[count - 1] >= 0:
+    if not 0 < count < len(tokens) or tokens[count] >= FIRST:
         return count
-    words = (tokens[:count] >= 0).nonzero()[0]
-    return int(words[-1]) + 1 if len(words) else 0
+    starts = (tokens[:count] >= FIRST).nonzero()[0]
+    return int(starts[-1]) if len(starts) else 0
 
 
 def common(one: Tokens, other: Tokens) -> int:

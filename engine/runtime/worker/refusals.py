@@ -103,7 +103,9 @@ def _check_parts(message: Message, can: Capabilities) -> None:
 
 def _check_pictures(request: GenerationRequest) -> None:
     """What has no meaning where pictures are among the words."""
-    parts = (part for each in request.messages or () if not isinstance(each.content, str) for part in each.content)
+    parts = (
+        part for each in request.messages or () if not isinstance(each.content, str) for part in each.content
+    )
     if not request.images and not any(isinstance(part, ImagePart) for part in parts):
         return
     for name, asked in (

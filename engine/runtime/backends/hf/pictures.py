@@ -187,7 +187,9 @@ class PictureReader:
             **{name: kinds for name in ("token_type_ids", "mm_token_type_ids") if name in made},
         }
         device, dtype = self._model.device, self._model.dtype
-        out = self._model(**{name: _moved(value, device, dtype) for name, value in given.items()}, use_cache=False)
+        out = self._model(
+            **{name: _moved(value, device, dtype) for name, value in given.items()}, use_cache=False
+        )
         return Sample(before, picture, after, out.logits[0, -1].float().cpu().numpy())
 
     def placed(self, sample: Sample) -> Laid:

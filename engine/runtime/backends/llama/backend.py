@@ -35,8 +35,8 @@ from engine.runtime.backends.llama.projector import Projector
 from engine.runtime.backends.llama.sequences import Sequences, layout_of
 from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
-from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.media import Span
+from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
 from engine.runtime.backends.text import Text
 from engine.types import AdapterRef, MemoryUse, ModelFacts
@@ -275,9 +275,7 @@ class LlamaBackend(Text):
             tokens = sequence.tokens[start:end]
             if row.draft:
                 tokens += row.draft
-            first = batch.add(
-                row.slot, tokens, self._sequences.position(row.slot, start), outputs=wanted
-            )
+            first = batch.add(row.slot, tokens, self._sequences.position(row.slot, start), outputs=wanted)
             moving.append(Moving(sequence, row, end, outputs, (self._context, first)))
             outputs += wanted
         pictures = False
