@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from engine.errors import InvalidRequest
+from engine.settings import show_size
 
 MOST_BYTES: Final = 25 * 1024 * 1024
 """Bytes of one image file."""
@@ -112,7 +113,7 @@ def too_long(param: str, most_bytes: int) -> InvalidRequest:
     """The file has more bytes than may be."""
     return InvalidRequest(
         "The image file is too large.",
-        f"It has more than {most_bytes / 1024 / 1024:.4g} MiB (media.max_bytes).",
+        f"It has more than {show_size(most_bytes)} (media.max_bytes).",
         "Make it smaller, or save it as JPEG.",
         param=param,
     )
