@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from engine.errors import InvalidRequest
+from engine.media.header import MOST_SCANS
 from engine.media.picture import Picture, read
 from tests.engine.media.pictures import (
     FORMATS,
@@ -160,6 +161,29 @@ def test_a_frame_larger_than_the_screen_of_a_gif_is_a_bomb_too() -> None:
     grown = small[: at + 5] + struct.pack("<HH", 60000, 60000) + small[at + 9 :]
     with pytest.raises(InvalidRequest):
         read(grown)
+
+
+def test_a_jpeg_of_many_scans_is_refused() -> None:
+    """Each of its scans is some 40 bytes long and takes as long to decode as all pixels."""
+    image = Image.new("L", (64, 64), 128)
+    plain = encoded(image, "JPEG", progressive=True)
+    scan = plain[plain.rindex(b"\xff\xda") : -2]
+    few = plain[:-2] + scan * (MOST_SCANS - plain.count(b"\xff\xda")) + b"\xff\xd9"
+    assert read(few).pixels == read(plain).pixels
+    # What follows the end of a picture (the film of a moving photo) is not looked at.
+    assert read(few + scan * 100).pixels == read(plain).pixels
+    with pytest.raises(InvalidRequest, match="more than 32 scans"):
+        read(few[:-2] + scan + b"\xff\xd9")
+
+
+def test_scans_are_counted_as_they_stand_among_other_things() -> None:
+    for options in ({"progressive": True}, {"restart_marker_blocks": 1}, {"comment": b"\xff\xda" * 100}):
+        assert read(encoded(noise(200, 100), "JPEG", quality=95, **options)).width == 200
+
+
+def test_of_several_pictures_in_a_jpeg_the_first_is_shown() -> None:
+    several = encoded(quarters(), "MPO", save_all=True, append_images=[noise(64, 32)], quality=95)
+    assert near(corners(read(several)), [RED, GREEN, BLUE, WHITE], 8)
 
 
 def test_text_that_unpacks_to_much_is_refused() -> None:
