@@ -87,7 +87,7 @@ def read(
 def prepare() -> None:
     """Import what decoding needs, in a thread that may take the time."""
     import PIL.Image
-    import PIL.ImageOps  # noqa: F401
+    import PIL.ImageOps
 
     PIL.Image.init()
 
