@@ -324,9 +324,9 @@ class LocalEngine:
             if not (request.messages or request.prompt is not None or request.tokens is not None):
                 await self._load_only(ticket, target)
                 return
+            # Addresses may take their time, which counts.
+            self._supervisor.watch(ticket)
             ticket.request = await self._sources.resolved(self._completed(request))
-            if ticket.terminal is not None:
-                return
             self._supervisor.submit(ticket, target)
         except HearthError as error:
             ticket.fail(error)

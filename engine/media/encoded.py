@@ -142,12 +142,15 @@ def _from_base64(text: str, param: str, most_bytes: int) -> ImagePart:
         raise _wrong(param, "It is empty.", "Send base64 of an image file.")
     if len(bare) > (most_bytes + 2) // 3 * 4:
         raise too_long(param, most_bytes)
+    body = bare.rstrip("=")
+    padded = len(bare) - len(body)
     try:
-        if ("-" in bare or "_" in bare) and ("+" in bare or "/" in bare):
+        if ("-" in body or "_" in body) and ("+" in body or "/" in body):
             raise ValueError("two alphabets")
-        if "=" not in bare:
-            bare += "=" * (-len(bare) % 4)
-        data = binascii.a2b_base64(bare.translate(_URL_SAFE).encode("ascii"), strict_mode=True)
+        if padded and (len(bare) % 4 or padded > 2):
+            raise ValueError("padding of another length")
+        whole = body.translate(_URL_SAFE) + "=" * (-len(body) % 4)
+        data = binascii.a2b_base64(whole.encode("ascii"), strict_mode=True)
     except ValueError:
         raise _wrong(
             param,

@@ -6,17 +6,21 @@ The kind is what the bytes say, whatever a file's name or a sender calls it. Sou
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Final
 
 from msgspec import Struct
 
 from engine.errors import InvalidRequest
+from engine.settings import show_size
 
 MOST_BYTES: Final = 25 * 1024 * 1024
 """Bytes of one image file."""
 MOST_PIXELS: Final = 25_000_000
 """Pixels of one image, as its file holds it; at 4 bytes each they take 100 MB while they are decoded."""
+MOST_SCANS: Final = 32
+"""Passes over a progressive JPEG. Encoders make about ten; one of 42 bytes can take 20 ms at the most pixels."""
 MAX_SIDE: Final = 1440
 """Pixels of the longest side that a model is shown, where nobody says otherwise."""
 ACCEPTED: Final = "PNG, JPEG, WebP, GIF and BMP"
@@ -44,6 +48,8 @@ _REFUSED: Final = (
     (0, b"\x1aE\xdf\xa3", "video"),
 )
 """What people send and no decoder here takes, so that it can be called by its name."""
+_MARKER: Final = re.compile(rb"\xff+[^\x00\xff\xd0-\xd8]", re.DOTALL)
+"""A marker of a JPEG but the ones that stand among pixels."""
 _BMP_HEADERS: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 
@@ -108,11 +114,31 @@ def check_pixels(width: int, height: int, param: str) -> None:
         )
 
 
+def check_scans(data: bytes, param: str) -> None:
+    """Raises InvalidRequest if `data`, a JPEG, goes over its pixels too often. Reads all of it, in milliseconds."""
+    at, scans = 2, 0
+    while (found := _MARKER.search(data, at)) is not None:
+        marker = data[found.end() - 1]
+        at = found.end()
+        if marker == 0xD9:
+            return
+        if marker != 0x01:
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+        scans += marker == 0xDA
+        if scans > MOST_SCANS:
+            raise InvalidRequest(
+                "The image would take too long to decode.",
+                f"It is a JPEG of more than {MOST_SCANS} scans.",
+                "Open it and save it anew, or send another.",
+                param=param,
+            )
+
+
 def too_long(param: str, most_bytes: int) -> InvalidRequest:
     """The file has more bytes than may be."""
     return InvalidRequest(
         "The image file is too large.",
-        f"It has more than {most_bytes / 1024 / 1024:.4g} MiB (media.max_bytes).",
+        f"It has more than {show_size(most_bytes)} (media.max_bytes).",
         "Make it smaller, or save it as JPEG.",
         param=param,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from engine.errors import HearthError, InvalidRequest
-from engine.media.header import MAX_SIDE, MOST_BYTES, check_pixels, damaged, read_header
+from engine.media.header import MAX_SIDE, MOST_BYTES, check_pixels, check_scans, damaged, read_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,10 +95,13 @@ def prepare() -> None:
 def _decoded(data: bytes, decoder: str, param: str) -> Image.Image:
     from PIL import Image
 
+    if decoder == "JPEG":
+        check_scans(data, param)
     image = Image.open(BytesIO(data), formats=[decoder])
     # By the decoder's own reading too: two parsers may differ over one file.
     check_pixels(image.width, image.height, param)
-    if getattr(image, "is_animated", False):
+    # A JPEG may carry further pictures of the same scene (previews, depths); the first is the one.
+    if decoder != "JPEG" and getattr(image, "is_animated", False):
         raise InvalidRequest(
             "The image is animated.",
             "A model looks at one picture at a time.",

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from engine.errors import HearthError, InvalidRequest
 from engine.media.fetch import Fetcher
 from engine.media.header import read_header, too_long
-from engine.settings import Media
+from engine.settings import Media, show_size
 from engine.types import GenerationRequest, ImagePart, Message
 
 _AT_ONCE: Final = 4
@@ -74,7 +74,7 @@ class Sources:
         if sum(len(part.data or b"") for part in whole.values()) > MOST_TOGETHER:
             raise InvalidRequest(
                 "The images of the request are too large together.",
-                f"They have more than {MOST_TOGETHER // 1024 // 1024} MiB.",
+                f"They have more than {show_size(MOST_TOGETHER)}.",
                 "Make them smaller, or leave some out.",
                 param="messages" if any(number >= 0 for number, _ in whole) else "images",
             )
@@ -105,16 +105,17 @@ class Sources:
     def _read(self, path: str, param: str) -> bytes:
         most = self._media.max_bytes
         try:
-            # Opening a pipe would wait for its other end.
-            handle = os.open(os.path.expanduser(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(handle, "rb") as file:
-                found = os.fstat(handle)
-                if not stat.S_ISREG(found.st_mode):
-                    raise _unreadable("It is no regular file.", param)
-                if found.st_size > most:
-                    raise too_long(param, most)
-                # It may grow meanwhile.
-                return file.read(most + 1)
+            place = os.path.expanduser(path)
+            # Before it is opened, which does something to devices; and then that which was opened.
+            _check_file(os.stat(place), param, most)
+            handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                _check_file(os.fstat(handle), param, most)
+                with open(handle, "rb", closefd=False) as file:
+                    # It may grow meanwhile.
+                    return file.read(most + 1)
+            finally:
+                os.close(handle)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise _unreadable(f"{why}.", param) from None
@@ -122,6 +123,13 @@ class Sources:
     def _seen(self, part: ImagePart, data: bytes, param: str) -> ImagePart:
         header = read_header(data, param, most_bytes=self._media.max_bytes)
         return ImagePart(data=data, media_type=header.media_type, detail=part.detail)
+
+
+def _check_file(found: os.stat_result, param: str, most: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _unreadable("It is no regular file.", param)
+    if found.st_size > most:
+        raise too_long(param, most)
 
 
 def _unreadable(why: str, param: str) -> InvalidRequest:

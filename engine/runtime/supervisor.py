@@ -70,7 +70,7 @@ class Supervisor:
         ticket.target = target
         place = self._room.place(target)
         place.waiting.append(ticket)
-        self._arm(ticket)
+        self.watch(ticket)
         if place.state != "ready" and place.stage is not None:
             ticket.loading(place.stage.stage, place.stage.fraction)
         self._pump(place)
@@ -104,8 +104,10 @@ class Supervisor:
         if place.arrival is not None and not place.needed:
             place.arrival.cancel()
 
-    def _arm(self, ticket: Ticket) -> None:
-        """Look after the deadlines of `ticket` until it ends, also when its worker hangs or still loads."""
+    def watch(self, ticket: Ticket) -> None:
+        """Look after the deadlines of `ticket` until it ends, also before it is submitted and when its worker hangs."""
+        if ticket.timer is not None:
+            ticket.timer.cancel()
         moment = ticket.next_deadline()
         if moment is None or ticket.terminal is not None:
             return
@@ -115,7 +117,7 @@ class Supervisor:
             if ticket.terminal is not None:
                 return
             if error is None:
-                self._arm(ticket)
+                self.watch(ticket)
                 return
             place = self._room.places[ticket.target.id] if ticket.target is not None else None
             if place is not None and ticket.key in place.running and place.host is not None:
