@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
-from engine.media import Sources
+from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.estimates import Estimator
 from engine.runtime.logring import LogRing
@@ -223,7 +223,8 @@ class LocalEngine:
     async def count(self, request: GenerationRequest) -> int:
         check(request)
         whole = await self._on_loop(self._sources.resolved(self._completed(request)))
-        reply = await self._ask(request.model, lambda call: Count(call, whole))
+        # How many tokens a picture has is known to the model that looks at it.
+        reply = await self._ask(request.model, lambda call: Count(call, whole), weights=has_images(whole))
         return reply.count or 0
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -416,10 +417,13 @@ class LocalEngine:
                 self._metrics = Metrics(self._paths.metrics_file, self._paths.spool)
             return self._metrics
 
-    async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
+    async def _ask(self, model: str, question: Callable[[int], ToWorker], *, weights: bool = False) -> Reply:
+        """The answer of a reader, or of the loaded model where there is one or the question needs `weights`."""
+
         async def there() -> Reply:
             target = await self._find(model)
-            if target.backend in READABLE and self._supervisor.facts(target.id) is None:
+            readable = target.backend in READABLE and not weights
+            if readable and self._supervisor.facts(target.id) is None:
                 return await self._readers.ask(target, question)
             return await self._supervisor.ask(target, question, computes=False)
 

@@ -1,6 +1,6 @@
 """Every model on this machine, and what a name stands for.
 
-Models are the starter model, and the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's
+Models are the starter models, and the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's
 own models folder.
 Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
@@ -56,11 +56,14 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
 
 class Catalog:
-    """The models of this machine. `starter` is the folder of the built-in model; None leaves it out."""
+    """The models of this machine. `starter` is the folder of the only built-in model; None: there is none."""
 
     def __init__(self, settings: Settings, paths: Paths, *, starter: Path | str | None = "installed") -> None:
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
-        self._starter = starter_folder() if isinstance(starter, str) else starter
+        if isinstance(starter, str):
+            self._starters = starter_folders()
+        else:
+            self._starters = () if starter is None else (starter,)
         self._headers = Remembered(read_header)
         self._model_folders = Remembered(read_folder, _folder_stamp)
         self.projectors = Projectors(self._headers.of)
@@ -176,11 +179,11 @@ class Catalog:
 
     def _files(self) -> Iterator[tuple[Path, str, str]]:
         """Path, source and name of every file that looks like a model."""
-        if self._starter is not None and self._starter.is_dir():
-            for index, path in enumerate(sorted(self._starter.glob("*.gguf"))):
-                yield path, "starter", path.stem if index else self._starter.name
-            if is_model_folder(self._starter / "hf") and _installed(tuple(_LIBRARIES)):
-                yield self._starter / "hf", "starter", f"{self._starter.name}-hf"
+        for starter in self._starters:
+            for index, path in enumerate(sorted(starter.glob("*.gguf"))):
+                yield path, "starter", path.stem if index else starter.name
+            if is_model_folder(starter / "hf") and _installed(tuple(_LIBRARIES)):
+                yield starter / "hf", "starter", f"{starter.name}-hf"
         for folder in self._folders:
             for path in _model_files(folder):
                 if path.is_dir():
@@ -262,12 +265,13 @@ class Catalog:
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
 
-def starter_folder() -> Path | None:
-    """The folder of the built-in model, beside this package or where Hearth is installed; None without it."""
+def starter_folders() -> tuple[Path, ...]:
+    """The folders of the built-in models, beside this package or where Hearth is installed, the first one's first."""
     found = importlib.util.find_spec("starter")
     if found is None or not found.submodule_search_locations:
-        return None
-    return Path(found.submodule_search_locations[0]) / "ember"
+        return ()
+    here = Path(found.submodule_search_locations[0])
+    return tuple(here / name for name in ("ember", "ember-vision"))
 
 
 def _base_of(name: str, read: Sequence[Header | ModelFolder]) -> Base | FolderBase:

@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.media.encoded import image_from_json, image_from_text
     from engine.media.picture import Picture
-    from engine.media.sources import Sources
+    from engine.media.sources import Sources, has_images
 
-__all__ = ["Picture", "Sources", "image_from_json", "image_from_text"]
+__all__ = ["Picture", "Sources", "has_images", "image_from_json", "image_from_text"]
 
 _ROOMS = {
     "encoded": ("image_from_json", "image_from_text"),
     "picture": ("Picture",),
-    "sources": ("Sources",),
+    "sources": (
+        "Sources",
+        "has_images",
+    ),
 }
 
 

@@ -132,6 +132,11 @@ def _check_file(found: os.stat_result, param: str, most: int) -> None:
         raise too_long(param, most)
 
 
+def has_images(request: GenerationRequest) -> bool:
+    """Whether there are images in `request`."""
+    return next(_images(request), None) is not None
+
+
 def _unreadable(why: str, param: str) -> InvalidRequest:
     return InvalidRequest(
         "The image cannot be read.", why, "Name an image file on this machine.", param=param

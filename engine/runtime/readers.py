@@ -25,7 +25,7 @@ from engine.runtime.wire import Load, Reply, ToWorker
 from engine.settings import Settings
 from engine.types import LoadOptions, ModelFacts
 
-BACKENDS: Final = ("llama", "scripted")
+BACKENDS: Final = ("llama", "transformers", "mlx", "scripted")
 """Backends that can read a model without its weights."""
 MOST: Final = 2
 """Readers that stay when nobody asks them."""

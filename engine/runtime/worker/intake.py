@@ -22,7 +22,7 @@ from engine.runtime.backends.media import Laid
 from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
 from engine.runtime.worker.cache import Marks
 from engine.runtime.worker.pictures import Album, Pictures, has_pictures
-from engine.types import GenerationRequest, Message, TextPart, Tool
+from engine.types import GenerationRequest, Message, Part, TextPart, Tool
 
 if TYPE_CHECKING:
     from engine.prompt.answer import AnswerForm
@@ -315,8 +315,8 @@ class Intake:
         messages = request.messages
         if messages is None:
             prompt = request.prompt or ""
-            content = (*request.images, TextPart(prompt)) if request.images else prompt
-            messages = (Message(role="user", content=content),)
+            parts: tuple[Part, ...] = (*request.images, TextPart(prompt))
+            messages = (Message(role="user", content=parts if request.images else prompt),)
         if request.system is not None:
             messages = (Message(role="system", content=request.system), *messages)
         return messages

@@ -37,7 +37,7 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
         raise _cannot("a budget of thinking tokens", "thinking.budget", can)
     sees = "image" in can.modalities
     if request.images and not sees:
-        raise _cannot("images", "images", can)
+        raise _blind("images", can)
     for message in request.messages or ():
         _check_parts(message, can)
     _check_pictures(request)
@@ -98,7 +98,9 @@ def _check_parts(message: Message, can: Capabilities) -> None:
         if not isinstance(part, TextPart) and getattr(part, "text", None) is None:
             kind = "image" if isinstance(part, ImagePart) else "audio"
             if kind not in can.modalities:
-                raise _cannot("images" if kind == "image" else "audio", "messages.content", can)
+                if kind == "image":
+                    raise _blind("messages.content", can)
+                raise _cannot("audio", "messages.content", can)
 
 
 def _check_pictures(request: GenerationRequest) -> None:
@@ -128,6 +130,16 @@ def _check_pictures(request: GenerationRequest) -> None:
             fix="Put them into the content of a message.",
             param="images",
         )
+
+
+def _blind(param: str, can: Capabilities) -> Unsupported:
+    eyes = "has no projector (mmproj) beside its file" if can.backend == "llama" else "reads text only here"
+    return Unsupported(
+        "This model cannot see images.",
+        f"It {eyes}.",
+        "Choose a model that sees (`hearth models` says which do); a GGUF model needs its mmproj file beside it.",
+        param=param,
+    )
 
 
 def _cannot(what: str, param: str, can: Capabilities) -> Unsupported:

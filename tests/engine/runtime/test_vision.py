@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from engine.types import (
     Message,
     TextPart,
 )
+from tests.weights import tiny_chat
 from tests.weights.llava import tiny_llava
 
 
@@ -250,5 +252,17 @@ async def test_what_is_wrong_is_said(engine: LocalEngine, model: str) -> None:
 
 
 async def test_a_model_without_eyes_says_so(engine: LocalEngine) -> None:
-    with pytest.raises(HearthError, match="images"):
+    with pytest.raises(HearthError, match="cannot see"):
         await answer(engine, ask("ember", png("red"), "What is it?"))
+
+
+async def test_a_projector_of_another_model_leaves_the_model_its_words(
+    engine: LocalEngine, llava: Llava, tmp_path: Path
+) -> None:
+    path = tiny_chat(tmp_path)
+    shutil.copy(llava.projector, tmp_path / "mmproj-model-f16.gguf")
+    plain = GenerationRequest(model=str(path), prompt="hello", max_tokens=3)
+    await answer(engine, plain)
+    assert any("without its eyes" in line.text for line in engine.logs())
+    with pytest.raises(HearthError, match="cannot see"):
+        await answer(engine, ask(str(path), png("red"), "What is it?"))

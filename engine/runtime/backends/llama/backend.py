@@ -6,12 +6,13 @@ One KV buffer is shared by all slots and shelves (`sequences`). Used from one th
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import InternalError, Unsupported
+from engine.errors import InternalError, ModelLoadFailed, Unsupported
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -134,14 +135,19 @@ class LlamaBackend(Text):
         if path is None:
             return None
         assert self._model is not None
-        return Projector(
-            self._model,
-            path,
-            threads=shape.batch_threads,
-            micro_batch=shape.micro_batch,
-            on_gpu=self._spec.options.gpu_layers != 0,
-            in_one=self._layout.stateful,
-        )
+        try:
+            return Projector(
+                self._model,
+                path,
+                threads=shape.batch_threads,
+                micro_batch=shape.micro_batch,
+                on_gpu=self._spec.options.gpu_layers != 0,
+                in_one=self._layout.stateful,
+            )
+        except ModelLoadFailed as error:
+            # It lies beside the model, and nobody has asked for it by name: the model reads text all the same.
+            print(f"{self._spec.model} is used without its eyes: {error}", file=sys.stderr, flush=True)
+            return None
 
     @property
     def media(self) -> Projector | None:

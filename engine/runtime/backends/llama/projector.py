@@ -108,7 +108,9 @@ class Projector:
         api = self._api
         pixels = picture.pixels
         bitmap = api.mtmd_bitmap_init(
-            picture.width, picture.height, ctypes.cast(pixels, ctypes.POINTER(ctypes.c_uint8))
+            picture.width,
+            picture.height,
+            ctypes.cast(ctypes.c_char_p(pixels), ctypes.POINTER(ctypes.c_uint8)),
         )
         chunks = api.mtmd_input_chunks_init()
         try:
