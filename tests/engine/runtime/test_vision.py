@@ -27,7 +27,7 @@ from engine.types import (
     Message,
     TextPart,
 )
-from tests.weights import tiny_chat
+from starter import gguf_path
 from tests.weights.llava import tiny_llava
 
 
@@ -259,7 +259,7 @@ async def test_a_model_without_eyes_says_so(engine: LocalEngine) -> None:
 async def test_a_projector_of_another_model_leaves_the_model_its_words(
     engine: LocalEngine, llava: Llava, tmp_path: Path
 ) -> None:
-    path = tiny_chat(tmp_path)
+    path = shutil.copy(gguf_path(), tmp_path)
     shutil.copy(llava.projector, tmp_path / "mmproj-model-f16.gguf")
     plain = GenerationRequest(model=str(path), prompt="hello", max_tokens=3)
     await answer(engine, plain)
