@@ -27,18 +27,11 @@ class Bare(Protocol):
         """At most `count` tokens after `prompt`, the end token left out."""
         ...
 
-    def logprobs(self, tokens: Sequence[int]) -> NDArray[np.float64]:
-        """Natural-log probability of every token after each of `tokens`, [tokens, vocabulary]."""
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """What the model says after each of `tokens`, [tokens, vocabulary]."""
         ...
 
     def close(self) -> None: ...
-
-
-def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """By row, in float64."""
-    values = logits.astype(np.float64)
-    values -= values.max(axis=-1, keepdims=True)
-    return values - np.log(np.exp(values).sum(axis=-1, keepdims=True))
 
 
 class LlamaCpp:
@@ -72,10 +65,10 @@ class LlamaCpp:
             found.append(int(token))
         return found
 
-    def logprobs(self, tokens: Sequence[int]) -> NDArray[np.float64]:
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         self._llama.reset()
         self._llama.eval(list(tokens))
-        return log_softmax(self._llama.scores[: len(tokens)])
+        return np.array(self._llama.scores[: len(tokens)])
 
     def close(self) -> None:
         self._llama.close()
@@ -119,10 +112,10 @@ class Transformers:
         found = out[0, len(prompt) :].tolist()
         return found[:-1] if found[-1] == self._tokenizer.eos_token_id else found
 
-    def logprobs(self, tokens: Sequence[int]) -> NDArray[np.float64]:
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         with self._torch.inference_mode():
             logits = self._model(input_ids=self._torch.tensor([list(tokens)]), use_cache=False).logits
-        return log_softmax(logits[0].float().numpy())
+        return np.array(logits[0].float())
 
     def close(self) -> None:
         self._model = None
@@ -174,9 +167,8 @@ class MlxLm:
         found = [int(step.token) for step in steps]
         return found[:-1] if found[-1] in self._tokenizer.eos_token_ids else found
 
-    def logprobs(self, tokens: Sequence[int]) -> NDArray[np.float64]:
-        logits = self._model(self._mx.array([list(tokens)]))[0].astype(self._mx.float32)
-        return log_softmax(np.array(logits))
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        return np.array(self._model(self._mx.array([list(tokens)]))[0].astype(self._mx.float32))
 
     def close(self) -> None:
         self._model = None

@@ -38,7 +38,7 @@ def check(heard: Heard, bare: Bare, prompt: list[int]) -> None:
     if found == expected:
         return
     place = next(i for i, pair in enumerate(zip_longest(found, expected)) if pair[0] != pair[1])
-    second, best = np.sort(bare.logprobs(prompt + expected[:place])[-1])[-2:]
+    second, best = np.sort(bare.logits(prompt + expected[:place])[-1])[-2:]
     assert best - second < CLOSE, (place, found, expected)
 
 
