@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from starter import adapter_path, gguf_path, hf_path
 
 WINDOW = 512
+VOCABULARY, END = 4096, 2
+"""How many tokens the starter model has, and which of them ends a turn."""
 PIRATE = adapter_path("pirate").with_suffix("")
 
 
 class Bare(Protocol):
     """The starter model under a library, with the adapter `pirate` at scale 1 or without it."""
+
+    handle: int | None
+    """llama.cpp's own vocabulary, where there is one."""
 
     def prompt(self, question: str) -> list[int]:
         """The tokens of one user's turn and the head of the answer."""
@@ -50,6 +55,7 @@ class LlamaCpp:
             verbose=False,
             lora_path=str(adapter_path("pirate")) if adapted else None,
         )
+        self.handle: int | None = self._llama._model.vocab
         template = self._llama.metadata["tokenizer.chat_template"]
         self._formatter = Jinja2ChatFormatter(template, eos_token="<|im_end|>", bos_token="")
 
@@ -76,6 +82,8 @@ class LlamaCpp:
 
 class Transformers:
     """`AutoModelForCausalLM.generate`, with PEFT's model around it for the adapter."""
+
+    handle: int | None = None
 
     def __init__(self, adapted: bool) -> None:
         import torch
@@ -115,7 +123,8 @@ class Transformers:
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         with self._torch.inference_mode():
             logits = self._model(input_ids=self._torch.tensor([list(tokens)]), use_cache=False).logits
-        return np.array(logits[0].float())
+        found: NDArray[np.float32] = logits[0].float().numpy()
+        return found
 
     def close(self) -> None:
         self._model = None
@@ -123,6 +132,8 @@ class Transformers:
 
 class MlxLm:
     """`mlx_lm.stream_generate`; the adapter is added to the weights by hand."""
+
+    handle: int | None = None
 
     def __init__(self, adapted: bool) -> None:
         import mlx.core as mx
