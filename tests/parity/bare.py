@@ -89,6 +89,7 @@ class Transformers:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        torch.set_num_threads(1)
         self._torch = torch
         self._tokenizer = AutoTokenizer.from_pretrained(hf_path())
         # The engine computes in single floats on a CPU, whatever the file has.
