@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,22 @@ CONSTRAINTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
+)
+"""A PNG of one dot."""
+
+
 async def check(subject: Subject, able: bool, param: str, **fields: Any) -> None:
     """It is done where it is `able`, and refused with the name of `param` where it is not."""
-    heard = await subject.hear(**{"prompt": "Hello."} | {"max_tokens": 1} | fields)
+    said: dict[str, Any] = {"prompt": "Hello.", "max_tokens": 1}
+    heard = await subject.hear(**said | fields)
     if able:
         assert heard.done.reason == "finished"
         return
     error = heard.failed.error
     assert (error.param, error.http_status) == (param, 400), error
-    assert error.what and error.why and error.fix
+    assert error.what and (error.why or error.fix)
 
 
 @pytest.mark.parametrize("name", Sampling.__struct_fields__)
@@ -74,13 +82,13 @@ async def test_everything_else_of_a_request(subject: Subject) -> None:
     await check(subject, bool(can.constraints), "thinking.budget", thinking=Thinking(budget=9))
     await check(subject, False, "best_of", best_of=3)
     await check(subject, False, "thinking", raw=True, thinking=Thinking(enabled=True))
-    picture = Message(role="user", content=(ImagePart(data=b"no picture"),))
+    picture = Message(role="user", content=(ImagePart(data=PICTURE),))
     await check(subject, "image" in can.modalities, "messages.content", prompt=None, messages=(picture,))
 
 
 async def test_vectors_and_ranks(subject: Subject) -> None:
-    request = EmbedRequest(model=subject.model, backend=subject.backend, inputs=("Hello.",))
-    ranking = RerankRequest(model=subject.model, backend=subject.backend, query="Hello.", documents=("a", "b"))
+    request = EmbedRequest(model=subject.model, inputs=("Hello.",))
+    ranking = RerankRequest(model=subject.model, query="Hello.", documents=("a", "b"))
     if subject.can.embeddings:
         assert len((await subject.engine.embed(request)).vectors) == 1
     else:
@@ -100,7 +108,7 @@ async def test_vectors_and_ranks(subject: Subject) -> None:
         ("made_up", {"sampling": {"made_up": 1}}),
         ("banned_tokens", {"sampling": {"banned_tokens": (2**22,)}}),
         ("samplers", {"sampling": {"samplers": ("magic",)}}),
-        ("adapters", {"adapters": (AdapterRef("one"), AdapterRef("one", 0.5))}),
+        ("adapters", {"adapters": (AdapterRef("pirate"), AdapterRef("pirate", 0.5))}),
         ("tokens", {"prompt": None, "tokens": (2**30,)}),
     ],
 )
