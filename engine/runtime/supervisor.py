@@ -206,7 +206,12 @@ class Supervisor:
         place = self._room.place(target)
         while place.state != "ready" or (
             computes
-            and (place.draining or place.shrunk or place.resizing is not None or not place.suits(options, target))
+            and (
+                place.draining
+                or place.shrunk
+                or place.resizing is not None
+                or not place.suits(options, target)
+            )
         ):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, options, keep_alive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,7 +98,9 @@ class Transformers:
         if adapted:
             from peft import PeftModel
 
-            self._model = PeftModel.from_pretrained(self._model, PIRATE)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                self._model = PeftModel.from_pretrained(self._model, PIRATE)
         self._model.eval()
 
     def prompt(self, question: str) -> list[int]:
@@ -108,7 +111,8 @@ class Transformers:
 
     def greedy(self, prompt: Sequence[int], count: int) -> list[int]:
         ids = self._torch.tensor([list(prompt)])
-        with self._torch.inference_mode():
+        with self._torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by an old name
             out = self._model.generate(
                 input_ids=ids,
                 attention_mask=self._torch.ones_like(ids),

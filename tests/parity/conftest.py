@@ -13,7 +13,7 @@ from engine.settings import Generation, Runtime, Settings
 from engine.types import AdapterRef, BackendName
 from starter import adapter_path, gguf_path, hf_path
 from tests.parity.bare import BARE, Bare
-from tests.parity.subject import LOAD, Subject
+from tests.parity.subject import Subject
 
 SCRIPT = "scripted:delay_ms=1,pieces=bytes,text=In Łódź the 日本 crew 👩‍🚀 tells a long tale, and then another one."
 MODELS: dict[BackendName, tuple[str, AdapterRef]] = {

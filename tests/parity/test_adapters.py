@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,17 @@ from tests.parity.subject import Subject
 
 QUESTIONS = ("What is the capital of France?", "Hello, who are you?", "What is 7 plus 5?")
 ASKED = {"max_tokens": 40, "return_tokens": True}
+WORDS = "scripted:text=in words that may be capitals"
 
 
-async def test_it_writes_what_the_library_writes_with_it(ember: Subject, bare_of: Callable[..., Bare]) -> None:
+def asked(subject: Subject) -> dict[str, Any]:
+    """A scripted model shows its adapters in the words it says."""
+    return ASKED | ({"model": WORDS} if subject.backend == "scripted" else {})
+
+
+async def test_it_writes_what_the_library_writes_with_it(
+    ember: Subject, bare_of: Callable[..., Bare]
+) -> None:
     bare = bare_of(ember.backend, adapted=True)
     for question in QUESTIONS:
         heard = await ember.hear(question, adapters=(ember.pirate,), **ASKED)
@@ -53,22 +62,24 @@ def _logprobs(row: np.ndarray) -> np.ndarray:
 
 async def test_the_cache_never_takes_one_for_the_other(subject: Subject) -> None:
     """The same prompt in turn with and without it: each answer as if the other had not been."""
-    first = await subject.hear(QUESTIONS[0], **ASKED)
-    second = await subject.hear(QUESTIONS[0], adapters=(subject.pirate,), **ASKED)
+    first = await subject.hear(QUESTIONS[0], **asked(subject))
+    second = await subject.hear(QUESTIONS[0], adapters=(subject.pirate,), **asked(subject))
     assert first.text() != second.text()
     for _ in range(2):
-        again = await subject.hear(QUESTIONS[0], **ASKED)
-        adapted = await subject.hear(QUESTIONS[0], adapters=(subject.pirate,), **ASKED)
+        again = await subject.hear(QUESTIONS[0], **asked(subject))
+        adapted = await subject.hear(QUESTIONS[0], adapters=(subject.pirate,), **asked(subject))
         assert (again.text(), adapted.text()) == (first.text(), second.text())
         assert again.usage.cached_tokens == adapted.usage.cached_tokens == again.usage.prompt_tokens - 1
 
 
 async def test_side_by_side(subject: Subject) -> None:
-    plain = [(await subject.hear(each, **ASKED)).text() for each in QUESTIONS]
-    adapted = [(await subject.hear(each, adapters=(subject.pirate,), **ASKED)).text() for each in QUESTIONS]
+    plain = [(await subject.hear(each, **asked(subject))).text() for each in QUESTIONS]
+    adapted = [
+        (await subject.hear(each, adapters=(subject.pirate,), **asked(subject))).text() for each in QUESTIONS
+    ]
     heard = await asyncio.gather(
-        *(subject.hear(each, **ASKED) for each in QUESTIONS),
-        *(subject.hear(each, adapters=(subject.pirate,), **ASKED) for each in QUESTIONS),
+        *(subject.hear(each, **asked(subject)) for each in QUESTIONS),
+        *(subject.hear(each, adapters=(subject.pirate,), **asked(subject)) for each in QUESTIONS),
     )
     assert [each.text() for each in heard] == plain + adapted
 

@@ -8,7 +8,11 @@ from typing import Any
 from engine.types import Admitted, Delta, Done, Finished, Prefill
 from tests.parity.subject import Heard, Subject
 
-ENDLESS: dict[str, Any] = {"max_tokens": None, "sampling": {"ignore_eos": True, "seed": 1}, "overflow": "shift"}
+ENDLESS: dict[str, Any] = {
+    "max_tokens": None,
+    "sampling": {"ignore_eos": True, "seed": 1},
+    "overflow": "shift",
+}
 
 
 async def until_the_first_word(stream: Any) -> list[Any]:

@@ -49,12 +49,14 @@ async def test_greedy_is_the_best_of_what_is_allowed(ember: Subject) -> None:
 
 
 async def test_a_schema(ember: Subject) -> None:
-    question = "Anna is 31 years old and lives in Oslo. Give me that as JSON with the keys name, age and city."
+    question = "extract name, age and city as JSON: Anna, 31 years, from Oslo."
     constraint = Constraint(kind="schema", value=PERSON)
     heard = await ember.hear(question, constraint=constraint, max_tokens=100)
     assert json.loads(heard.text()) == {"name": "Anna", "age": 31, "city": "Oslo"}
     for seed in range(3):
-        heard = await ember.hear(question, constraint=constraint, sampling=HOT | {"seed": seed}, max_tokens=300)
+        heard = await ember.hear(
+            question, constraint=constraint, sampling=HOT | {"seed": seed}, max_tokens=300
+        )
         found = json.loads(heard.text())
         assert set(found) == set(PERSON["required"])
         assert 0 <= found["age"] <= 120 and len(found["name"]) <= 8 and found["city"] in ("Oslo", "Rome")

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from engine.types import Admitted, Delta, Done, Failed, Finished, Loading, Logprobs, Prefill, Queued, StreamEvent
+from engine.types import (
+    Admitted,
+    Delta,
+    Done,
+    Failed,
+    Finished,
+    Loading,
+    Logprobs,
+    Prefill,
+    Queued,
+    StreamEvent,
+)
 from tests.parity.subject import Heard, Subject
 
 ASKED: tuple[dict[str, Any], ...] = (
@@ -60,7 +71,8 @@ async def test_every_stream_keeps_its_order(subject: Subject) -> None:
     """Alone, then all at once."""
     for together in (False, True):
         requests = [
-            subject.hear(said.get("question", "Hello, who are you?"), **_without(said, "question")) for said in ASKED
+            subject.hear(said.get("question", "Hello, who are you?"), **_without(said, "question"))
+            for said in ASKED
         ]
         heard: list[Heard] = []
         if together:

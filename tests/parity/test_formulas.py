@@ -139,7 +139,9 @@ def test_a_draw_is_by_chance_alone(least: dict[str, Any]) -> None:
 def test_mirostat_2_cuts_at_its_surprise_and_learns(tau: float) -> None:
     """Basu et al. 2021: mu begins at 2 tau and moves by eta times (surprise - tau); surprise in bits."""
     lots = np.random.default_rng(5)
-    chain = Chain(resolve(PLAIN | {"mirostat": 2, "mirostat_tau": tau, "mirostat_eta": 0.3}), 9, VOCABULARY, 512, ())
+    chain = Chain(
+        resolve(PLAIN | {"mirostat": 2, "mirostat_tau": tau, "mirostat_eta": 0.3}), 9, VOCABULARY, 512, ()
+    )
     mu = 2 * tau
     narrow = 0
     for _ in range(200):

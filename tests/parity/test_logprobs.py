@@ -35,7 +35,9 @@ def check(one: TokenLogprob, row: NDArray[np.float64]) -> None:
 
 
 @pytest.mark.parametrize("sampling", [{"temperature": 0.0}, {"temperature": 2.0, "top_k": 5, "seed": 3}])
-async def test_those_of_an_answer(ember: Subject, bare_of: Callable[..., Bare], sampling: dict[str, Any]) -> None:
+async def test_those_of_an_answer(
+    ember: Subject, bare_of: Callable[..., Bare], sampling: dict[str, Any]
+) -> None:
     """Those of the raw distribution, whatever is sampled from it."""
     bare = bare_of(ember.backend)
     heard = await ember.hear(QUESTION, sampling=sampling, logprobs=Logprobs(top=7), return_tokens=True)

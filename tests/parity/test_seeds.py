@@ -20,7 +20,9 @@ def asked(subject: Subject, seed: int, **more: Any) -> dict[str, Any]:
 
 
 async def test_one_seed_is_one_text(subject: Subject) -> None:
-    texts = [(await subject.hear("Tell me a story.", **asked(subject, seed))).text() for seed in (0, 0, 1, 7, 7)]
+    texts = [
+        (await subject.hear("Tell me a story.", **asked(subject, seed))).text() for seed in (0, 0, 1, 7, 7)
+    ]
     assert texts[0] == texts[1] and texts[3] == texts[4]
     assert len(set(texts)) == 3
 

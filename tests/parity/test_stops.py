@@ -56,9 +56,7 @@ async def test_a_stop_token_ends_like_the_models_own(subject: Subject) -> None:
     heard = await subject.hear(QUESTION, max_tokens=COUNT, return_tokens=True)
     tokens = heard.tokens()
     place = next(place for place in range(3, len(tokens)) if tokens[place] not in tokens[:place])
-    stopped = await subject.hear(
-        QUESTION, max_tokens=COUNT, return_tokens=True, stop_tokens=(tokens[place],)
-    )
+    stopped = await subject.hear(QUESTION, max_tokens=COUNT, return_tokens=True, stop_tokens=(tokens[place],))
     assert stopped.tokens() == tokens[:place] and stopped.end().reason == "stop"
     assert stopped.usage.completion_tokens == place + 1
 

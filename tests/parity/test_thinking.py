@@ -20,7 +20,9 @@ async def test_thoughts_are_apart_from_the_answer(subject: Subject) -> None:
     heard = await subject.hear(QUESTION, thinking=Thinking(enabled=True), max_tokens=120, **model)
     assert heard.reasoning().strip() and heard.text().strip()
     assert "think>" not in heard.reasoning() + heard.text()
-    hidden = await subject.hear(QUESTION, thinking=Thinking(enabled=True, visible=False), max_tokens=120, **model)
+    hidden = await subject.hear(
+        QUESTION, thinking=Thinking(enabled=True, visible=False), max_tokens=120, **model
+    )
     assert (hidden.reasoning(), hidden.text()) == ("", heard.text())
     assert hidden.usage == heard.usage or hidden.usage.reasoning_tokens == heard.usage.reasoning_tokens > 0
 
@@ -42,8 +44,12 @@ async def test_it_does_not_think_unasked(ember: Subject) -> None:
         assert heard.reasoning() == "" and heard.usage.reasoning_tokens == 0 and heard.text()
 
 
-@pytest.mark.parametrize("thinking", [Thinking(), Thinking(enabled=True), Thinking(enabled=True, budget=4)], ids=str)
-async def test_the_answer_is_held_to_its_form_and_the_thoughts_are_not(ember: Subject, thinking: Thinking) -> None:
+@pytest.mark.parametrize(
+    "thinking", [Thinking(), Thinking(enabled=True), Thinking(enabled=True, budget=4)], ids=str
+)
+async def test_the_answer_is_held_to_its_form_and_the_thoughts_are_not(
+    ember: Subject, thinking: Thinking
+) -> None:
     yes_or_no = Constraint(kind="choice", value=["yes", "no"])
     heard = await ember.hear(QUESTION, constraint=yes_or_no, thinking=thinking, max_tokens=120)
     assert heard.text() in ("yes", "no")

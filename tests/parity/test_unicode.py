@@ -75,7 +75,10 @@ async def test_a_stop_string_may_be_of_any_characters(ember: Subject) -> None:
 @pytest.mark.parametrize("text", [*TEXTS, "\x00\x07", "<|im_end|> <think> </s>"])
 async def test_tokens_spell_the_text_they_were_made_of(subject: Subject, text: str) -> None:
     engine = subject.engine
-    assert await engine.detokenize(subject.model, await engine.tokenize(subject.model, text, special=False)) == text
+    assert (
+        await engine.detokenize(subject.model, await engine.tokenize(subject.model, text, special=False))
+        == text
+    )
 
 
 async def test_a_prompt_of_any_characters_is_echoed(subject: Subject) -> None:

@@ -71,10 +71,19 @@ async def test_text_token_ids_and_probabilities_are_told_of_the_same_tokens(subj
     heard = await subject.hear("Hello.", return_tokens=True, logprobs=Logprobs(top=1))
     check(heard)
     assert [each.token for each in heard.logprobs()] == heard.tokens()
-    assert b"".join(each.piece for each in heard.logprobs()).decode("utf-8", "ignore") == heard.text().rstrip("\ufffd")
+    assert b"".join(each.piece for each in heard.logprobs()).decode("utf-8", "ignore") == heard.text().rstrip(
+        "\ufffd"
+    )
 
 
 async def test_the_moments_of_a_request_follow_one_another(subject: Subject) -> None:
     times = (await subject.hear("Hello.")).done.timings
-    moments = [times.submitted, times.admitted, times.first_prefill, times.first_token, times.last_token, times.ended]
+    moments = [
+        times.submitted,
+        times.admitted,
+        times.first_prefill,
+        times.first_token,
+        times.last_token,
+        times.ended,
+    ]
     assert moments == sorted(moments) and times.submitted > 0 and times.load == 0
