@@ -20,7 +20,7 @@ QUESTIONS = (
     "Write JSON with name, age and city: Anna, 31, Oslo.",
     "Wie heißt die 首都 von Japan? 🙂",
 )
-COUNT = 60
+COUNT = 40
 CLOSE = 1e-3
 """Two tokens nearer to one another than this (natural log) may change places: sums are made in another order."""
 ASKED = {"max_tokens": COUNT, "return_tokens": True}
