@@ -13,7 +13,7 @@ COUNT = 40
 async def test_a_stop_string_is_cut_out_with_what_follows(subject: Subject) -> None:
     """Every few characters of the answer in turn: most begin and end inside a token."""
     whole = (await subject.hear(QUESTION, max_tokens=COUNT)).text()
-    for start in range(1, len(whole) - 5, 6):
+    for start in range(1, len(whole) - 5, 9):
         stop = whole[start : start + 5]
         heard = await subject.hear(QUESTION, max_tokens=COUNT, stop=("never said", stop))
         assert heard.text() == whole[: whole.index(stop)]
