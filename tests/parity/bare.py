@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.runtime.backends.llama.library import native
 from starter import adapter_path, gguf_path, hf_path
+from starter.template import render
 
 WINDOW = 512
 VOCABULARY, END = 4096, 2
@@ -41,44 +44,54 @@ class Bare(Protocol):
 
 
 class LlamaCpp:
-    """llama-cpp-python's own `Llama`."""
+    """llama.cpp's own functions, by the low-level part of llama-cpp-python."""
 
     def __init__(self, adapted: bool) -> None:
-        import llama_cpp
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
-        self._llama = llama_cpp.Llama(
-            str(gguf_path()),
-            n_ctx=WINDOW,
-            n_threads=1,
-            n_threads_batch=1,
-            logits_all=True,
-            verbose=False,
-            lora_path=str(adapter_path("pirate")) if adapted else None,
+        self._api = api = native()
+        self._model = api.llama_model_load_from_file(
+            str(gguf_path()).encode(), api.llama_model_default_params()
         )
-        self.handle: int | None = self._llama._model.vocab
-        template = self._llama.metadata["tokenizer.chat_template"]
-        self._formatter = Jinja2ChatFormatter(template, eos_token="<|im_end|>", bos_token="")
+        params = api.llama_context_default_params()
+        params.n_ctx, params.n_threads, params.n_threads_batch, params.flash_attn_type = WINDOW, 1, 1, 0
+        self._context = api.llama_init_from_model(self._model, params)
+        self.handle: int | None = api.llama_model_get_vocab(self._model)
+        if adapted:
+            lora = api.llama_adapter_lora_init(self._model, str(adapter_path("pirate")).encode())
+            loras, scales = (api.llama_adapter_lora_p_ctypes * 1)(lora), (ctypes.c_float * 1)(1.0)
+            assert api.llama_set_adapters_lora(self._context, loras, 1, scales) == 0
 
     def prompt(self, question: str) -> list[int]:
-        text = self._formatter(messages=[{"role": "user", "content": question}]).prompt
-        return self._llama.tokenize(text.encode(), add_bos=False, special=True)
+        text = render([{"role": "user", "content": question}], add_generation_prompt=True).encode()
+        room = (ctypes.c_int32 * WINDOW)()
+        return room[: self._api.llama_tokenize(self.handle, text, len(text), room, WINDOW, False, True)]
 
     def greedy(self, prompt: Sequence[int], count: int) -> list[int]:
         found: list[int] = []
-        for token in self._llama.generate(list(prompt), temp=0.0, repeat_penalty=1.0):
-            if token == self._llama.token_eos() or len(found) == count:
-                return found
-            found.append(int(token))
+        row = self.logits(prompt)[-1]
+        while (token := int(row.argmax())) != END and len(found) < count:
+            found.append(token)
+            (row,) = self._computed([token], len(prompt) + len(found) - 1)
         return found
 
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        self._llama.reset()
-        self._llama.eval(list(tokens))
-        return np.array(self._llama.scores[: len(tokens)])
+        self._api.llama_memory_clear(self._api.llama_get_memory(self._context), True)
+        return self._computed(tokens, 0)
+
+    def _computed(self, tokens: Sequence[int], start: int) -> NDArray[np.float32]:
+        """Logits after each of `tokens`, of which the first stands at `start`."""
+        batch = self._api.llama_batch_init(len(tokens), 0, 1)
+        batch.n_tokens = len(tokens)
+        for place, token in enumerate(tokens):
+            batch.token[place], batch.pos[place], batch.logits[place] = token, start + place, 1
+            batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
+        assert self._api.llama_decode(self._context, batch) == 0
+        self._api.llama_batch_free(batch)
+        rows = [self._api.llama_get_logits_ith(self._context, place) for place in range(len(tokens))]
+        return np.array([np.ctypeslib.as_array(row, (VOCABULARY,)) for row in rows])
 
     def close(self) -> None:
-        self._llama.close()
+        self._api.llama_free(ctypes.c_void_p(self._context))
+        self._api.llama_model_free(ctypes.c_void_p(self._model))
 
 
 class Transformers:
