@@ -151,6 +151,7 @@ class Arrivals:
     async def _bring(self, place: Place) -> None:
         """From absent to ready. Raises what keeps the model from being loaded."""
         runtime = self._settings.runtime
+        place.target = place.asked_target()
         asked = place.asked_options()
         options = completed(asked, runtime)
         tries = _Tries()

@@ -29,6 +29,7 @@ State = Literal["absent", "arriving", "loading", "ready", "leaving"]
 class Wanted(Struct, eq=False):
     """A call that waits for the model, loaded with `options` where they say something."""
 
+    target: Target
     options: LoadOptions
     future: asyncio.Future[ModelFacts]
     tell: Callable[[str, float | None], None]
@@ -137,9 +138,11 @@ class Place:
 
     # --- what is asked of it
 
-    def suits(self, wanted: LoadOptions) -> bool:
-        """Whether the model as it is loaded has every option that `wanted` says."""
+    def suits(self, wanted: LoadOptions, target: Target) -> bool:
+        """Whether the model as it is loaded has every option that `wanted` says, and the backend that was named."""
         plain = LoadOptions()
+        if target.is_named and target.backend != self.target.backend:
+            return False
         return self._window_suits(wanted.context) and all(
             getattr(wanted, name) in (getattr(plain, name), getattr(self.options, name))
             for name in LoadOptions.__struct_fields__
@@ -151,6 +154,14 @@ class Place:
             return True
         # No window is longer than the one that the model was made for.
         return min(context, self.facts.context_trained or context) == self.facts.context
+
+    def asked_target(self) -> Target:
+        """What the next load is of: the first of those who wait that names a backend, else any of them."""
+        waiting = [
+            *(wanted.target for wanted in self.wanted),
+            *(ticket.target for ticket in self.waiting if ticket.target is not None),
+        ]
+        return next((target for target in waiting if target.is_named), waiting[0] if waiting else self.target)
 
     def asked_options(self) -> LoadOptions:
         """What the next load is asked for by those who wait: calls first, of them the first that says something."""

@@ -59,7 +59,8 @@ class Room:
         found = self.places.get(target.id)
         if found is None:
             found = self.places[target.id] = Place(target)
-        found.target = target
+        if found.state == "absent":
+            found.target = target
         return found
 
     def residents(self) -> list[residency.Resident]:

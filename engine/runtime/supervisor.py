@@ -141,7 +141,7 @@ class Supervisor:
         Raises what the load raises. Cancelling the call stops the load, unless others wait for it too.
         """
         place = self._room.place(target)
-        call = Wanted(options, asyncio.get_running_loop().create_future(), tell)
+        call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell)
         place.wanted.append(call)
         if place.state != "ready" and place.stage is not None:
             tell(place.stage.stage, place.stage.fraction)
@@ -206,7 +206,12 @@ class Supervisor:
         place = self._room.place(target)
         while place.state != "ready" or (
             computes
-            and (place.draining or place.shrunk or place.resizing is not None or not place.suits(options))
+            and (
+                place.draining
+                or place.shrunk
+                or place.resizing is not None
+                or not place.suits(options, target)
+            )
         ):
             # A model that is being loaded otherwise for others may be gone again by the time it is our turn.
             await self.load(target, options, keep_alive)
@@ -274,7 +279,7 @@ class Supervisor:
             return
         while place.wanted and not place.draining:
             call = place.wanted[0]
-            if not place.suits(call.options):
+            if not place.suits(call.options, call.target):
                 place.draining = True
                 break
             del place.wanted[0]
@@ -286,7 +291,8 @@ class Supervisor:
             return
         while place.waiting and not place.draining:
             ticket = place.waiting[0]
-            if not place.suits(ticket.request.load):
+            assert ticket.target is not None
+            if not place.suits(ticket.request.load, ticket.target):
                 place.draining = True
                 break
             del place.waiting[0]

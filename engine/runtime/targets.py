@@ -36,7 +36,7 @@ class Targets:
         if name.startswith(PREFIX):
             parse(name)
             entry = ModelEntry(id=name, path=name, format="scripted", source="path", backends=("scripted",))
-            return Target(entry=entry, backend=_backend(entry, backend))
+            return Target(entry=entry, backend=_backend(entry, backend), is_named=backend != "auto")
         found = self.catalog.resolve(name)
         if found.entry.broken:
             raise ModelLoadFailed(
@@ -48,6 +48,7 @@ class Targets:
         return Target(
             entry=found.entry,
             backend=_backend(found.entry, backend),
+            is_named=backend != "auto",
             adapters=tuple(found.adapters),
             sampling=found.sampling,
         )

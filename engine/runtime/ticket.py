@@ -44,6 +44,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     entry: ModelEntry
     backend: str
+    is_named: bool = False
+    """Whether it is to be this backend; else one that has the model in memory already is as good."""
     adapters: tuple[AdapterRef, ...] = ()
     """Paths and scales of the name's own adapters."""
     sampling: Mapping[str, Any] = {}
@@ -51,7 +53,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Models are resident by this: the same weights on another backend are another model."""
+        """Models are resident by this, each on one backend at a time."""
         return self.entry.id
 
 

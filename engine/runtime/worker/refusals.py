@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import InvalidRequest, Unsupported
+from engine.sampling import resolve
 from engine.types import Capabilities, GenerationRequest, ImagePart, Message, Sampling, TextPart
 
 
@@ -16,9 +17,10 @@ def check(request: GenerationRequest, can: Capabilities) -> None:
             param=inputs[-1] if inputs else "messages",
         )
     _check_unread(request)
-    neutral = Sampling()
-    for name, value in request.sampling.items():
-        if name not in can.sampling and value is not None and value != getattr(neutral, name):
+    # As the chain reads them: on the road here a tuple has become a list, which equals none.
+    neutral, said = Sampling(), resolve(request.sampling)
+    for name in request.sampling:
+        if name not in can.sampling and getattr(said, name) != getattr(neutral, name):
             raise _cannot(f"the sampling field {name}", name, can)
     if request.constraint is not None and request.constraint.kind not in can.constraints:
         raise _cannot(f"output constraints of kind {request.constraint.kind}", "constraint", can)

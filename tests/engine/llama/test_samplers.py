@@ -58,19 +58,6 @@ def test_one_seed_is_one_text_and_another_seed_another(backend: LlamaBackend, pr
             assert generate(backend, prompt, 30, seed=seed // 2 + 17, **sampling) != first
 
 
-def test_top_k_keeps_the_best(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = list(distribution(backend, prompt))
-    assert first_tokens(backend, prompt, top_k=1, temperature=3.0) == {full[0]}
-    assert first_tokens(backend, prompt, top_k=3, temperature=5.0) == set(full[:3])
-    assert len(first_tokens(backend, prompt, top_k=0, temperature=5.0)) > 40
-
-
-@pytest.mark.parametrize("mass", [0.3, 0.8])
-def test_top_p_keeps_the_nucleus(backend: LlamaBackend, prompt: list[int], mass: float) -> None:
-    expected = head_of(distribution(backend, prompt), mass)
-    assert first_tokens(backend, prompt, top_p=mass, temperature=3.0) == expected
-
-
 @pytest.mark.parametrize("presence", [0.0, 0.001])
 def test_top_p_over_a_large_vocabulary(wide: LlamaBackend, presence: float) -> None:
     """The same nucleus with the pre-cut and, where a penalty stands before it, with the native sort."""
@@ -103,53 +90,6 @@ def test_the_pre_cut_is_the_nucleus(data: st.DataObject) -> None:
     assert kept == size or mass[kept - 1] >= p - 1e-4
     if kept > max(1, min_keep):
         assert mass[kept - 2] < p + 1e-4
-
-
-def test_min_p_drops_what_is_far_below_the_best(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = distribution(backend, prompt)
-    floor = max(full.values()) + math.log(0.2)
-    expected = {token for token, logprob in full.items() if logprob >= floor}
-    assert first_tokens(backend, prompt, min_p=0.2, temperature=3.0) == expected
-
-
-def test_typical_keeps_what_is_near_the_expected_surprise(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = distribution(backend, prompt)
-    entropy = -sum(math.exp(value) * value for value in full.values())
-    by_shift = sorted(full.items(), key=lambda item: abs(-item[1] - entropy))
-    expected = head_of(dict(by_shift), 0.4)
-    assert first_tokens(backend, prompt, typical_p=0.4, temperature=3.0) == expected
-
-
-def test_top_n_sigma_keeps_what_is_near_the_best_logit(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = distribution(backend, prompt)
-    values = np.array(list(full.values()))
-    expected = {token for token, value in full.items() if value >= values.max() - values.std()}
-    assert 1 < len(expected) < 40
-    drawn = first_tokens(backend, prompt, draws=400, top_n_sigma=1.0, temperature=5.0)
-    assert drawn == expected
-
-
-def test_xtc_removes_the_top_choices_but_the_least_of_them(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = distribution(backend, prompt)
-    likely = [token for token, value in full.items() if math.exp(value) >= 0.05]
-    assert len(likely) > 1
-    drawn = first_tokens(backend, prompt, xtc_probability=1.0, xtc_threshold=0.05)
-    assert drawn.isdisjoint(likely[:-1])
-    assert likely[-1] in drawn
-    assert set(likely[:-1]) <= first_tokens(backend, prompt, xtc_probability=0.0)
-
-
-def test_min_keep_holds_a_truncation_back(backend: LlamaBackend, prompt: list[int]) -> None:
-    full = list(distribution(backend, prompt))
-    drawn = first_tokens(backend, prompt, top_p=0.01, min_keep=4, temperature=4.0)
-    assert drawn == set(full[:4])
-
-
-def test_dynamic_temperature_varies_around_the_fixed_one(backend: LlamaBackend, prompt: list[int]) -> None:
-    fixed = generate(backend, prompt, 60, **HOT)
-    moved = generate(backend, prompt, 60, **HOT, dynatemp_range=0.9)
-    bent = generate(backend, prompt, 60, **HOT, dynatemp_range=0.9, dynatemp_exponent=3.0)
-    assert len({tuple(fixed), tuple(moved), tuple(bent)}) == 3
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -250,12 +190,6 @@ def test_penalties_hold_under_mirostat_too(backend: LlamaBackend, prompt: list[i
 # --- biases and bans ---
 
 
-def test_bias_lifts_and_sinks(backend: LlamaBackend, prompt: list[int]) -> None:
-    best = generate(backend, prompt, 1)[0]
-    assert generate(backend, prompt, 1, logit_bias={best: -100.0}) != [best]
-    assert generate(backend, prompt, 3, logit_bias={7: 100.0}) == [7, 7, 7]
-
-
 def test_banned_tokens_never_come(backend: LlamaBackend, prompt: list[int]) -> None:
     free = generate(backend, prompt, 40, **HOT)
     banned = tuple(sorted(set(free[:10])))
@@ -299,11 +233,3 @@ def test_a_custom_order_applies_what_it_names_and_nothing_else(
     sampling: dict[str, Any] = {"temperature": 5.0, "top_k": 2, "min_p": 0.0}
     assert first_tokens(backend, prompt, **sampling) == set(full[:2])
     assert len(first_tokens(backend, prompt, **sampling, samplers=("temp", "min-p"))) > 40
-
-
-def test_the_order_matters(backend: LlamaBackend, prompt: list[int]) -> None:
-    """Min-p before a high temperature cuts more than after it."""
-    sampling: dict[str, Any] = {"temperature": 4.0, "min_p": 0.3}
-    before = first_tokens(backend, prompt, **sampling, samplers=("min_p", "temperature"))
-    after = first_tokens(backend, prompt, **sampling, samplers=("temperature", "min_p"))
-    assert before < after

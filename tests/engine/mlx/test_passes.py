@@ -14,7 +14,6 @@ from engine.runtime.backends.base import LoadSpec, Row
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.runtime.backends.mlx.library import open_model
 from engine.types import AdapterRef, EmbedRequest, LoadOptions
-from starter import adapter_path, hf_path
 from tests.engine.hf.driving import generate, go_on, insert, prefill
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
@@ -162,25 +161,6 @@ def test_adapters_hold_and_leave_the_base_as_it_was(tmp_path: Path) -> None:
         backend.set_adapters((AdapterRef(str(write_hf_adapter(tmp_path / "c", wide))),))
     assert generate(backend, TEXTS[0], COUNT) == seen[1], "what held before still holds"
     backend.close()
-
-
-def test_its_adapters_are_those_of_transformers() -> None:
-    """The starter model's own adapter, which was trained, says the same under both."""
-    from tests.engine.hf.driving import opened as with_transformers
-
-    folder = hf_path()
-    adapter = (AdapterRef(str(adapter_path("pirate").with_suffix(""))),)
-    found = []
-    for backend in (opened(folder), with_transformers(folder)):
-        backend.set_adapters(adapter)
-        prompt = backend.tokenize(
-            "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
-            add_special=False,
-            parse_special=True,
-        )
-        found.append(generate(backend, prompt, 12))
-        backend.close()
-    assert found[0] == found[1]
 
 
 def test_vectors_are_those_of_the_hidden_states(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from engine.types import (
     Constraint,
     Delta,
     Done,
-    Failed,
     Finished,
     GenerationRequest,
     LoadOptions,
@@ -100,50 +97,6 @@ async def test_an_answer_follows_a_schema(engine: LocalEngine, plain: str, raw: 
             assert text(got).startswith("{")
 
 
-async def test_every_other_kind_of_constraint(engine: LocalEngine, plain: str) -> None:
-    for constraint, whole in (
-        (Constraint(kind="choice", value=["yes", "no", "maybe so"]), r"yes|no|maybe so"),
-        (Constraint(kind="regex", value=r"[a-f]{3}-\d{2}"), r"[a-f]{3}-\d{2}"),
-        (Constraint(kind="grammar", value='root ::= ("ha" | "ho"){2,3} "!"'), r"(ha|ho){2,3}!"),
-    ):
-        got = await events(engine, plain, constraint=constraint)
-        assert reason(got) == "stop" and re.fullmatch(whole, text(got)), text(got)
-    got = await events(engine, plain, constraint=Constraint(kind="json"), max_tokens=20)
-    assert text(got).lstrip().startswith("{")
-
-
-async def test_choices_follow_the_constraint_each_by_itself(engine: LocalEngine, plain: str) -> None:
-    got = await events(
-        engine, plain, n=3, constraint=Constraint(kind="regex", value="[a-z]{8}"), sampling=WARM | {"seed": 1}
-    )
-    answers = {text(got, choice=choice) for choice in range(3)}
-    assert len(answers) == 3 and all(re.fullmatch("[a-z]{8}", answer) for answer in answers)
-
-
-async def test_a_constraint_beside_free_text_in_the_same_batch(engine: LocalEngine, plain: str) -> None:
-    free = engine.generate(
-        GenerationRequest(
-            model=plain, prompt="a", raw=True, max_tokens=120, load=LOAD, sampling={"ignore_eos": True}
-        )
-    )
-    got = await events(engine, plain, constraint=Constraint(kind="regex", value="[0-9]{30}"))
-    assert re.fullmatch("[0-9]{30}", text(got))
-    end = await free.wait()
-    assert isinstance(end, Done) and end.usage.completion_tokens == 120
-
-
-async def test_a_bad_constraint_is_the_requests_own_error(engine: LocalEngine, plain: str) -> None:
-    for constraint in (
-        Constraint(kind="grammar", value="root ::= nothing-of-that-name"),
-        Constraint(kind="regex", value="("),
-        Constraint(kind="schema", value={"not": {"type": "string"}}),
-        Constraint(kind="choice", value=[]),
-    ):
-        end = (await events(engine, plain, constraint=constraint))[-1]
-        assert isinstance(end, Failed) and end.error.param == "constraint" and end.error.http_status == 400
-    assert isinstance((await events(engine, plain, max_tokens=3))[-1], Done)
-
-
 LOOK = Tool(
     name="look",
     parameters={"type": "object", "properties": {"far": {"type": "boolean"}}, "required": ["far"]},
@@ -171,19 +124,6 @@ async def test_a_tool_that_must_be_called_is_called_with_what_it_takes(
         values = json.loads(arguments)
         assert values in ({"far": True}, {"far": False}) if name == "look" else values["steps"] in (1, 2, 3)
         assert reason(got) == "tool_calls" and text(got).strip() == ""
-
-
-async def test_the_named_tool_is_the_one(engine: LocalEngine, chat: str) -> None:
-    got = await events(
-        engine,
-        chat,
-        tools=(LOOK, WALK),
-        tool_choice=ToolChoice(mode="named", names=("walk",)),
-        thinking=Thinking(enabled=False),
-    )
-    assert [name for name, _ in calls(got)] == ["walk"]
-    ids = [event.id for event in got if isinstance(event, ToolDelta) and event.id]
-    assert len(ids) == 1
 
 
 async def test_a_model_without_a_form_for_tools_gets_one(engine: LocalEngine, plain: str) -> None:
@@ -215,23 +155,3 @@ async def test_tools_may_also_not_be_called(engine: LocalEngine, chat: str) -> N
     """Auto leaves the model free until it begins a call; random weights never do."""
     got = await events(engine, chat, tools=(LOOK,), thinking=Thinking(enabled=False), max_tokens=40)
     assert isinstance(got[-1], Done) and not calls(got)
-
-
-async def test_a_call_cut_short_says_length(engine: LocalEngine, chat: str, tmp_path: Path) -> None:
-    long = Tool(
-        name="write",
-        parameters={"type": "object", "properties": {"text": {"type": "string", "minLength": 400}}},
-    )
-    got = await events(
-        engine,
-        chat,
-        tools=(long,),
-        tool_choice=ToolChoice(mode="required"),
-        thinking=Thinking(enabled=False),
-        max_tokens=60,
-    )
-    assert reason(got) == "length"
-    (done,) = [event for event in got if isinstance(event, Done)]
-    assert (
-        sum(event.tokens for event in got if isinstance(event, Delta)) == done.usage.completion_tokens == 60
-    )

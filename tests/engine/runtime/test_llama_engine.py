@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.local import LocalEngine
-from engine.types import AdapterRef, Delta, Done, Failed, GenerationRequest, Loading, LoadOptions, Message
-from tests.weights import tiny_adapter, tiny_llama
+from engine.types import Delta, Done, Failed, GenerationRequest, Loading, LoadOptions, Message
+from tests.weights import tiny_llama
 
 LOAD = LoadOptions(context=256, threads=1, batch_threads=1)
 
@@ -48,17 +48,6 @@ async def test_it_loads_answers_and_repeats(engine: LocalEngine, model: str) -> 
     talk = ask(model, prompt=None, raw=False, messages=(Message(role="user", content="hi"),))
     assert await answer(engine, talk)
     assert await engine.detokenize(model, await engine.tokenize(model, "hello")) == "hello"
-
-
-async def test_an_adapter_holds_for_its_request_alone(
-    engine: LocalEngine, model: str, tmp_path: Path
-) -> None:
-    greedy = {"temperature": 0.0}
-    adapters = (AdapterRef(str(tiny_adapter(tmp_path))),)
-    plain = await answer(engine, ask(model, sampling=greedy))
-    adapted = await answer(engine, ask(model, sampling=greedy, adapters=adapters))
-    assert plain != adapted
-    assert plain == await answer(engine, ask(model, sampling=greedy))
 
 
 async def test_a_killed_worker_is_replaced(engine: LocalEngine, model: str) -> None:

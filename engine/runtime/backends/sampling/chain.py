@@ -39,6 +39,7 @@ DEFAULT_ORDER: Final = (
 _ALIASES: Final = {"typ_p": "typical_p", "typical": "typical_p", "nucleus": "top_p", "temp": "temperature"}
 _SQUEEZED: Final = {name.replace("_", ""): name for name in DEFAULT_ORDER}
 _MIROSTAT_CANDIDATES: Final = 100
+_NO_CHANCE: Final = 1e-30  # of the best token's: banned tokens, and those whose float32 probability is 0
 _SECOND_SEED: Final = 0x9E3779B9  # far from the seed of the first draws; 2**32 by the golden ratio
 _RANDOM_SEED: Final = 0xFFFFFFFF  # llama.cpp takes this one seed to mean "draw me one"
 
@@ -222,6 +223,8 @@ class Chain:
 
     def _typical_p(self, sampling: Sampling) -> None:
         if sampling.typical_p < 1.0:
+            # The library's entropy is not a number as soon as one token has no chance at all.
+            self._add(self._api.llama_sampler_init_min_p(_NO_CHANCE, 1))
             self._add(self._api.llama_sampler_init_typical(sampling.typical_p, sampling.min_keep))
 
     def _top_p(self, sampling: Sampling) -> None:

@@ -1,8 +1,7 @@
-"""The starter model answers in the form that was asked for, whatever library runs it."""
+"""Guesses change nothing of what the starter model says, in whatever form it is asked and whatever library runs it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
 from engine.types import (
-    Constraint,
     Delta,
     GenerationRequest,
     LoadOptions,
@@ -68,42 +66,6 @@ def content(heard: Answer) -> str:
     return "".join(
         event.text for event in heard.events if isinstance(event, Delta) and event.kind == "content"
     )
-
-
-@pytest.mark.parametrize(
-    ("choice", "called"),
-    [
-        (ToolChoice(), ["get_weather"]),
-        (ToolChoice(mode="required"), ["get_weather"]),
-        (ToolChoice(mode="named", names=("get_time",)), ["get_time"]),
-        (ToolChoice(mode="none"), []),
-    ],
-)
-def test_it_calls_a_tool_if_it_may_or_must_or_not_at_all(
-    ember: StepBackend, choice: ToolChoice, called: list[str]
-) -> None:
-    heard = answer(ember, tools=TOOLS, tool_choice=choice)
-    assert list(calls(heard)) == called
-    assert all(json.loads(arguments) == {"city": "Rome"} for arguments in calls(heard).values())
-    assert bool(content(heard).strip()) is not bool(called)
-
-
-def test_it_thinks_as_long_as_it_may(ember: StepBackend) -> None:
-    lengths = []
-    for budget in (3, 5, None):
-        heard = answer(ember, thinking=Thinking(enabled=True, budget=budget))
-        assert content(heard) and reasoning(heard)
-        lengths.append(len(ember.tokenize(reasoning(heard), add_special=False, parse_special=False)))
-    assert lengths[0] <= 3 < lengths[1] <= 5 < lengths[2]
-    assert reasoning(answer(ember, thinking=Thinking(enabled=False))) == ""
-
-
-@pytest.mark.parametrize("thinking", [Thinking(), Thinking(enabled=True)])
-def test_it_answers_what_it_is_held_to(ember: StepBackend, thinking: Thinking) -> None:
-    yes_or_no = Constraint(kind="choice", value=["yes", "no"])
-    heard = answer(ember, constraint=yes_or_no, thinking=thinking)
-    assert content(heard) in ("yes", "no")
-    assert bool(reasoning(heard)) is bool(thinking.enabled)
 
 
 def test_guesses_change_nothing_of_it(ember: StepBackend) -> None:
