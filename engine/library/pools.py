@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from engine.settings import show_size
 from engine.types import DeviceNeed
 from engine.types.models import DeviceKind
@@ -32,6 +34,18 @@ def missing(wanted: Mapping[str, int], free: Mapping[str, int]) -> dict[str, int
     """Bytes that each pool is short of `wanted`; empty if all fits. A pool that `free` does not name is boundless."""
     short = {pool: size - free[pool] for pool, size in wanted.items() if pool in free}
     return {pool: size for pool, size in short.items() if size > 0}
+
+
+def joined_needs(*needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
+    """What several models in one process need, or have, device by device."""
+    found: dict[str, DeviceNeed] = {}
+    for each in (each for need in needs for each in need):
+        known = found.get(each.device)
+        if known is not None:
+            parts = ("weights", "kv_cache", "compute", "projector")
+            each = replace(known, **{name: getattr(known, name) + getattr(each, name) for name in parts})
+        found[each.device] = each
+    return tuple(found.values())
 
 
 def joined(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

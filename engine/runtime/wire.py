@@ -53,6 +53,13 @@ class CacheSpec(Struct, frozen=True, kw_only=True):
     limit: int = 0
 
 
+class Draft(Struct, frozen=True):
+    """A second model for the same worker, which guesses what the first says next."""
+
+    backend: str
+    spec: LoadSpec
+
+
 class Load(Struct, frozen=True, tag="load"):
     """The first frame: what to load with which backend (a name of `engine.runtime.backends`)."""
 
@@ -62,6 +69,7 @@ class Load(Struct, frozen=True, tag="load"):
     cache: CacheSpec = CacheSpec()
     reading: bool = False
     """Answer questions about text only: no weights are loaded, and requests are refused."""
+    draft: Draft | None = None
 
 
 class Probe(Struct, frozen=True, kw_only=True, tag="probe"):

@@ -180,6 +180,11 @@ class ScriptedBackend:
             answer=self._answer(tokens[:prompt]),
         )
 
+    def amend(self, slot: int, count: int, tokens: Sequence[int]) -> None:
+        if len(self._cells[slot]) > count:
+            self.cut(slot, count)
+        self._sequences[slot].tokens[count:] = tokens
+
     def suspend(self, slot: int) -> None:
         self.remove(slot)
 

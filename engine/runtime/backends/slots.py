@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -81,14 +81,21 @@ class Slots:
             spec.slot, list(spec.tokens), chain, spec.guide, spec.top_logprobs, spec.spans
         )
 
-    def _check(self, tokens: tuple[int, ...], words: tuple[int, ...]) -> None:
+    def amend(self, slot: int, count: int, tokens: Sequence[int]) -> SlotSequence:
+        """See `StepBackend.amend`; what was computed is for the caller to cut."""
+        sequence = self.of(slot)
+        self._check(tokens, tokens, behind=count)
+        sequence.tokens[count:] = tokens
+        return sequence
+
+    def _check(self, tokens: Sequence[int], words: Sequence[int], *, behind: int = 0) -> None:
         """A library may refuse a whole batch, other sequences and all, for one bad token."""
         if not words:
             raise InvalidRequest("There is nothing to generate from.", "The prompt holds no token.")
-        if len(tokens) > self._context:
+        if behind + len(tokens) > self._context:
             raise ContextOverflow(
                 "The prompt does not fit the context window.",
-                f"It has {len(tokens)} tokens, the window {self._context}.",
+                f"It has {behind + len(tokens)} tokens, the window {self._context}.",
             )
         if min(words) < 0 or max(words) >= self._vocabulary.size:
             raise InvalidRequest(

@@ -22,8 +22,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
+from engine.library.pools import joined_needs
 from engine.runtime.backends import opener, reading_opener
-from engine.runtime.backends.base import StepBackend
+from engine.runtime.backends.base import Progress, StepBackend
 from engine.runtime.wire import (
     PROTOCOL,
     CacheSpec,
@@ -51,6 +52,8 @@ from engine.runtime.wire import (
     worker_side,
 )
 from engine.runtime.worker.cache import PrefixCache
+from engine.runtime.worker.draft_fit import check_draft
+from engine.runtime.worker.draft_model import DraftModel
 from engine.runtime.worker.kvstore import KvStore
 from engine.runtime.worker.outbox import Outbox
 from engine.runtime.worker.reader import ReaderRunner
@@ -111,6 +114,7 @@ class Worker:
         _make_way(order)
         try:
             backend = self._open(order)
+            draft = self._open_draft(order, backend)
             # Here, and whole: threads that import parts of one package at once may end in a deadlock of Python's.
             importlib.import_module("engine.prompt.answer")
             if backend.media is not None:
@@ -135,13 +139,16 @@ class Worker:
                 self._outbox.items,
                 self._outbox.frame,
                 cache=self._cache(backend, order.cache),
-                resized=lambda: self._outbox.frame(Resized(_with_resident(backend.memory()))),
+                draft=draft,
+                resized=lambda: self._outbox.frame(Resized(_held(backend, draft))),
             )
         self._runner = runner
         if self._stopped.is_set():
             runner.stop()
-        self._outbox.frame(Ready(_with_manners(backend.facts), _with_resident(backend.memory())))
+        self._outbox.frame(Ready(_with_manners(backend.facts), _held(backend, draft)))
         runner.run()
+        if draft is not None:
+            draft.close()
         backend.close()
 
     def _cache(self, backend: StepBackend, spec: CacheSpec) -> PrefixCache:
@@ -162,6 +169,28 @@ class Worker:
         return PrefixCache(backend, store, enabled=spec.enabled)
 
     def _open(self, order: Load) -> StepBackend:
+        if order.reading:
+            return reading_opener(order.backend, self._log)(order.spec)
+        return opener(order.backend, self._log)(order.spec, self._progress())
+
+    def _open_draft(self, order: Load, main: StepBackend) -> DraftModel | None:
+        """The draft model of an order that has one. Raises what opening it raises, and Unsupported if it does not fit."""
+        if order.draft is None or order.reading:
+            return None
+        tell = self._progress()
+        name = order.draft.spec.model
+        try:
+            opened = opener(order.draft.backend, self._log)(
+                order.draft.spec, lambda stage, fraction: tell("draft", fraction)
+            )
+            check_draft(opened, main, name)
+        except HearthError as error:
+            raise HearthError.from_info(replace(error.info, param="draft_model")) from error
+        return DraftModel(
+            opened, order.limits, main.facts.vocabulary, lambda text: self._log("warning", text)
+        )
+
+    def _progress(self) -> Progress:
         told: tuple[str, int | None] | None = None
         told_at = 0.0
 
@@ -175,9 +204,7 @@ class Worker:
                 self._outbox.frame(LoadProgress(stage, fraction))
             return not self._stopped.is_set()
 
-        if order.reading:
-            return reading_opener(order.backend, self._log)(order.spec)
-        return opener(order.backend, self._log)(order.spec, progress)
+        return progress
 
     def _log(self, level: str, text: str) -> None:
         self._outbox.frame(LogLines([(level, text)]))
@@ -250,6 +277,21 @@ def _with_manners(facts: ModelFacts) -> ModelFacts:
         return replace(facts, tool_format=format_of(source).name, thinking=thinking_of(template))
     except HearthError:
         return facts
+
+
+def _held(main: StepBackend, draft: DraftModel | None) -> MemoryUse:
+    """What the models of this process hold together."""
+    use = main.memory()
+    if draft is not None:
+        other = draft.memory()
+        use = replace(
+            use,
+            weights=use.weights + other.weights,
+            kv_cache=use.kv_cache + other.kv_cache,
+            compute=use.compute + other.compute,
+            devices=joined_needs(use.devices, other.devices),
+        )
+    return _with_resident(use)
 
 
 def _with_resident(use: MemoryUse) -> MemoryUse:

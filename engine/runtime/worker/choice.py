@@ -59,6 +59,8 @@ class Choice:
         self.since = 0
         """When it began to wait for a slot, ns."""
         self.guide, self.lookup, self.spans = guide, lookup, spans
+        self.shifts = 0
+        """How often its tokens were changed otherwise than at their end."""
         self.sampler: object = None
         """The state of its sampling while it has no slot, once it had one."""
         self.told = 0
@@ -152,6 +154,7 @@ class Choice:
         keep = min(keep, self.prompt_tokens, self._context // 2)
         drop = max(1, (len(self.tokens) - keep) // 2)
         del self.tokens[keep : keep + drop]
+        self.shifts += 1
         self.computed = self.shared = self._filled = 0
         return [Notice(self.key, Shifted(t_ns=now, choice=self.index, dropped=drop))]
 

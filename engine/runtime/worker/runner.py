@@ -24,6 +24,8 @@ from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, S
 from engine.runtime.worker import refusals, waiting
 from engine.runtime.worker.active import Active
 from engine.runtime.worker.cache import PrefixCache
+from engine.runtime.worker.draft_model import DraftModel
+from engine.runtime.worker.drafting import Drafting
 from engine.runtime.worker.errands import Errands, Reading
 from engine.runtime.worker.intake import Intake, Prepared
 from engine.runtime.worker.slots import Slots
@@ -91,6 +93,7 @@ class StepRunner:
         reply: Callable[[Reply], None],
         *,
         cache: PrefixCache | None = None,
+        draft: DraftModel | None = None,
         resized: Callable[[], None] = lambda: None,
         helpers: int = HELPERS,
     ) -> None:
@@ -104,7 +107,10 @@ class StepRunner:
         self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None
         self._cache = cache or PrefixCache(backend, None, enabled=False)
         self._slots = Slots(backend, limits, self._cache)
-        self._steps = Steps(backend, limits, self._slots, self._cache, self)
+        self._draft = draft
+        trims = backend.facts.capabilities.trim
+        drafting = Drafting(limits, self._slots, draft, trims=trims)
+        self._steps = Steps(backend, limits, self._slots, self._cache, self, drafting)
         self._inbox: deque[_Note] = deque()
         self._changed = threading.Condition()
         self._stopping = self._poked = False
@@ -250,6 +256,8 @@ class StepRunner:
                 self._cache.save(shelf)
             self._cache.forget()
             self._backend.shrink()
+            if self._draft is not None:
+                self._draft.shrink()
             self._shrunk = True
         self._resized()
 
@@ -257,6 +265,8 @@ class StepRunner:
         """Have the KV cache again. Raises what opening it raises."""
         if self._shrunk:
             self._steps.renew()
+            if self._draft is not None:
+                self._draft.rebuild()
             self._shrunk = False
             self._resized()
 

@@ -17,7 +17,6 @@ from engine.runtime.worker.active import Active
 from engine.runtime.worker.cache import Found, Live, PrefixCache
 from engine.runtime.worker.choice import Choice
 from engine.runtime.worker.line import Line
-from engine.runtime.worker.pace import Guesses, Pace
 from engine.runtime.worker.prefix import whole_pictures
 from engine.types import Class, Queued
 
@@ -32,7 +31,6 @@ class Slots:
         self.running: dict[int, Choice] = {}
         """By slot."""
         self.line = Line(self._most)
-        self.pace = Pace()
         self.out: list[Item] = []
         self.crowded = False
         """Whether a sequence just had to give up its slot for want of KV cells, so that nobody may come in."""
@@ -204,19 +202,12 @@ class Slots:
     def states(self) -> list[scheduler.Running]:
         """The running sequences as the scheduler sees them."""
         cuttable = self._backend.facts.capabilities.trim
-        guesses = Guesses(self.pace, sum(choice.decoding for choice in self.running.values()))
-        return [
-            self._state(slot, choice, guesses, cuttable=cuttable) for slot, choice in self.running.items()
-        ]
+        return [self._state(slot, choice, cuttable=cuttable) for slot, choice in self.running.items()]
 
-    def _state(self, slot: int, choice: Choice, guesses: Guesses, *, cuttable: bool) -> scheduler.Running:
+    def _state(self, slot: int, choice: Choice, *, cuttable: bool) -> scheduler.Running:
         active = self.requests[choice.key]
         remaining = choice.remaining
-        draft: tuple[int, ...] = ()
-        if choice.decoding and choice.lookup is not None and cuttable:
-            known = choice.lookup.guess(max(0, min(self._limits.draft, choice.room - 1)))
-            draft = known[: guesses.count(choice.lookup.chance, len(known))]
-        elif not cuttable and not choice.generated and choice.computed < choice.prompt_tokens - 1:
+        if not cuttable and not choice.generated and choice.computed < choice.prompt_tokens - 1:
             # Its state serves others only where it stands: stop once just before the prompt's last token.
             remaining = choice.prompt_tokens - 1 - choice.computed
         whole = False
@@ -230,9 +221,8 @@ class Slots:
             remaining,
             choice.decoding,
             active.work.adapters,
-            draft,
-            not active.scored_all,
-            whole,
+            scored=not active.scored_all,
+            whole=whole,
         )
 
     def put_back(self, choice: Choice) -> None:

@@ -17,6 +17,7 @@ from engine.runtime.wire import Notice
 from engine.runtime.worker import scheduler
 from engine.runtime.worker.cache import PrefixCache
 from engine.runtime.worker.choice import Choice
+from engine.runtime.worker.drafting import Drafting
 from engine.runtime.worker.scheduler import Room, Turn
 from engine.runtime.worker.slots import Slots, too_long
 from engine.types import AdapterRef, Prefill
@@ -41,10 +42,16 @@ class Steps:
     """See the module. Used from the runner's thread."""
 
     def __init__(
-        self, backend: StepBackend, limits: Limits, slots: Slots, cache: PrefixCache, guard: Guard
+        self,
+        backend: StepBackend,
+        limits: Limits,
+        slots: Slots,
+        cache: PrefixCache,
+        guard: Guard,
+        drafting: Drafting,
     ) -> None:
         self._backend, self._limits, self._slots, self._cache = backend, limits, slots, cache
-        self._guard = guard
+        self._guard, self._drafting = guard, drafting
         self._turn = Turn()
         self._applied: tuple[AdapterRef, ...] | None = None
         """The adapters that hold in the backend; None: not set yet."""
@@ -54,7 +61,7 @@ class Steps:
     def step(self) -> None:
         """Plan and compute one step for the running sequences, of which there is at least one."""
         slots = self._slots
-        running = slots.states()
+        running = self._drafting.guessed(slots.states())
         tokens = self._backend.batch_limit if self._batch is None else self._batch
         room = Room(tokens, self._backend.output_limit)
         plan = scheduler.plan(running, self._limits, room, self._turn, time.monotonic_ns())
@@ -81,7 +88,7 @@ class Steps:
         elif result.outcome is Outcome.OK:
             self._batch = None
             if all(row.count == 1 and slots.running[row.slot].decoding for row in plan.rows):
-                slots.pace.took(sum(row.size for row in plan.rows), time.monotonic_ns() - started)
+                self._drafting.pace.took(sum(row.size for row in plan.rows), time.monotonic_ns() - started)
             self._deliver(plan.rows, result)
 
     def renew(self) -> None:
@@ -115,6 +122,7 @@ class Steps:
                 active = slots.requests[choice.key]
                 active.drafted += len(guesses[slot])
                 active.accepted += len(tokens) - 1
+                self._drafting.checked(slot, choice, len(guesses[slot]), len(tokens) - 1)
             self._take(choice, tokens, now)
 
     def _take(self, choice: Choice, tokens: list[Sampled], now: int) -> None:

@@ -83,6 +83,11 @@ class FolderBackend(Text):
     def insert(self, spec: SequenceSpec) -> None:
         self._slots.insert(spec)
 
+    def amend(self, slot: int, count: int, tokens: Sequence[int]) -> None:
+        self._slots.amend(slot, count, tokens)
+        if self._holders.count(slot) > count:
+            self._holders.cut(slot, count)
+
     def suspend(self, slot: int) -> Chain:
         chain = self._slots.leave(slot)
         self._holders.cut(slot, 0)

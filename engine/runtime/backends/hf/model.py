@@ -45,10 +45,6 @@ def check_options(options: LoadOptions) -> None:
         raise InvalidRequest(
             "A model is loaded in 4 bits or in 8, not both.", fix="Ask for one of them.", param="load_in_4bit"
         )
-    if options.draft_model is not None:
-        raise Unsupported(
-            "Draft models are not used yet.", fix="Leave `draft_model` out.", param="draft_model"
-        )
 
 
 def prepare_process() -> None:

@@ -185,6 +185,12 @@ class LlamaBackend(Text):
         self._slots.insert(spec)
         self._sequences.describe(spec.slot, spec.spans)
 
+    def amend(self, slot: int, count: int, tokens: Sequence[int]) -> None:
+        sequence = self._slots.amend(slot, count, tokens)
+        if sequence.computed > count:
+            sequence.computed = count
+            self._sequences.cut(slot, count)
+
     def suspend(self, slot: int) -> Chain:
         chain = self._slots.leave(slot)
         self._sequences.cut(slot, 0)

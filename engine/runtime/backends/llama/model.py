@@ -42,7 +42,6 @@ def check_options(options: LoadOptions) -> None:
         ("dtype", "A GGUF file fixes its own number types."),
         ("load_in_8bit", "A GGUF file is quantised already."),
         ("load_in_4bit", "A GGUF file is quantised already."),
-        ("draft_model", "Guesses are looked up in the text so far; a second model is not used for them."),
     ):
         if getattr(options, name):
             raise Unsupported(

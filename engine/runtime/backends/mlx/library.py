@@ -42,7 +42,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
 
 
 def _check_options(options: LoadOptions) -> None:
-    for name in ("kv_type", "dtype", "draft_model"):
+    for name in ("kv_type", "dtype"):
         if getattr(options, name) is not None:
             raise Unsupported(
                 f"The MLX backend cannot honour `{name}`.",
