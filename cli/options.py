@@ -258,11 +258,19 @@ OPTIONS: tuple[Option, ...] = (
         LOADING,
     ),
     Option(
+        "draft_model",
+        "NAME",
+        "load.draft_model",
+        str,
+        "Small model of the same vocabulary that guesses ahead for this one, by name or path.",
+        LOADING,
+    ),
+    Option(
         "draft_tokens",
         "N",
         "load.draft_tokens",
         read.whole,
-        "Most tokens guessed ahead from the text so far; 0 is off.",
+        "Most tokens guessed ahead, from the text so far or by the draft model; 0 is off.",
         LOADING,
     ),
     Option(

@@ -240,7 +240,8 @@ class Arrivals:
             projector=place.target.entry.projector,
             screen_attached=self._screen_attached,
         )
-        load = Load(place.target.backend, spec, self._limits(options), self._cache)
+        draft = figures.draft if figures is not None else None
+        load = Load(place.target.backend, spec, self._limits(options), self._cache, draft=draft)
         ready = await self._started(place, host, load)
         if identity is not None and not await self._estimator.unchanged(identity):
             await self._dropped(place)

@@ -20,10 +20,12 @@ from engine.library.shape import ContextShape, context_shape
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.script import parse
+from engine.runtime.drafts import draft_of, options_of, together
 from engine.runtime.logring import LogRing
 from engine.runtime.probes import Probes, build
 from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target
+from engine.runtime.wire import Draft
 from engine.settings import Settings
 from engine.store.notes import Notes
 from engine.types import Device, DeviceNeed, Estimate, LoadOptions, MemoryUse
@@ -53,6 +55,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """The files as they were; None for a model without files."""
     key: str = ""
     """What is learnt from the load is kept under this."""
+    draft: Draft | None = None
+    """The model that is to guess for it, which is in these figures."""
     resident_factor: float = 1.0
     """The correction that is in `estimate.resident`, beside that of the allocations."""
 
@@ -85,8 +89,28 @@ class Estimator:
     ) -> Figures | None:
         """What loading `target` with `options` onto `devices` would take; None for a backend that cannot say.
 
-        `tell` hears of the stages that take time. Raises ModelLoadFailed for a file that would not load.
+        A draft model that `options` name is in it. `tell` hears of the stages that take time. Raises ModelLoadFailed
+        for a file that would not load, and ModelNotFound or Unsupported for a draft model that cannot be used.
         """
+        draft = await asyncio.to_thread(draft_of, self._targets, options, target.backend)
+        main = await self._alone(target, options, devices, screen_attached, tell)
+        if draft is None or main is None:
+            return main
+        held = options_of(draft, options, main.shape)
+        beside = await self._alone(draft, held, devices, screen_attached, tell)
+        if beside is None:
+            return main
+        spec = LoadSpec(model=draft.id, path=draft.entry.path, options=held, screen_attached=screen_attached)
+        return together(main, beside, Draft(draft.backend, spec))
+
+    async def _alone(
+        self,
+        target: Target,
+        options: LoadOptions,
+        devices: tuple[Device, ...],
+        screen_attached: bool,
+        tell: Tell,
+    ) -> Figures | None:
         if target.backend == "scripted":
             return _scripted(target, options)
         if target.backend in ("transformers", "mlx"):

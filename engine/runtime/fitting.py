@@ -11,6 +11,7 @@ from engine.errors import HearthError, InsufficientMemory, ModelUnavailable
 from engine.library import pools
 from engine.library.advice import advice
 from engine.library.pools import MAIN, missing, pool_of
+from engine.runtime.drafts import GUESSES
 from engine.runtime.estimates import Figures
 from engine.runtime.residency import Plan
 from engine.settings import Runtime
@@ -36,6 +37,8 @@ def completed(said: LoadOptions, runtime: Runtime) -> LoadOptions:
         "use_mmap": runtime.use_mmap,
         "draft_tokens": runtime.draft_tokens,
     }
+    if said.draft_model is not None:
+        defaults["draft_tokens"] = runtime.draft_tokens or GUESSES
     return replace(said, **{name: value for name, value in defaults.items() if getattr(said, name) is None})
 
 

@@ -152,8 +152,9 @@ class LoadOptions(Struct, frozen=True, kw_only=True):
     whole_window: bool | None = None
     """Keep the KV of sliding-window layers for the whole window, so that it can be cut back anywhere (more memory)."""
     draft_model: str | None = None
+    """A small model of the same vocabulary, by name or path, that guesses what this one says next."""
     draft_tokens: Count | None = None
-    """Most tokens guessed ahead in one step; without a draft model they are looked up in the text so far. 0 is off."""
+    """Most tokens guessed ahead in one step, from the text so far and by the draft model. 0 is off."""
 
 
 class GenerationRequest(Struct, frozen=True, kw_only=True):

@@ -51,6 +51,7 @@ GIVEN = {
     "slots": ("2",),
     "gpu_layers": ("-1",),
     "kv_type": ("q8_0",),
+    "draft_model": ("ember",),
     "draft_tokens": ("8",),
     "keep_alive": ("1h30m",),
     "backend": ("scripted",),
@@ -92,7 +93,9 @@ def test_every_option_reaches_the_request() -> None:
         "samplers": ["top_k"],
     }
     assert request.stop == ("one", "two")
-    assert request.load == LoadOptions(context=512, slots=2, gpu_layers=-1, kv_type="q8_0", draft_tokens=8)
+    assert request.load == LoadOptions(
+        context=512, slots=2, gpu_layers=-1, kv_type="q8_0", draft_model="ember", draft_tokens=8
+    )
     assert request.keep_alive == 5400.0
     assert request.adapters == (AdapterRef("pirate"), AdapterRef("./calm.gguf", 0.5))
     assert request.backend == "scripted"

@@ -233,9 +233,9 @@ class StepBackend(Protocol):
     def amend(self, slot: int, count: int, tokens: Sequence[int]) -> None:
         """Let `tokens` follow the first `count` tokens of the sequence in `slot`, in place of whatever did.
 
-        What was computed of it behind those is forgotten: the slot can be cut. Its sampler is told nothing, so that only
-        one that heeds no former tokens goes on as if these had been there from the start. Raises InvalidRequest or
-        ContextOverflow for tokens that the model does not take; the sequence is then as it was.
+        What was computed of it behind those is forgotten, which its slot must allow. Its sampler is told nothing, so
+        that only one that heeds no former tokens goes on as if these had been there from the start. Raises
+        InvalidRequest or ContextOverflow for tokens that the model does not take, and then leaves all as it was.
         """
         ...
 

@@ -174,7 +174,7 @@ class Worker:
         return opener(order.backend, self._log)(order.spec, self._progress())
 
     def _open_draft(self, order: Load, main: StepBackend) -> DraftModel | None:
-        """The draft model of an order that has one. Raises what opening it raises, and Unsupported if it does not fit."""
+        """The draft model of an order that has one. Raises what opening it raises, Unsupported if it does not fit."""
         if order.draft is None or order.reading:
             return None
         tell = self._progress()

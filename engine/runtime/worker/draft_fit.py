@@ -29,20 +29,21 @@ def check_draft(draft: StepBackend, main: StepBackend, name: str) -> None:
         )
     if not draft.facts.capabilities.trim or not _writes(draft):
         raise _refused(
-            name, main, "It does not write text, or cannot be cut back after a wrong guess, as a draft model must."
+            name,
+            main,
+            "It does not write text, or cannot be cut back after a wrong guess, as a draft model must.",
         )
     ours, theirs = main.facts.vocabulary, draft.facts.vocabulary
     if abs(ours - theirs) > MOST_PADDING:
         raise _refused(name, main, f"It has {theirs} tokens, the model {ours}.")
     shared = min(ours, theirs)
     differing = [
-        token
-        for token in range(0, shared, 1 + shared // MOST_COMPARED)
-        if not _alike(main, draft, token)
+        token for token in range(0, shared, 1 + shared // MOST_COMPARED) if not _alike(main, draft, token)
     ]
     if differing:
         shown = ", ".join(
-            f"{token} is {_shown(draft, token)} there and {_shown(main, token)} here" for token in differing[:_SHOWN]
+            f"{token} is {_shown(draft, token)} there and {_shown(main, token)} here"
+            for token in differing[:_SHOWN]
         )
         raise _refused(name, main, f"{len(differing)} of {shared} tokens differ: {shown}.")
 

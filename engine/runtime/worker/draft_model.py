@@ -117,7 +117,8 @@ class DraftModel:
     def guess(self, wanted: Mapping[int, tuple[Active, Choice, int]]) -> dict[int, tuple[int, ...]]:
         """At most so many guesses for each choice, by the slot of the main model.
 
-        One of which much has to be computed first is not in what it gives; one about which it is not sure is, with none.
+        One of which much has to be computed first is not in what it gives; one about which it is not sure has none
+        there.
         """
         asked: dict[int, tuple[int, _Followed]] = {}
         """By slot of the draft model: that of the main model, and the sequence."""
@@ -244,9 +245,7 @@ class DraftModel:
     def _takes(self, followed: _Followed, drawn: Sampled) -> bool:
         """Whether what was drawn is a guess; nothing is guessed behind one that is none."""
         followed.tokens.append(drawn.token)
-        unsure = (
-            followed.doubts and drawn.logprob is not None and math.exp(drawn.logprob.logprob) < UNSURE
-        )
+        unsure = followed.doubts and drawn.logprob is not None and math.exp(drawn.logprob.logprob) < UNSURE
         if unsure or drawn.token in self._backend.facts.eos or drawn.token >= self._vocabulary:
             return False
         followed.guesses.append(drawn.token)

@@ -81,6 +81,7 @@ LOADING: dict[str, str] = {
     "slots": "slots",
     "gpu_layers": "gpu_layers",
     "kv_type": "kv_type",
+    "draft_model": "draft_model",
     "draft_tokens": "draft_tokens",
 }
 """What is decided when a model is loaded, and the field of `LoadOptions` behind each name."""

@@ -10,6 +10,7 @@ from engine.runtime.limits import Limits
 from engine.runtime.ticket import Ticket
 from engine.runtime.wire import Item, Piece, StepFrame, Submit, encode, engine_side, worker_side
 from engine.runtime.worker.cache import PrefixCache
+from engine.runtime.worker.draft_model import DraftModel
 from engine.runtime.worker.kvstore import KvStore
 from engine.runtime.worker.runner import StepRunner
 from engine.sampling import resolve
@@ -43,10 +44,19 @@ class Answer:
 
 
 class Desk:
-    """The engine's side of one runner, driven turn by turn. With a `folder`, prefixes outlive it."""
+    """The engine's side of one runner, driven turn by turn. With a `folder`, prefixes outlive it.
+
+    `draft` guesses for `backend`; what it says of failures is in `complaints`.
+    """
 
     def __init__(
-        self, backend: StepBackend, limits: Limits = LIMITS, *, folder: Path | None = None, helpers: int = 0
+        self,
+        backend: StepBackend,
+        limits: Limits = LIMITS,
+        *,
+        folder: Path | None = None,
+        draft: StepBackend | None = None,
+        helpers: int = 0,
     ) -> None:
         self.tickets: dict[int, Ticket] = {}
         self.items: list[Item] = []
@@ -63,8 +73,16 @@ class Desk:
                 self.complaints.append,
             )
         self.cache = PrefixCache(backend, store)
+        vocabulary = backend.facts.vocabulary
+        guesser = DraftModel(draft, limits, vocabulary, self.complaints.append) if draft is not None else None
         self.runner = StepRunner(
-            backend, limits, self._take, lambda reply: None, cache=self.cache, helpers=helpers
+            backend,
+            limits,
+            self._take,
+            lambda reply: None,
+            cache=self.cache,
+            draft=guesser,
+            helpers=helpers,
         )
 
     def submit(self, request: GenerationRequest) -> Ticket:
