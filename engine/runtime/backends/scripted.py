@@ -143,7 +143,7 @@ class ScriptedBackend:
             return bytes((token,))
         if token < _GENERATED:
             return b""
-        if token < _WORDS:
+        if token < _GENERATED + 256:
             return bytes((token - _GENERATED,))
         return self._texts.get(token, "").encode()
 

@@ -129,7 +129,7 @@ def test_progress_is_told_and_can_stop_the_load(tiny: Path) -> None:
         open_model(spec, fail)
 
 
-@pytest.mark.parametrize("option", [{"load_in_4bit": True}, {"dtype": "bfloat16"}, {"draft_model": "tiny"}])
+@pytest.mark.parametrize("option", [{"load_in_4bit": True}, {"dtype": "bfloat16"}])
 def test_load_options_without_meaning_here_are_refused_by_name(tiny: Path, option: dict[str, object]) -> None:
     (name,) = option
     with pytest.raises(Unsupported) as raised:

@@ -177,7 +177,7 @@ def test_vectors_are_those_of_the_hidden_states(tmp_path: Path) -> None:
 
 def test_what_it_cannot_do_is_refused_by_name(tmp_path: Path) -> None:
     path = write_hf(tmp_path / "llama", "llama")
-    for name, value in (("kv_type", "q8_0"), ("dtype", "float16"), ("draft_model", "other")):
+    for name, value in (("kv_type", "q8_0"), ("dtype", "float16")):
         with pytest.raises(Unsupported, match=f"`{name}`"):
             opened(path, **{name: value})
     with pytest.raises(Unsupported, match="cannot be served"):

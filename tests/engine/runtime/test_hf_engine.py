@@ -64,7 +64,6 @@ async def test_options_that_it_cannot_honour_are_refused_by_name(engine: LocalEn
     request = ask(model)
     for options, error, said in (
         (LoadOptions(kv_type="q8_0"), Unsupported, "kv_type"),
-        (LoadOptions(draft_model="other"), Unsupported, "draft_model"),
     ):
         with pytest.raises(error, match=said):
             await engine.load(request.model, options)
