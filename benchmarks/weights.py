@@ -115,7 +115,7 @@ def write_llama(
         kind(key, value)  # type: ignore[operator]
     for matrix, rows, columns, deviation in shape.matrices():
         if shape.kind == "Q8_0":
-            blocks = _q8_0(rng, rows, columns, deviation)
+            blocks = q8_0(rng, rows, columns, deviation)
             writer.add_tensor(f"{matrix}.weight", blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
         else:
             values = rng.standard_normal((rows, columns), np.float32) * np.float32(deviation)
@@ -169,7 +169,7 @@ def _norms(layers: int) -> Iterator[str]:
         yield f"blk.{layer}.ffn_norm"
 
 
-def _q8_0(rng: np.random.Generator, rows: int, columns: int, deviation: float) -> NDArray[np.uint8]:
+def q8_0(rng: np.random.Generator, rows: int, columns: int, deviation: float) -> NDArray[np.uint8]:
     """Q8_0 blocks, uint8 [rows, columns / 32 * 34]: a float16 scale, then 32 bytes drawn evenly."""
     count = rows * columns // _BLOCK
     blocks = np.empty((count, 2 + _BLOCK), np.uint8)

@@ -22,7 +22,7 @@ from engine.runtime.worker.slots import Slots
 _HOPE = 0.9
 """The chance of a guess of a model that has made none yet, or none for long."""
 _WEIGHT = 0.15
-_COMMON_WEIGHT = 0.03
+_COMMON_WEIGHT = 0.1
 _TRY_AFTER = 32
 """Tokens after which guesses that did not pay are tried again; twice as many after each try in vain."""
 _TRY_AT_LAST = 1024

@@ -20,7 +20,9 @@ _FAINT = 0.1
 """The chance of a right guess below which a draft model is not asked for one."""
 _WEIGHT = 0.25
 _STALE = 2_000
-"""Steps for which a cost is believed."""
+"""Steps for which a cost is believed at most."""
+_DOUBTED = 256
+"""The same of a cost that was measured once, and as much more for each time: it may have been a bad moment."""
 
 
 class Pace:
@@ -35,21 +37,28 @@ class Pace:
         """A step of `tokens` took `ns`. Many things make a step slow and nothing fast, so less counts more."""
         self._steps += 1
         known = self._costs.get(tokens)
-        if known is None or ns < known.ns or self._steps - known.step > _STALE:
-            self._costs[tokens] = _Cost(ns=ns, step=self._steps)
+        times = 1 if known is None else known.times + 1
+        if known is None or ns < known.ns or self._is_stale(known):
+            self._costs[tokens] = _Cost(ns=ns, step=self._steps, times=times)
         else:
-            self._costs[tokens] = _Cost(ns=known.ns + _WEIGHT * (ns - known.ns), step=self._steps)
+            ns_now = known.ns + _WEIGHT * (ns - known.ns)
+            self._costs[tokens] = _Cost(ns=ns_now, step=self._steps, times=times)
 
     def cost(self, tokens: int) -> float | None:
         """What a step of `tokens` costs, in ns; None where that is not known, or no longer."""
         known = self._costs.get(tokens)
-        return None if known is None or self._steps - known.step > _STALE else known.ns
+        return None if known is None or self._is_stale(known) else known.ns
+
+    def _is_stale(self, cost: _Cost) -> bool:
+        return self._steps - cost.step > min(_STALE, _DOUBTED * cost.times)
 
 
 class _Cost(Struct, frozen=True, kw_only=True):
     ns: float
     step: int
     """When it was measured last."""
+    times: int
+    """How often it was measured."""
 
 
 class Guesses:
@@ -103,12 +112,13 @@ class Guesses:
             tokens += len(deep)
             right += sum(chance**count for chance in deep)
             cost = self._pace.cost(tokens)
+            # Of a size that is not known the best is believed: that it takes no longer than one without guesses.
+            rate = (self._expected + right) / ((cost or base) + self._drafting + drafting(count))
             if cost is None:
-                if not likely:
-                    continue
-                best, best_right = count, right
-                break
-            rate = (self._expected + right) / (cost + self._drafting + drafting(count))
+                if likely and rate > best_rate:
+                    best, best_right = count, right
+                    break
+                continue
             if rate > best_rate:
                 best, best_rate, best_right = count, rate, right
         dealt = tuple(min(best, depth) for depth in depths)
