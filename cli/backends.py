@@ -23,7 +23,7 @@ _ABILITIES = {
     "seed": "seeds",
     "adapters": "LoRA adapters without a reload",
     "fork": "computed beginnings shared by requests",
-    "trim": "computed sequences cut back anywhere",
+    "trim": "computed sequences cut back anywhere, as guesses and draft models need",
     "save": "computed sequences kept on disk",
     "cancel_in_prefill": "a step can be broken off",
     "infill": "fill in the middle by the model's own marks",

@@ -313,6 +313,23 @@ def test_what_does_not_pay_is_hardly_tried(twin: StepBackend, monkeypatch: pytes
     main.close()
 
 
+def test_a_poor_guesser_is_soon_left_alone(
+    twin: StepBackend, stranger: StepBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = load("llama", str(gguf_path()), LoadOptions(context=512, slots=1, threads=1, batch_threads=1))
+    monkeypatch.setattr(draft_model, "UNSURE", 0.0)
+    monkeypatch.setattr(Pace, "cost", lambda self, tokens: 1000.0 * (1 + tokens / 5))
+    monkeypatch.setattr(DraftModel, "cost", lambda self, choices: lambda rounds: 100.0 * rounds)
+    sampling = {"temperature": 1.0, "seed": 3, "ignore_eos": True}
+    request = ask(QUESTIONS[1], max_tokens=240, sampling=sampling)
+    made = {}
+    for name, draft in (("good", twin), ("poor", stranger)):
+        _, guessed = both(main, draft, [request])
+        made[name] = right(guessed) + wrong(guessed)
+    assert 0 < made["poor"] < 80 < made["good"]
+    main.close()
+
+
 def test_models_that_do_not_fit_are_refused_by_name(
     main: StepBackend, twin: StepBackend, stranger: StepBackend, tmp_path: Path
 ) -> None:
