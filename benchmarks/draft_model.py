@@ -5,6 +5,7 @@
 The model is ember made forty times as large (`widened`), with noise that has it say something else now and then. For
 it guesses ember itself, a version of ember that is all noise, and the model for itself. Greedy stories to their natural
 end: past it text would repeat itself, which needs no model to be guessed. Two engines run in this process, in turns.
+Judged by processor time, which other programs hardly change.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ QUESTIONS = tuple(
 
 
 class Guesser(Struct, frozen=True):
-    """A draft model, and how many times as fast the model has to be with it."""
+    """A draft model, and how many times as many tokens a second of processor time has to give with it."""
 
     name: str
     path: Path
@@ -68,7 +69,7 @@ def main(argv: list[str]) -> int:
     guessers = (
         Guesser("ember", gguf_path(), 1.1),
         Guesser("noise", widened(folder, 1024, 500.0), 0.9),
-        Guesser("itself", large, 0.9),
+        Guesser("itself", large, 0.85),
     )
     held = []
     for guesser in guessers:
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> int:
                 f"{found.ratio:.2f} of without; {found.by_processor:.2f} by processor time "
                 f"({found.right:.0%} of {found.made:.2f} guesses a token right)",
                 f">= {guesser.least}",
-                holds=found.ratio >= guesser.least,
+                holds=found.by_processor >= guesser.least,
             )
         )
     return int(not all(held))
