@@ -45,7 +45,8 @@ def draft_of(targets: Targets, options: LoadOptions, backend: str) -> Target | N
             "Name the model alone.",
             param="draft_model",
         )
-    return found
+    # It sees no pictures: answers to them are not guessed at.
+    return replace(found, entry=replace(found.entry, projector=None))
 
 
 def options_of(draft: Target, options: LoadOptions, shape: ContextShape) -> LoadOptions:

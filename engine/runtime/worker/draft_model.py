@@ -85,8 +85,8 @@ class DraftModel:
         self._given_up &= running
 
     def most(self, choice: Choice) -> int:
-        """How many tokens it could guess for `choice`."""
-        if self._failures >= _MOST_FAILURES or choice in self._given_up:
+        """How many tokens it could guess for `choice`: none where that holds pictures, which it does not see."""
+        if self._failures >= _MOST_FAILURES or choice in self._given_up or choice.spans:
             return 0
         window = self._backend.facts.context
         return max(0, min(self._limits.draft, choice.room - 1, window - len(choice.tokens)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from engine.errors import HearthError
@@ -266,3 +267,20 @@ async def test_a_projector_of_another_model_leaves_the_model_its_words(
     assert any("without its eyes" in line.text for line in engine.logs())
     with pytest.raises(HearthError, match="cannot see"):
         await answer(engine, ask(str(path), png("red"), "What is it?"))
+
+
+async def test_a_draft_model_guesses_for_words_and_not_at_pictures(engine: LocalEngine, llava: Llava) -> None:
+    load = LoadOptions(context=512, slots=2, threads=1, batch_threads=1)
+    guessing = LoadOptions(
+        context=512, slots=2, threads=1, batch_threads=1, draft_model=str(llava.gguf), draft_tokens=4
+    )
+    requests = [
+        ask(str(llava.gguf), "What is a city?", return_tokens=True, max_tokens=24),
+        # Too short to be guessed from its own text.
+        ask(str(llava.gguf), png("red"), "What is this?", return_tokens=True, max_tokens=5),
+    ]
+    plain = [await answer(engine, replace(request, load=load)) for request in requests]
+    read, seen = [await answer(engine, replace(request, load=guessing)) for request in requests]
+    assert [read.tokens, seen.tokens] == [each.tokens for each in plain]
+    assert read.done.usage.draft_accepted > 0
+    assert seen.done.usage.draft_accepted == seen.done.usage.draft_rejected == 0
