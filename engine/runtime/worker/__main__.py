@@ -187,7 +187,11 @@ class Worker:
         except HearthError as error:
             raise HearthError.from_info(replace(error.info, param="draft_model")) from error
         return DraftModel(
-            opened, order.limits, main.facts.vocabulary, lambda text: self._log("warning", text)
+            opened,
+            order.limits,
+            main.facts.vocabulary,
+            lambda text: self._log("warning", text),
+            caches=order.cache.enabled,
         )
 
     def _progress(self) -> Progress:

@@ -57,15 +57,21 @@ class _Followed(Struct, kw_only=True):
 class DraftModel:
     """Owns `backend`, whose vocabulary is that of a main model with `vocabulary` tokens. For the runner's thread.
 
-    `complain` takes a sentence for the log.
+    `complain` takes a sentence for the log; without `caches` nothing is kept of a sequence that has ended.
     """
 
     def __init__(
-        self, backend: StepBackend, limits: Limits, vocabulary: int, complain: Callable[[str], None]
+        self,
+        backend: StepBackend,
+        limits: Limits,
+        vocabulary: int,
+        complain: Callable[[str], None],
+        *,
+        caches: bool = True,
     ) -> None:
         self._backend, self._limits, self._complain = backend, limits, complain
         self._vocabulary = vocabulary
-        self._cache = PrefixCache(backend, None)
+        self._cache = PrefixCache(backend, None, enabled=caches)
         self._followed: dict[Choice, _Followed] = {}
         self._free = list(range(backend.facts.capabilities.max_slots))[::-1]
         self._given_up: set[Choice] = set()

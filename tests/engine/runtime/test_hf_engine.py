@@ -62,9 +62,7 @@ async def test_a_folder_that_changes_ends_its_answers(engine: LocalEngine, model
 
 async def test_options_that_it_cannot_honour_are_refused_by_name(engine: LocalEngine, model: str) -> None:
     request = ask(model)
-    for options, error, said in (
-        (LoadOptions(kv_type="q8_0"), Unsupported, "kv_type"),
-    ):
+    for options, error, said in ((LoadOptions(kv_type="q8_0"), Unsupported, "kv_type"),):
         with pytest.raises(error, match=said):
             await engine.load(request.model, options)
     (Path(model) / "tokenizer.json").write_text("{}")
