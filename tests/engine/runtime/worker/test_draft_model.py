@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.errors import InternalError, Unsupported
 from engine.runtime.backends.base import Outcome, Row, SequenceSpec, StateLost, StepBackend, StepResult
@@ -297,6 +299,84 @@ def test_little_room_and_many_requests(free: None, tmp_path: Path) -> None:
     assert texts(guessed) == texts(plain) and right(guessed) > 100
     main.close()
     narrow.close()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StepBackend, StepBackend]]:
+    """A model whose answers do not hang on how it is batched, and itself as its draft model, with little room."""
+    path = str(tiny_llama(tmp_path_factory.mktemp("tiny")))
+    one = LoadOptions(context=128, slots=3, cells=300, draft_tokens=5, threads=1, batch_threads=1)
+    other = LoadOptions(context=120, slots=3, cells=256, threads=1, batch_threads=1)
+    made = load("llama", path, one), load("llama", path, other)
+    yield made
+    for each in made:
+        each.close()
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    asked=st.lists(
+        st.tuples(
+            st.sampled_from(["abc", "abcabc abc", "xyz " * 9, "The quick brown fox", "abcabc abd"]),
+            st.integers(1, 40),
+            st.sampled_from(["interactive", "api", "batch"]),
+            st.booleans(),
+            st.integers(0, 12),
+            st.none() | st.integers(0, 25),
+        ),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_any_mix_of_requests_and_cancels_says_what_each_says_alone(
+    free: None, tiny: tuple[StepBackend, StepBackend], asked: list[tuple[Any, ...]]
+) -> None:
+    """They come between turns, are put off by others, and are cancelled; each is a beginning of its answer alone."""
+    main, draft = tiny
+    requests = [
+        ask(
+            "",
+            messages=None,
+            prompt=prompt,
+            raw=True,
+            max_tokens=most,
+            priority=priority,
+            # Greedy: a draw at the border of two tokens hangs on how a batch is rounded, without guesses too.
+            sampling={"temperature": 0.0, "ignore_eos": ignores},
+        )
+        for prompt, most, priority, ignores, _, _ in asked
+    ]
+    alone = []
+    for request in requests:
+        main.rebuild()
+        alone += texts([Desk(main, Limits(answer_reserve=8)).answer(request)])
+    main.rebuild()
+    draft.rebuild()
+    desk = Desk(main, Limits(answer_reserve=8, chunk=16, busy_chunk=8, draft=5), draft=draft)
+    tickets = []
+    for request, (*_, turns, cancel) in zip(requests, asked, strict=True):
+        tickets.append(desk.submit(request))
+        for turn in range(turns):
+            if desk.busy:
+                desk.runner.turn()
+            if turn == cancel:
+                desk.runner.cancel(len(tickets))
+    desk.run()
+    assert not desk.complaints
+    for ticket, whole in zip(tickets, alone, strict=True):
+        # One that was cancelled while it waited was never admitted.
+        said = "".join(event.text for event in ticket.stream.drain() if isinstance(event, Delta))
+        end = ticket.terminal
+        assert isinstance(end, Done)
+        if end.reason == "cancelled":
+            assert whole[0].startswith(said.removesuffix("\ufffd"))
+        else:
+            assert said == whole[0]
 
 
 def test_what_does_not_pay_is_hardly_tried(twin: StepBackend, monkeypatch: pytest.MonkeyPatch) -> None:
