@@ -1,9 +1,9 @@
 """Named records in a JSON file that people read and edit too: `{"version": 1, "<table>": {name: record}}`.
 
-Several processes may change it at once: a change takes a lock, reads what is there, and replaces the file whole, so that
-it is valid at every moment. What cannot be read is never written over: a file that is no JSON, or from a newer Hearth, is
-refused with line and column until somebody mends it; one bad record is told apart from the others, which go on working,
-and stays in the file as it is. Disk work: not for an event loop.
+Several processes may change it at once: a change takes a lock, reads what is there, and replaces the file whole, so
+that it is valid at every moment. What cannot be read is never written over: a file that is no JSON, or from a newer
+Hearth, is refused with line and column until somebody mends it; one bad record is told apart from the others, which go
+on working, and stays in the file as it is. Disk work: not for an event loop.
 """
 
 from __future__ import annotations
