@@ -211,4 +211,4 @@ class Composer(Vertical):
 
 
 def _mention_text(name: str, folder: bool) -> str:
-    return f"@{name}/" if folder else f"{mentions.written(name)} "
+    return f"@{name}/" if folder else f"{files.written(name)} "
