@@ -28,8 +28,8 @@ AT_ONCE = 2
 """Pictures that are decoded at once: the answer wants the other cores."""
 
 Way = Literal["graphics", "blocks", "placeholder"]
-Maker = Callable[["Image.Image", Box], "Widget"]
-"""Makes the widget with which the terminal draws a picture of so many pixels in a box of cells."""
+Maker = Callable[["Image.Image"], "Callable[[], Widget]"]
+"""From pixels to what makes the widget with which the terminal draws them; run in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,8 @@ class Gallery:
 
         try:
             if self.way == "graphics" and self._make is not None:
-                make = self._make
-                image = decoded(picture, box.columns * self.cell[0], box.rows * self.cell[1])
-                return Drawing(widget=lambda: make(image, box))
+                across, down = self.cell
+                return Drawing(widget=self._make(decoded(picture, box.columns * across, box.rows * down)))
             return Drawing(half_blocks(decoded(picture, box.columns, box.rows * 2)))
         except HearthError as error:
             return Drawing(problem=error.info.what)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from tui.pictures.box import Box
 from tui.pictures.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def _asked() -> Gallery | None:
     if not (able.sixel or able.tgp):
         return None
 
-    def make(image: Image.Image, box: Box) -> Widget:
+    def make(image: Image.Image) -> Callable[[], Widget]:
         from textual_image.widget import SixelImage, TGPImage
 
-        return SixelImage(image) if able.sixel else TGPImage(image)
+        return partial(SixelImage if able.sixel else TGPImage, image)
 
     return Gallery("graphics", make=make, cell=tuple(able.cell_size))

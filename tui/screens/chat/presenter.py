@@ -258,7 +258,7 @@ def _texts(drafts: list[Draft]) -> list[str]:
 def _end(conversation: Conversation) -> str:
     """The message that the next question follows."""
     path = conversation.path()
-    while path and (path[-1].returned or _only_failed(path[-1]) and path[-2].returned):
+    while path and (path[-1].returned or (_only_failed(path[-1]) and path[-2].returned)):
         path.pop()
     return path[-1].id if path else ""
 
