@@ -21,9 +21,9 @@ class Box:
 
 def largest(width: int, count: int) -> Box:
     """The largest box of each of `count` pictures in a message of `width` cells."""
-    if count >= CROWD:
-        return Box(max(1, min(width, 24)), 7)
-    return Box(max(1, min(width, 40)), 10) if width < NARROW else Box(56, 14)
+    if width >= NARROW:
+        return Box(32, 10) if count >= CROWD else Box(56, 14)
+    return Box(max(1, min(width, 24)), 7) if count >= CROWD else Box(max(1, min(width, 40)), 10)
 
 
 def fitted(pixels: tuple[int, int], most: Box, cell: tuple[int, int] = (10, 20)) -> Box:

@@ -23,7 +23,7 @@ from tui.stream.lines import Line
 GLYPH = "▣"
 BETWEEN = 3
 """Cells between two pictures."""
-SLOT = 26
+SLOT = 22
 """Cells that a picture has at least, for the line below it."""
 FRAME = 44
 """Cells of a placeholder's frame at most."""
@@ -58,11 +58,16 @@ class PictureShelf:
 
     def _lay(self, pictures: Sequence[Picture]) -> None:
         most = largest(self._width, len(pictures))
+        boxes = [self._box(picture, most) for picture in pictures]
+        slots = [
+            max(box.columns, _whole_caption(picture).cell_length)
+            for box, picture in zip(boxes, pictures, strict=True)
+        ]
+        if sum(slots) + BETWEEN * (len(slots) - 1) > self._width:
+            slots = [min(self._width, max(box.columns, SLOT)) for box in boxes]
         row: list[Place] = []
         x = 0
-        for picture in pictures:
-            box = self._box(picture, most)
-            slot = min(self._width, max(box.columns, SLOT))
+        for picture, box, slot in zip(pictures, boxes, slots, strict=True):
             if row and x + slot > self._width:
                 self._end_row(row)
                 row, x = [], 0
@@ -111,9 +116,12 @@ class PictureShelf:
 
 
 def _caption(picture: Picture, room: int) -> Content:
-    facts = picture.facts
-    name = _cut(picture.label, max(8, room - len(facts) - 4))
-    return Content.assemble((name, NAME_STYLE), (f"  {facts}", DIM)).truncate(room, ellipsis=True)
+    whole = _whole_caption(picture)
+    return whole if whole.cell_length <= room else Content.styled(_cut(picture.label, room), NAME_STYLE)
+
+
+def _whole_caption(picture: Picture) -> Content:
+    return Content.assemble((picture.label, NAME_STYLE), (f"  {picture.facts}", DIM))
 
 
 def _blank(box: Box, row: int, problem: str) -> Content:

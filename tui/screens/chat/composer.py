@@ -19,6 +19,7 @@ from textual.widgets import TextArea
 from engine.errors import HearthError
 from tui import editor
 from tui.asking import files, pictures
+from tui.asking.image_format import ENDINGS
 from tui.asking.pictures import Picture
 from tui.screens.chat import mentions, slash
 from tui.screens.chat.attached import AttachedStrip, Attachments, Chip, look_at, mentions_of, mentions_pasted
@@ -129,7 +130,7 @@ class Composer(Vertical):
                 f"{name}{'/' if folder else ''}",
                 _mention_text(name, folder),
                 mention.start,
-                "folder" if folder else "",
+                "folder" if folder else "picture" if name.lower().endswith(ENDINGS) else "",
             )
             for name, folder in found
             if name != mention.name or folder

@@ -94,9 +94,9 @@ def _fix_for_pictures(conversation: Conversation, node: Node) -> str:
         return ""
     question = conversation.nodes[node.parent]
     if question.returned:
-        return "Your message is in the prompt again. Choose a model that sees with ^k, or take the picture out."
+        return "It is in the prompt again: ^k chooses a model that sees, or take the picture out."
     if any(before.pictures for before in conversation.path_to(question.id)):
-        return "A message before holds a picture. Choose a model that sees with ^k, or begin anew with ^n."
+        return "A message before it holds a picture: ^k chooses a model that sees, ^n begins anew."
     return ""
 
 
