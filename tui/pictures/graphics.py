@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from tui.pictures.gallery import Gallery
@@ -66,8 +66,22 @@ def _asked() -> Gallery | None:
         return None
 
     def make(image: Image.Image) -> Callable[[], Widget]:
-        from textual_image.widget import SixelImage, TGPImage
-
-        return partial(SixelImage if able.sixel else TGPImage, image)
+        return partial(_widget(sixel=able.sixel), image)
 
     return Gallery("graphics", make=make, cell=tuple(able.cell_size))
+
+
+@cache
+def _widget(*, sixel: bool) -> Callable[[Image.Image], Widget]:
+    """The library's widget; Kitty's takes its picture out of the terminal's memory when it leaves the screen."""
+    from textual_image.renderable import TGPImage as Drawn
+    from textual_image.widget import SixelImage, TGPImage
+
+    if sixel:
+        return SixelImage
+
+    class TidyImage(TGPImage, Renderable=Drawn):
+        def on_unmount(self) -> None:
+            self.image = None
+
+    return TidyImage
