@@ -43,9 +43,7 @@ def landscape() -> Image.Image:
         (300, 45, (52, 78, 74)),
         (350, 30, (30, 52, 46)),
     ):
-        ridge = [
-            (x, base + height * math.sin(x / 60 + base) * math.cos(x / 130)) for x in range(0, 641, 8)
-        ]
+        ridge = [(x, base + height * math.sin(x / 60 + base) * math.cos(x / 130)) for x in range(0, 641, 8)]
         draw.polygon([(0, 400), *ridge, (640, 400)], fill=colour)
     return image
 

@@ -46,5 +46,6 @@ def named(content: Content) -> str:
             path = part.path or part.url or "picture"
             pieces.append(f"![{Path(path).name}](<{path}>)")
         else:
-            pieces.append(getattr(part, "text", ""))
+            text = getattr(part, "text", "")
+            pieces.append(f" {text}" if pieces and text[:1].isalnum() else text)
     return "".join(pieces)

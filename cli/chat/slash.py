@@ -59,7 +59,9 @@ def _help(chat: Chat, argument: str) -> None:
         chat.note(f"{command.usage:<{width}}  {command.help}")
     chat.note("")
     chat.note('A line that ends in \\ goes on in the next; """ opens a message of many lines and ends it.')
-    chat.note("@FILE puts a text file or a picture into the message. ctrl+x ctrl+e opens the message in $EDITOR.")
+    chat.note(
+        "@FILE puts a text file or a picture into the message. ctrl+x ctrl+e opens the message in $EDITOR."
+    )
     chat.note("Ctrl-C stops an answer, twice leaves. Ctrl-D leaves.")
 
 

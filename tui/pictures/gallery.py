@@ -1,7 +1,7 @@
 """Draws pictures for the messages that show them: in threads, each once for a size, kept by content.
 
-    gallery = Gallery(Ways.blocks())
-    drawing = gallery.cached(picture, box) or await gallery.draw(picture, box)
+gallery = Gallery(Ways.blocks())
+drawing = gallery.cached(picture, box) or await gallery.draw(picture, box)
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tui.asking.pasted import readings
 
-letters = st.characters(exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029/", exclude_categories=("Cs",))
+letters = st.characters(
+    exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029/", exclude_categories=("Cs",)
+)
 names = st.text(letters, min_size=1, max_size=12)
 paths = st.lists(names, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
 

@@ -104,12 +104,12 @@ def test_more_than_eight_are_refused(folder: Path) -> None:
 
 
 def picture(name: str) -> Picture:
-    return Picture(
-        name=name, path=f"/{name}", media_type="image/png", width=1, height=1, size=1, digest=name
-    )
+    return Picture(name=name, path=f"/{name}", media_type="image/png", width=1, height=1, size=1, digest=name)
 
 
-names = st.text(st.characters(exclude_characters='"\n\r', exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1)
+names = st.text(
+    st.characters(exclude_characters='"\n\r', exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1
+)
 words = st.text(st.characters(exclude_characters="@", exclude_categories=("Cs", "Cc")), max_size=12)
 
 

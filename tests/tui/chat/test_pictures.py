@@ -90,7 +90,9 @@ async def test_a_picture_alone_needs_no_words(chat, folder: Path) -> None:
         assert "▣" not in it.text_on_screen() and "cat.png  64×48" in it.text_on_screen()
 
 
-@pytest.mark.parametrize("pasted", ["{}/deep/two\\ words.jpg ", "'{}/deep/two words.jpg'", "file://{}/deep/two%20words.jpg\n"])
+@pytest.mark.parametrize(
+    "pasted", ["{}/deep/two\\ words.jpg ", "'{}/deep/two words.jpg'", "file://{}/deep/two%20words.jpg\n"]
+)
 async def test_a_pasted_path_becomes_an_attachment(chat, folder: Path, pasted: str) -> None:
     async with chat() as it:
         await it.press(*"See:")

@@ -24,7 +24,13 @@ sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 
 def picture(name: str = "a.png", width: int = 40, height: int = 30) -> Picture:
     return Picture(
-        name=name, path=f"/tmp/{name}", media_type="image/png", width=width, height=height, size=9, digest=name
+        name=name,
+        path=f"/tmp/{name}",
+        media_type="image/png",
+        width=width,
+        height=height,
+        size=9,
+        digest=name,
     )
 
 
@@ -40,7 +46,11 @@ def colours(row) -> list[tuple[str, Color | None, Color | None]]:
 def test_a_cell_is_two_pixels_and_what_is_transparent_is_left_free() -> None:
     image = Image.new("RGBA", (4, 3))
     for x, (above, below) in enumerate(
-        [((255, 0, 0, 255), (0, 0, 255, 255)), ((9, 9, 9, 255), (9, 9, 9, 255)), ((9, 9, 9, 0), (1, 2, 3, 255))]
+        [
+            ((255, 0, 0, 255), (0, 0, 255, 255)),
+            ((9, 9, 9, 255), (9, 9, 9, 255)),
+            ((9, 9, 9, 0), (1, 2, 3, 255)),
+        ]
     ):
         image.putpixel((x, 0), above)
         image.putpixel((x, 1), below)
@@ -56,7 +66,9 @@ def test_a_cell_is_two_pixels_and_what_is_transparent_is_left_free() -> None:
 
 
 @given(sizes, st.integers(1, 250), st.integers(1, 8))
-def test_a_box_keeps_within_its_room_and_its_proportions(size: tuple[int, int], width: int, count: int) -> None:
+def test_a_box_keeps_within_its_room_and_its_proportions(
+    size: tuple[int, int], width: int, count: int
+) -> None:
     most = largest(width, count)
     box = fitted(size, most)
     assert 1 <= box.columns <= min(width, most.columns) and 1 <= box.rows <= most.rows
@@ -66,7 +78,9 @@ def test_a_box_keeps_within_its_room_and_its_proportions(size: tuple[int, int], 
         assert drawn / real == pytest.approx(1, abs=0.25)
 
 
-@given(st.lists(sizes, max_size=8), st.integers(1, 200), st.sampled_from(["blocks", "placeholder", "graphics"]))
+@given(
+    st.lists(sizes, max_size=8), st.integers(1, 200), st.sampled_from(["blocks", "placeholder", "graphics"])
+)
 def test_no_row_is_wider_than_the_message(found: list[tuple[int, int]], width: int, way) -> None:
     gallery = Gallery(way, why="because" if width % 2 else "")
     shelf = PictureShelf([picture(f"p{n}.png", *size) for n, size in enumerate(found)], width, gallery)
@@ -76,7 +90,9 @@ def test_no_row_is_wider_than_the_message(found: list[tuple[int, int]], width: i
 
 
 def test_a_placeholder_says_what_and_why() -> None:
-    shelf = PictureShelf([picture("cat.png", 640, 480)], 60, Gallery("placeholder", why="ui.images is placeholder"))
+    shelf = PictureShelf(
+        [picture("cat.png", 640, 480)], 60, Gallery("placeholder", why="ui.images is placeholder")
+    )
     text = "\n".join(row.content.plain for row in shelf.rows())
     assert "▣ cat.png" in text and "640×480" in text and "PNG" in text and "ui.images is placeholder" in text
 
@@ -102,7 +118,8 @@ async def test_a_picture_is_decoded_once_for_a_size(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kind"), [("RGB", "JPEG"), ("L", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("I;16", "PNG"), ("1", "BMP")]
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("L", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("I;16", "PNG"), ("1", "BMP")],
 )
 def test_every_kind_of_pixel_becomes_colours(tmp_path: Path, mode: str, kind: str) -> None:
     Image.new(mode, (64, 32), {"I;16": 65535, "L": 255, "1": 1}.get(mode, 0)).save(tmp_path / "x", kind)

@@ -71,7 +71,12 @@ class Attachments:
         """Files, then pictures, then what cannot go along."""
         pictures = self.pictures(text)
         chips = [
-            Chip(name, FILE, plain(name, 60), "counting …" if count is None else f"{units.tokens(count)} tokens")
+            Chip(
+                name,
+                FILE,
+                plain(name, 60),
+                "counting …" if count is None else f"{units.tokens(count)} tokens",
+            )
             for name, count in self.files.items()
         ]
         for place, picture in enumerate(pictures, 1):

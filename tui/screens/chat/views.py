@@ -79,7 +79,11 @@ def alert(conversation: Conversation, node: Node) -> str:
     error = node.error
     if error is None:
         return ""
-    fix = _fix_for_pictures(conversation, node) or error.fix or ("Press c to try again." if error.retryable else "")
+    fix = (
+        _fix_for_pictures(conversation, node)
+        or error.fix
+        or ("Press c to try again." if error.retryable else "")
+    )
     return "\n".join(
         part for part in (f"✗ {error.what}", error.why and f"  {error.why}", fix and f"→ {fix}") if part
     )
