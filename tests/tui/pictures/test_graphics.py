@@ -1,4 +1,4 @@
-"""The terminal draws pictures itself where it can: the question before the start, and widgets over the rows kept free."""
+"""The terminal draws pictures itself where it can: it is asked before the start, and widgets lie over the free rows."""
 
 from __future__ import annotations
 
