@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import InvalidRequest
 from engine.types import ImagePart, Part, TextPart
-from tui.asking.pictures import MOST, look
+from tui.asking.pictures import look
 
 Content = str | tuple[Part, ...]
 """What a message holds; a string where it is text alone."""
@@ -20,7 +19,7 @@ def image_parts(paths: Sequence[str]) -> tuple[ImagePart, ...]:
 
 
 def joined(images: Sequence[ImagePart], before: str, content: Content) -> Content:
-    """A message of `images`, a text that comes `before`, and what was typed. Raises InvalidRequest for too many."""
+    """A message of `images`, a text that comes `before`, and what was typed."""
     typed = (TextPart(content),) if isinstance(content, str) else content
     parts: list[Part] = [part for part in typed if not isinstance(part, TextPart) or part.text]
     if before and parts and isinstance(parts[0], TextPart):
@@ -28,10 +27,7 @@ def joined(images: Sequence[ImagePart], before: str, content: Content) -> Conten
     elif before:
         parts.insert(0, TextPart(before))
     parts = [*images, *parts]
-    count = sum(isinstance(part, ImagePart) for part in parts)
-    if count > MOST:
-        raise InvalidRequest(f"{count} pictures are too many.", f"A message takes {MOST}.", "Send fewer.")
-    if not count:
+    if not any(isinstance(part, ImagePart) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, TextPart))
     return tuple(parts)
 

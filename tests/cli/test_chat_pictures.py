@@ -10,7 +10,6 @@ from PIL import Image
 from cli.chat.images import image_parts, joined, named
 from cli.chat.oneshot import prompt_of
 from cli.chat.session import Session
-from engine.errors import InvalidRequest
 from engine.types import ImagePart, TextPart
 from tests.cli.program import run
 
@@ -49,11 +48,6 @@ def test_piped_text_stands_before_what_was_typed() -> None:
     assert joined([], "", "") == ""
 
 
-def test_too_many_pictures_are_refused_however_they_are_named(folder: Path) -> None:
-    with pytest.raises(InvalidRequest, match="9 pictures are too many"):
-        prompt_of("and @cat.png", ["two words.jpg"] * 8)
-
-
 def test_a_saved_conversation_names_its_pictures(folder: Path) -> None:
     session = Session("ember")
     session.ask(joined(image_parts(["cat.png"]), "", "What is it?"))
@@ -65,7 +59,7 @@ def test_a_saved_conversation_names_its_pictures(folder: Path) -> None:
     ("arguments", "said"),
     [
         (("--image", "missing.png", "What is it?"), "@missing.png is not there."),
-        (("--image", "notes.txt", "What is it?"), "@notes.txt is not a picture"),
+        (("--image", "notes.txt", "What is it?"), "@notes.txt cannot go along."),
     ],
 )
 def test_what_is_no_picture_is_a_usage_error_before_a_model_is_loaded(

@@ -17,18 +17,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.errors import InvalidRequest, Unsupported
+from engine.errors import HearthError, InvalidRequest
+from engine.media import MOST_BYTES, check_scans, read_header
 from engine.text_safety import plain
 from engine.types import ImagePart, Part, TextPart
 from tui import units
 from tui.asking.files import Span, existing, spans
-from tui.asking.image_format import HEAD, SUPPORTED, foreign, is_picture, media_type
-
-MOST = 8
-"""Pictures of one message."""
-MOST_PIXELS = 25_000_000
-LARGEST = 32 * 1024 * 1024
-"""Bytes of a picture's file."""
+from tui.asking.image_format import is_picture
 
 
 class Picture(Struct, frozen=True, kw_only=True):
@@ -65,31 +60,18 @@ def look(name: str, folder: Path) -> Picture:
             what = "is not a file" if path.exists() else "is not there"
             raise InvalidRequest(f"{shown} {what}.", fix="Name a picture.")
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MOST_BYTES + 1)
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidRequest(f"{shown} cannot be read.", f"{why}.") from None
-    kind = media_type(data[:HEAD])
-    if not kind:
-        other = foreign(data[:HEAD])
-        raise Unsupported(
-            f"{shown} is not a picture that can go along.",
-            f"It is {other}." if other else "It is no picture.",
-            f"Pictures are {SUPPORTED}.",
-        )
-    if len(data) > LARGEST:
-        raise InvalidRequest(
-            f"{shown} is too large.",
-            f"Its file is larger than {units.size(LARGEST)}.",
-            "Make it smaller; models see small pictures anyway.",
-        )
-    width, height = _upright_size(data, kind, shown)
-    if width * height > MOST_PIXELS:
-        raise InvalidRequest(
-            f"{shown} is too large.",
-            f"It has {width:,}×{height:,} pixels, and {MOST_PIXELS // 1_000_000} million is the limit.",
-            "Make it smaller; models see small pictures anyway.",
-        )
+    try:
+        kind = read_header(data, "messages").media_type
+        if kind == "image/jpeg":
+            check_scans(data, "messages")
+        width, height = _upright_size(data, kind)
+    except HearthError as error:
+        why = " ".join(part for part in (error.what, error.why) if part)
+        raise InvalidRequest(f"{shown} cannot go along.", why, error.fix) from None
     return Picture(
         name=name,
         path=str(path),
@@ -101,19 +83,26 @@ def look(name: str, folder: Path) -> Picture:
     )
 
 
-def _upright_size(data: bytes, kind: str, shown: str) -> tuple[int, int]:
+def _upright_size(data: bytes, kind: str) -> tuple[int, int]:
     image = None
     try:
         image = decoder(kind)(data)
         width, height = image.size
         turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+        moves = kind != "image/jpeg" and getattr(image, "is_animated", False)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError) as error:
         raise InvalidRequest(
-            f"{shown} is damaged.", f"{plain(str(error), 120)}.", "Save it anew, or take another."
+            "It is damaged.", f"{plain(str(error), 120)}.", "Save it anew, or take another."
         ) from None
     finally:
         if image is not None:
             image.close()
+    if moves:
+        raise InvalidRequest(
+            "It is animated.",
+            "A model looks at one picture at a time.",
+            "Take the frames that matter as pictures of their own.",
+        )
     return (height, width) if turned else (width, height)
 
 
@@ -142,9 +131,9 @@ def decoder(kind: str) -> Callable[[bytes], Any]:
 
 
 def pictures(message: str, folder: Path) -> tuple[Picture, ...]:
-    """The pictures that `message` mentions, each once, in order.
+    """The pictures that `message` mentions, each once, in order. Raises InvalidRequest for one that cannot go along.
 
-    Raises InvalidRequest for one that cannot go along, and for more than `MOST`.
+    How many a request takes is the engine's to say.
     """
     found: dict[str, Picture] = {}
     for span in spans(message):
@@ -152,12 +141,6 @@ def pictures(message: str, folder: Path) -> tuple[Picture, ...]:
         name = next((each for each in names if existing(each, folder) == each), None)
         if name is not None and name not in found and is_picture_at(name, folder):
             found[name] = look(name, folder)
-    if len(found) > MOST:
-        raise InvalidRequest(
-            f"{len(found)} pictures are too many.",
-            f"A message takes {MOST}.",
-            "Send the others in the next message.",
-        )
     return tuple(found.values())
 
 

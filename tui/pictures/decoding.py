@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import InvalidRequest, StorageFailed
-from tui.asking.pictures import LARGEST, Picture, decoder
+from engine.media import MOST_BYTES
+from tui.asking.pictures import Picture, decoder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,7 +22,7 @@ def decoded(picture: Picture, width: int, height: int) -> Image.Image:
 
     try:
         with Path(picture.path).open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise StorageFailed(f"{picture.label} is gone.", f"{error.strerror or error}.") from None
     if hashlib.blake2b(data, digest_size=16).hexdigest() != picture.digest:

@@ -133,7 +133,7 @@ async def test_attach_takes_a_path_and_refuses_what_is_none(chat, folder: Path) 
         it.app.flash = lambda words, kind="info": said.append(words)
         await it.type_command("/attach notes.txt")
         await it.until(lambda: said)
-        assert "not a picture" in said[0]
+        assert "@notes.txt cannot go along" in said[0]
 
 
 async def test_the_picker_narrows_and_attaches(chat, folder: Path) -> None:
@@ -186,7 +186,7 @@ async def test_a_mention_that_cannot_go_along_says_why_and_is_kept(chat, folder:
         it.app.flash = lambda words, kind="info": said.append(words)
         await it.press("enter")
         await it.until(lambda: said)
-        assert "@cut.png is damaged" in said[0] and it.screen.composer.prompt.text == "see @cut.png"
+        assert "@cut.png cannot go along" in said[0] and it.screen.composer.prompt.text == "see @cut.png"
         assert not it.engine.requests
 
 

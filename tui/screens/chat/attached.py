@@ -17,7 +17,7 @@ from engine.text_safety import clean, plain
 from tui import units
 from tui.asking import files
 from tui.asking.pasted import readings
-from tui.asking.pictures import MOST, Picture, is_picture_at, look, placed
+from tui.asking.pictures import Picture, is_picture_at, look, placed
 
 NAME = 28
 """Cells of a chip's name."""
@@ -67,8 +67,8 @@ class Attachments:
         known = [found for found in self.looked.values() if isinstance(found, Picture)]
         return [picture for _, picture in placed(text, known)]
 
-    def chips(self, text: str) -> list[Chip]:
-        """Files, then pictures, then what cannot go along."""
+    def chips(self, text: str, most: int) -> list[Chip]:
+        """Files, then pictures (a request takes `most`), then what cannot go along."""
         pictures = self.pictures(text)
         chips = [
             Chip(
@@ -80,7 +80,7 @@ class Attachments:
             for name, count in self.files.items()
         ]
         for place, picture in enumerate(pictures, 1):
-            problem = f"a message takes {MOST}" if place > MOST else ""
+            problem = f"at most {most}" if place > most else ""
             chips.append(Chip(picture.name, PICTURE, picture.label, picture.facts, problem))
         chips += [
             Chip(name, PICTURE, plain(name.rpartition("/")[2], 60), problem=why)
@@ -98,7 +98,7 @@ def look_at(name: str, folder: Path) -> dict[str, Picture | str | None]:
     try:
         return {name: None, there: look(there, folder)}
     except HearthError as error:
-        return {name: None, there: (error.why or error.what).rstrip(".")}
+        return {name: None, there: (error.why or error.what).partition(".")[0]}
 
 
 def mentions_of(names: Sequence[str], folder: Path) -> str:

@@ -182,12 +182,16 @@ class Composer(Vertical):
         self._show_attached()
 
     def _show_attached(self) -> None:
-        self._strip.show(self._attachments.chips(self.prompt.text), self.blind)
+        self._strip.show(self._attachments.chips(self.prompt.text, self._most), self.blind)
 
     def tell_sight(self, blind: str) -> None:
         """The model that is asked next takes no pictures (its name), or it does, or nobody knows (empty)."""
         self.blind = blind
         self._show_attached()
+
+    @property
+    def _most(self) -> int:
+        return self.hearth.settings.media.max_images
 
     @property
     def holds_pictures(self) -> bool:
@@ -213,7 +217,7 @@ class Composer(Vertical):
     @on(Prompt.DetachAsked)
     def detach(self) -> None:
         """Take the last attachment out."""
-        chips = self._attachments.chips(self.prompt.text)
+        chips = self._attachments.chips(self.prompt.text, self._most)
         if chips:
             self._take_out(chips[-1].name)
 
