@@ -74,7 +74,9 @@ def read_header(data: bytes, param: str, *, most_bytes: int = MOST_BYTES) -> Hea
     if media_type is None:
         raise InvalidRequest(
             "The image is of no kind that can be read.",
-            f"It looks like {name}." if (name := known_kind(data)) else "Its first bytes are those of no image.",
+            f"It looks like {name}."
+            if (name := known_kind(data))
+            else "Its first bytes are those of no image.",
             f"Send one of {ACCEPTED}.",
             param=param,
         )

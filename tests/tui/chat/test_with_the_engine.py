@@ -186,5 +186,9 @@ async def test_a_picture_that_one_model_cannot_see_is_shown_to_another(
         await it.until(lambda: it.path[-1].usage is not None and it.path[-1].error is None)
         await it.idle()
         answer = it.path[-1]
-        assert answer.usage is not None and answer.usage.image_tokens == 64 and answer.usage.completion_tokens > 0
+        assert (
+            answer.usage is not None
+            and answer.usage.image_tokens == 64
+            and answer.usage.completion_tokens > 0
+        )
         assert [node.role for node in it.path] == ["user", "assistant"]
