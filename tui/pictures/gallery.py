@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from PIL import Image
     from textual.widget import Widget
 
-MOST_KEPT = 200
-"""Drawings; more than a screenful of forty messages shows."""
+MOST_KEPT = 64 * 2**20
+"""Bytes of drawings; those that were looked at longest ago are let go, and made again if they are needed."""
+CELL_BYTES = 800
+"""What a cell of a drawing in blocks takes where no two are alike, measured."""
 AT_ONCE = 2
 """Pictures that are decoded at once: the answer wants the other cores."""
 
@@ -39,6 +41,8 @@ class Drawing:
     rows: tuple[Content, ...] = ()
     widget: Callable[[], Widget] | None = None
     problem: str = ""
+    weight: int = 0
+    """Bytes of memory, about."""
 
 
 class Gallery:
@@ -57,6 +61,7 @@ class Gallery:
         self.cell = cell
         self._make = make
         self._kept: OrderedDict[tuple[str, Box], Drawing] = OrderedDict()
+        self._weight = 0
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def cached(self, picture: Picture, box: Box) -> Drawing | None:
@@ -73,10 +78,14 @@ class Gallery:
             if drawing is None:
                 drawing = await asyncio.to_thread(self._drawn, picture, box)
                 if not drawing.problem:
-                    self._kept[picture.digest, box] = drawing
-                    while len(self._kept) > MOST_KEPT:
-                        self._kept.popitem(last=False)
+                    self._keep(picture, box, drawing)
         return drawing
+
+    def _keep(self, picture: Picture, box: Box, drawing: Drawing) -> None:
+        self._kept[picture.digest, box] = drawing
+        self._weight += drawing.weight
+        while self._weight > MOST_KEPT and len(self._kept) > 1:
+            self._weight -= self._kept.popitem(last=False)[1].weight
 
     def _drawn(self, picture: Picture, box: Box) -> Drawing:
         from tui.pictures.blocks import half_blocks
@@ -85,8 +94,10 @@ class Gallery:
         try:
             if self.way == "graphics" and self._make is not None:
                 across, down = self.cell
-                return Drawing(widget=self._make(decoded(picture, box.columns * across, box.rows * down)))
-            return Drawing(half_blocks(decoded(picture, box.columns, box.rows * 2)))
+                image = decoded(picture, box.columns * across, box.rows * down)
+                return Drawing(widget=self._make(image), weight=4 * image.width * image.height)
+            rows = half_blocks(decoded(picture, box.columns, box.rows * 2))
+            return Drawing(rows, weight=CELL_BYTES * box.columns * box.rows)
         except HearthError as error:
             return Drawing(problem=error.info.what)
         except ImportError:

@@ -57,6 +57,9 @@ class Attachments:
 
     def unlooked(self, text: str) -> list[str]:
         """The mentions that nobody has looked at, and forget those that are gone."""
+        if "@" not in text:
+            self.looked, self.files = {}, {}
+            return []
         names = {reading.name for span in files.spans(text) for reading in span.readings}
         self.looked = {name: found for name, found in self.looked.items() if name in names}
         self.files = {name: tokens for name, tokens in self.files.items() if name in names}
@@ -69,6 +72,8 @@ class Attachments:
 
     def chips(self, text: str, most: int) -> list[Chip]:
         """Files, then pictures (a request takes `most`), then what cannot go along."""
+        if not self.looked and not self.files:
+            return []
         pictures = self.pictures(text)
         chips = [
             Chip(

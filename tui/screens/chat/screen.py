@@ -37,8 +37,8 @@ from tui.screens.chat.welcome import SUGGESTIONS, Welcome
 from tui.status import Sample
 from tui.stream.frozen import FrozenMessage
 
-SEEING = frozenset({"image", "vision"})
-"""What a model's modalities call that it takes pictures."""
+SIGHT = "image"
+"""The modality of a model that takes pictures."""
 BROAD = 150
 """Columns from which a second conversation opens the list of them."""
 
@@ -206,15 +206,16 @@ class ChatScreen(ChatCommands):
         self.inspector.tell(self.entries.get(model), facts.thinking if facts is not None else "")
         if facts is None and (self.inspector.display or self.composer.holds_pictures):
             self._look_at_model()
-        self.composer.tell_sight("" if self._sees(facts) else model)
+        self.composer.tell_sight("" if self._sees(resident, facts) else model)
         self._tell_welcome()
 
-    def _sees(self, facts: ModelFacts | None) -> bool:
-        """Whether the model that answers takes pictures, as far as that is known."""
-        if facts is not None:
-            return not SEEING.isdisjoint(facts.capabilities.modalities)
+    def _sees(self, resident: ModelFacts | None, facts: ModelFacts | None) -> bool:
+        """Whether the model that answers takes pictures: as it is loaded, else as far as its files say."""
+        if resident is not None:
+            return SIGHT in resident.capabilities.modalities
         entry = self.entries.get(self.model_id)
-        return entry is None or not SEEING.isdisjoint(entry.modalities)
+        known = [*(entry.modalities if entry else ()), *(facts.capabilities.modalities if facts else ())]
+        return not known or SIGHT in known
 
     @on(Inspector.Opened)
     def _look_at_model(self) -> None:
