@@ -31,6 +31,14 @@ def readings(text: str) -> list[list[str]]:
     return found
 
 
+def typed(text: str) -> list[str]:
+    """What one path that was typed or pasted behind a command may be, the likeliest first: at least one."""
+    text = text.strip()
+    words = _shell_words(text)
+    found = [text, *(_path(text),), *(words if len(words) == 1 else ())]
+    return list(dict.fromkeys(path for path in found if path))
+
+
 def _shell_words(text: str) -> list[str]:
     """The words of a text as a shell reads them; none where a quote or a backslash is left open."""
     words: list[str] = []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.asking.pasted import readings
+from tui.asking.pasted import readings, typed
 
 letters = st.characters(
     exclude_characters="\0\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029/", exclude_categories=("Cs",)
@@ -96,3 +96,8 @@ def test_other_texts_are_no_paths(text: str) -> None:
 )
 def test_what_terminals_write(text: str, path: str) -> None:
     assert [path] in readings(text)
+
+
+@given(names.filter(lambda name: name == name.strip()), st.sampled_from([*WAYS, str]))
+def test_a_typed_path_is_among_what_it_may_be_relative_ones_too(name: str, way) -> None:
+    assert name in typed(way(name)) and typed(way(name))[0] == way(name).strip()

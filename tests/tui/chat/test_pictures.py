@@ -125,9 +125,10 @@ async def test_other_pastes_stay_text(chat, folder: Path, pasted: str) -> None:
         assert it.screen.composer.prompt.text == pasted.format(folder) and not labels(it)
 
 
-async def test_attach_takes_a_path_and_refuses_what_is_none(chat, folder: Path) -> None:
+@pytest.mark.parametrize("path", ["deep/two\\ words.jpg", "deep/two words.jpg", "'deep/two words.jpg'"])
+async def test_attach_takes_a_path_and_refuses_what_is_none(chat, folder: Path, path: str) -> None:
     async with chat() as it:
-        await it.type_command("/attach deep/two\\ words.jpg")
+        await it.type_command(f"/attach {path}")
         await it.until(lambda: labels(it) == ["two words.jpg"])
         said: list[str] = []
         it.app.flash = lambda words, kind="info": said.append(words)

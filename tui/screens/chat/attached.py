@@ -16,7 +16,7 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import clean, plain
 from tui import units
 from tui.asking import files
-from tui.asking.pasted import readings
+from tui.asking.pasted import readings, typed
 from tui.asking.pictures import Picture, is_picture_at, look, placed
 
 NAME = 28
@@ -109,6 +109,12 @@ def look_at(name: str, folder: Path) -> dict[str, Picture | str | None]:
 def mentions_of(names: Sequence[str], folder: Path) -> str:
     """What is written for pictures of these paths. Reads the disk: for threads. Raises InvalidRequest."""
     return "".join(f"{_mention(look(name, folder).path, folder)} " for name in names)
+
+
+def mention_typed(text: str, folder: Path) -> str:
+    """What is written for a picture whose path was typed, quoted or escaped or as it is. For threads, as above."""
+    paths = typed(text)
+    return mentions_of([next((path for path in paths if is_picture_at(path, folder)), paths[0])], folder)
 
 
 def mentions_pasted(text: str, folder: Path) -> str:

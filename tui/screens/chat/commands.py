@@ -16,7 +16,6 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import AdapterRef, ModelEntry
 from tui.asking import adapters
-from tui.asking.pasted import readings
 from tui.asking.thinking import OFF, opposed
 from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
 from tui.screens.chat.composer import Composer
@@ -154,8 +153,7 @@ class ChatCommands(MessageActions):
         if not path:
             self.action_attach()
             return
-        found = [paths for paths in readings(path) if len(paths) == 1]
-        await self.composer.attach(found[0] if found else [path.strip("\"'")])
+        await self.composer.attach(path)
 
     @on(Prompt.AttachAsked)
     def action_attach(self) -> None:
@@ -170,7 +168,7 @@ class ChatCommands(MessageActions):
 
     async def _attach_picture(self, name: str) -> None:
         try:
-            await self.composer.attach([name])
+            await self.composer.attach(name)
         except HearthError as error:
             self.hearth.flash(error.info.sentence(), "error")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,14 @@ from tui.asking import files, pictures
 from tui.asking.image_format import ENDINGS
 from tui.asking.pictures import Picture
 from tui.screens.chat import mentions, slash
-from tui.screens.chat.attached import AttachedStrip, Attachments, Chip, look_at, mentions_of, mentions_pasted
+from tui.screens.chat.attached import (
+    AttachedStrip,
+    Attachments,
+    Chip,
+    look_at,
+    mention_typed,
+    mentions_pasted,
+)
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.prompt import Prompt
 from tui.screens.chat.slash import SlashCommand
@@ -198,10 +205,9 @@ class Composer(Vertical):
         """Whether a picture is attached."""
         return bool(self._attachments.pictures(self.prompt.text))
 
-    async def attach(self, names: Sequence[str]) -> None:
-        """Put pictures in where the cursor is. Raises InvalidRequest for what is none, and puts in nothing then."""
-        mentions = await asyncio.to_thread(mentions_of, list(names), Path.cwd())
-        self.prompt.write_in(mentions)
+    async def attach(self, path: str) -> None:
+        """Put a picture in where the cursor is. Raises InvalidRequest for what is none."""
+        self.prompt.write_in(await asyncio.to_thread(mention_typed, path, Path.cwd()))
 
     @on(Prompt.PathsPasted)
     async def _pasted(self, event: Prompt.PathsPasted) -> None:
