@@ -25,6 +25,8 @@ from tui.app_actions import AppActions
 from tui.compat import copy_text, install_mouse_report_filter
 from tui.connection import Connection
 from tui.flash import Kind, flash
+from tui.pictures.gallery import Gallery
+from tui.pictures.graphics import gallery_for
 from tui.preferences import Preferences
 from tui.sampler import Sampler
 from tui.status import ChatStatus, Sample
@@ -47,6 +49,7 @@ class HearthApp(AppActions, inherit_bindings=False):
     """The app. `engine` may be a function that makes one; it then runs in a thread, behind the first frame.
 
     With `frame_first` the frame is painted before the first workspace is imported; tests want the workspace at once.
+    A `gallery` made before the app runs may know what the terminal can; without one pictures are drawn in blocks.
     """
 
     TITLE = "Hearth"
@@ -65,6 +68,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         config: Path | None = None,
         workspaces: Sequence[Workspace] = WORKSPACES,
         frame_first: bool = False,
+        gallery: Gallery | None = None,
     ) -> None:
         self.workspaces = tuple(workspaces)
         if not frame_first:
@@ -85,6 +89,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.model_chosen: Signal[str] = Signal(self, "model_chosen")
         """Published when another model is chosen for chat."""
         self._actions: ActionRegistry | None = None
+        self.gallery = gallery or gallery_for(settings.ui.images)
+        """Draws pictures."""
         self.preferences = Preferences(self, settings, self.paths)
         self.use_theme(self.preferences.theme)
         if settings.ui.animation != "full":

@@ -224,7 +224,9 @@ class RecordedEngine:
             context=self.context,
             context_trained=entry.context or self.context,
             thinking=self.thinking,
-            capabilities=Capabilities(backend="scripted", max_slots=4),
+            capabilities=Capabilities(
+                backend="scripted", max_slots=4, modalities=frozenset(entry.modalities)
+            ),
         )
 
     async def tokenize(self, model: str, text: str, *, special: bool = True) -> list[int]:

@@ -20,6 +20,7 @@ def run(settings: Settings, *, config: str | Path | None = None) -> int:
     """Run the app until it is left; the exit status. `config` is the settings file that the user named."""
     gc.disable()  # nothing to find while modules load; the app enables it after the first frame
     from tui.app import HearthApp
+    from tui.pictures.graphics import gallery_for
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
@@ -28,7 +29,13 @@ def run(settings: Settings, *, config: str | Path | None = None) -> int:
 
         return LocalEngine(settings, screen_attached=True)
 
-    app = HearthApp(make_engine, settings, config=Path(config) if config else None, frame_first=True)
+    app = HearthApp(
+        make_engine,
+        settings,
+        config=Path(config) if config else None,
+        frame_first=True,
+        gallery=gallery_for(settings.ui.images, before_start=True),
+    )
     app.run()
     # What the app froze after its first frame must be freed, or DuckDB writes of leaks to the terminal.
     gc.unfreeze()

@@ -27,6 +27,7 @@ from engine.settings import Settings
 from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
+from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
 from tui.recordings import entries, lines, loaded
 from tui.status import ChatStatus
@@ -170,7 +171,7 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **SCENES}
+    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SCENES}
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):

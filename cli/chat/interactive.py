@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.chat import history, lines, slash
 from cli.chat.answer import figures, follow, probabilities, remarks
+from cli.chat.images import image_parts, joined
 from cli.chat.session import Session
 from cli.errors import INTERRUPTED, OK, show
 from cli.options import OPTIONS
@@ -20,18 +21,25 @@ from engine.text_safety import clean
 from engine.types import Estimate, GenerationRequest, ModelEntry
 from tui.asking.adapters import without_adapter
 from tui.asking.files import attachments, missing, not_there, with_files
+from tui.asking.pictures import content_of, pictures
 
 Result = TypeVar("Result")
 
 
 class Chat:
-    """One conversation with its engine. `runner` is the loop on which the engine's answers are awaited."""
+    """One conversation with its engine. `runner` is the loop on which the engine's answers are awaited.
 
-    def __init__(self, engine: Engine, session: Session, runner: asyncio.Runner) -> None:
+    The pictures `images` go with the first message.
+    """
+
+    def __init__(
+        self, engine: Engine, session: Session, runner: asyncio.Runner, images: Sequence[str] = ()
+    ) -> None:
         self.session = session
         self._engine, self._runner = engine, runner
         self._models: list[ModelEntry] | None = None
         self._interrupted = False
+        self._images = tuple(images)
 
     def loop(self, history_file: Path) -> int:
         """Talk until the person leaves; the exit status."""
@@ -78,7 +86,7 @@ class Chat:
             self.say(message.removeprefix("/") if message.startswith("//") else message)
 
     def say(self, text: str) -> None:
-        """Send `text`, with the files it mentions, and write the answer."""
+        """Send `text`, with the files and pictures it mentions, and write the answer."""
         for note in not_there(missing(text, Path.cwd())):
             self.note(note)
         files = attachments(text, Path.cwd())
@@ -93,7 +101,13 @@ class Chat:
                     "Insert a part of it, or open a larger window with --ctx.",
                 )
             self.note(f"{file.name}: {tokens} tokens")
-        self.answer(self.session.ask(with_files(text, files)))
+        shown = pictures(text, Path.cwd())
+        for picture in shown:
+            self.note(f"{picture.label}: {picture.facts}")
+        content = joined(image_parts(self._images), "", content_of(with_files(text, files), shown))
+        request = self.session.ask(content)
+        self._images = ()  # they go with the first message
+        self.answer(request)
 
     def answer(self, request: GenerationRequest) -> None:
         """Run `request`, write its answer and keep it in the conversation."""

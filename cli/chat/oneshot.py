@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.chat.answer import follow, probabilities, remarks
+from cli.chat.images import Content, image_parts, joined
 from cli.chat.session import Session
 from cli.errors import FAILED, INTERRUPTED, OK, show
 from engine import Engine
 from engine.errors import InvalidRequest
 from engine.text_safety import clean
 from tui.asking.files import attachments, missing, not_there, with_files
+from tui.asking.pictures import content_of, pictures
 
 
-def prompt_of(argument: str | None) -> str:
-    """The prompt: what is piped in, then the argument with the files it mentions. Raises InvalidRequest.
+def prompt_of(argument: str | None, images: Sequence[str] = ()) -> Content:
+    """The prompt: `images`, what is piped in, then the argument with the files and pictures it mentions.
 
-    An `@` in piped text is text: nobody typed it for this program.
+    An `@` in piped text is text: nobody typed it for this program. Raises InvalidRequest.
     """
     piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
     typed = (argument or "").strip()
     for note in not_there(missing(typed, Path.cwd())):
         print(clean(note), file=sys.stderr)
-    typed = with_files(typed, attachments(typed, Path.cwd()))
-    text = "\n\n".join(part for part in (piped.strip(), typed) if part)
+    shown = pictures(typed, Path.cwd())
+    asked = content_of(with_files(typed, attachments(typed, Path.cwd())), shown)
+    text = joined(image_parts(images), piped.strip(), asked)
     if not text:
         raise InvalidRequest(
             "The prompt is empty.", fix='Give one: hearth chat MODEL "PROMPT", or pipe one in.'
@@ -42,7 +46,7 @@ def _read_stdin() -> str:
         ) from None
 
 
-async def ask(engine: Engine, session: Session, prompt: str) -> int:
+async def ask(engine: Engine, session: Session, prompt: Content) -> int:
     """Write the answer to `prompt`; the exit status."""
     request = session.ask(prompt)
     answer = await follow(engine.generate(request), request)

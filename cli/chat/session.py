@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cli.chat.answer import Answer
 from cli.options import BY_NAME, Values, canonical, request_fields
 from engine.errors import InvalidRequest
-from engine.types import GenerationRequest, Message, ToolCall
+from engine.types import GenerationRequest, Message, Part, ToolCall
 
 
 @dataclass
@@ -21,9 +21,9 @@ class Session:
     _before: tuple[Message, ...] = ()
     """The messages to go back to if nothing comes of the last request."""
 
-    def ask(self, text: str) -> GenerationRequest:
+    def ask(self, content: str | tuple[Part, ...]) -> GenerationRequest:
         """Put a user turn at the end; the request that answers it. Raises InvalidRequest, and changes nothing then."""
-        return self._asking([*self.messages, Message(role="user", content=text)])
+        return self._asking([*self.messages, Message(role="user", content=content)])
 
     def request(self) -> GenerationRequest:
         """The request for an answer to the messages so far. Raises InvalidRequest for a bad option."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cli.chat.answer import figures
+from cli.chat.images import named
 from cli.option_values import ON_OFF
 from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
@@ -58,7 +59,9 @@ def _help(chat: Chat, argument: str) -> None:
         chat.note(f"{command.usage:<{width}}  {command.help}")
     chat.note("")
     chat.note('A line that ends in \\ goes on in the next; """ opens a message of many lines and ends it.')
-    chat.note("@FILE puts a text file into the message. ctrl+x ctrl+e opens the message in $EDITOR.")
+    chat.note(
+        "@FILE puts a text file or a picture into the message. ctrl+x ctrl+e opens the message in $EDITOR."
+    )
     chat.note("Ctrl-C stops an answer, twice leaves. Ctrl-D leaves.")
 
 
@@ -222,7 +225,7 @@ def _save(chat: Chat, argument: str) -> None:
 
 def _as_markdown(message: Message) -> str:
     role = f"{message.role}: {message.tool_name}" if message.tool_name else message.role
-    return f"## {role}\n\n{as_markdown(message.text, message.tool_calls)}"
+    return f"## {role}\n\n{as_markdown(named(message.content), message.tool_calls)}"
 
 
 def _stats(chat: Chat, argument: str) -> None:

@@ -28,6 +28,14 @@ def chat(
         str | None,
         typer.Argument(metavar="PROMPT", help="One question; without it, and on a terminal, talk."),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="A picture to show to the model, before the text; may be given many times.",
+            rich_help_panel="Answer",
+        ),
+    ] = None,
     *,
     values: Values,
 ) -> None:
@@ -38,10 +46,16 @@ def chat(
     """
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: run(context, model, prompt, values)))
+    raise typer.Exit(guarded(lambda: run(context, model, prompt, values, tuple(image or ()))))
 
 
-def run(context: typer.Context, model: str | None, prompt: str | None, values: Values) -> int:
+def run(
+    context: typer.Context,
+    model: str | None,
+    prompt: str | None,
+    values: Values,
+    images: tuple[str, ...] = (),
+) -> int:
     """Chat under the settings in force; the exit status. Raises HearthError."""
     from cli.chat.session import Session
     from cli.signals import leave_on_signals
@@ -54,7 +68,11 @@ def run(context: typer.Context, model: str | None, prompt: str | None, values: V
     if not talking:
         from cli.chat.oneshot import prompt_of
 
-        prompt = prompt_of(prompt)
+        content = prompt_of(prompt, images)
+    elif images:
+        from cli.chat.images import image_parts
+
+        image_parts(images)  # what cannot go along is told before a model is loaded
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -70,10 +88,10 @@ def run(context: typer.Context, model: str | None, prompt: str | None, values: V
             if not talking:
                 from cli.chat.oneshot import ask
 
-                return runner.run(ask(engine, session, prompt or ""))
+                return runner.run(ask(engine, session, content))
             from cli.chat.interactive import Chat
             from engine import paths
 
-            return Chat(engine, session, runner).loop(paths.resolve().history_file)
+            return Chat(engine, session, runner, images).loop(paths.resolve().history_file)
         finally:
             runner.run(engine.close())

@@ -17,13 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.media.encoded import image_from_json, image_from_text
+    from engine.media.header import MOST_BYTES, check_scans, known_kind, read_header, sniff
     from engine.media.picture import Picture
     from engine.media.sources import Sources, has_images
 
-__all__ = ["Picture", "Sources", "has_images", "image_from_json", "image_from_text"]
+__all__ = [
+    "MOST_BYTES",
+    "Picture",
+    "Sources",
+    "check_scans",
+    "has_images",
+    "image_from_json",
+    "image_from_text",
+    "known_kind",
+    "read_header",
+    "sniff",
+]
 
 _ROOMS = {
     "encoded": ("image_from_json", "image_from_text"),
+    "header": ("MOST_BYTES", "check_scans", "known_kind", "read_header", "sniff"),
     "picture": ("Picture",),
     "sources": (
         "Sources",

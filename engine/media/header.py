@@ -74,7 +74,9 @@ def read_header(data: bytes, param: str, *, most_bytes: int = MOST_BYTES) -> Hea
     if media_type is None:
         raise InvalidRequest(
             "The image is of no kind that can be read.",
-            f"It looks like {name}." if (name := _other(data)) else "Its first bytes are those of no image.",
+            f"It looks like {name}."
+            if (name := known_kind(data))
+            else "Its first bytes are those of no image.",
             f"Send one of {ACCEPTED}.",
             param=param,
         )
@@ -154,7 +156,8 @@ def damaged(param: str) -> InvalidRequest:
     )
 
 
-def _other(data: bytes) -> str | None:
+def known_kind(data: bytes) -> str | None:
+    """What a file is that begins with `data`, of the kinds that people send and nobody here takes; else None."""
     for offset, magic, name in _REFUSED:
         if data.startswith(magic, offset):
             return name

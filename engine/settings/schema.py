@@ -288,6 +288,13 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rail: Annotated[bool, Meta(description="Show the rail of workspaces.")] = True
     footer: Annotated[bool, Meta(description="Show the keys at the bottom.")] = True
     inspector: Annotated[bool, Meta(description="Open the chat's inspector at start.")] = False
+    images: Annotated[
+        Literal["auto", "blocks", "placeholder"],
+        Meta(
+            description="How pictures are shown: auto draws them with the terminal's own graphics where it has some, "
+            "else in blocks of colour; blocks always so; placeholder is a frame with their name."
+        ),
+    ] = "auto"
     keymap: Annotated[
         str | None,
         Meta(description="File of key bindings; not set: keymap.toml beside the settings.", extra=PATH),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from setup.constraints import pins
+from setup.constraints import kept, pins
 from setup.stamp import (
     Stamp,
     dependency_digest,
@@ -96,3 +96,13 @@ def test_llama_is_compiled_only_when_it_must(stamp, version, user, library, need
 def test_frozen_versions_lose_what_holds_on_this_machine_alone() -> None:
     frozen = "torch==2.13.0+cpu\n-e git+file:///x#egg=hearth\nrich==15.0.0\nlocal @ file:///y\n# note==1\n"
     assert pins(frozen) == ["torch==2.13.0", "rich==15.0.0"]
+
+
+def test_a_pin_of_what_another_python_installs_is_kept() -> None:
+    before = "# heading\ngone==1.0\ntextual==8.2.8\ntextual-image==0.14.2\n"
+    declared = [
+        "textual-image>=0.14,<0.15; python_version >= '3.12'",
+        "torch>=2.8",
+        "mlx; sys_platform == 'linux'",
+    ]
+    assert kept(before, declared) == ["textual-image==0.14.2"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.errors import InvalidRequest
 from engine.text_safety import plain
 from tui import units
+from tui.asking.image_format import is_picture
 
 LARGEST = 4 * 1024 * 1024
 """Bytes. No context window holds more text than this; the exact check is by tokens."""
@@ -41,9 +42,40 @@ class TextFile:
         return f"{self.path.name}:\n{fence}{self.path.suffix[1:]}\n{self.text}{end}{fence}\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A mention in a text: `text[start:end]` is `@name`, with its quotes if it has some."""
+
+    name: str
+    start: int
+    end: int
+    quoted: bool = False
+
+    @property
+    def readings(self) -> tuple[Span, ...]:
+        """This, and the mention without the sentence's punctuation behind it."""
+        bare = self.name.rstrip(_PUNCTUATION)
+        if self.quoted or not bare or bare == self.name:
+            return (self,)
+        return self, Span(bare, self.start, self.end - (len(self.name) - len(bare)))
+
+
+def spans(text: str) -> list[Span]:
+    """The mentions of a text, in order."""
+    return [
+        Span(found[1] or found[2], found.start(), found.end(), quoted=found[1] is not None)
+        for found in _MENTION.finditer(text)
+    ]
+
+
 def mentioned(text: str) -> list[str]:
     """The names behind the `@`s of a message, each once, in order."""
-    return list(dict.fromkeys(quoted or bare for quoted, bare in _MENTION.findall(text)))
+    return list(dict.fromkeys(span.name for span in spans(text)))
+
+
+def written(name: str) -> str:
+    """The mention of a file as it is typed: quoted where the name has spaces, or an end that a sentence may have."""
+    return f'@"{name}"' if re.search(r"\s", name) or name.endswith(tuple(_PUNCTUATION)) else f"@{name}"
 
 
 def existing(name: str, folder: Path) -> str | None:
@@ -58,14 +90,16 @@ def existing(name: str, folder: Path) -> str | None:
 
 
 def attachments(message: str, folder: Path, *, largest: int = LARGEST) -> list[TextFile]:
-    """The files that `message` mentions, each once. A mention of nothing that exists is plain text.
+    """The text files that `message` mentions, each once. A mention of nothing that exists is plain text.
+
+    Pictures are left out; they are found by `tui.asking.pictures`.
 
     Raises InvalidRequest for one that is no file, too large, not readable or not UTF-8 text.
     """
     found: dict[Path, TextFile] = {}
     for mention in mentioned(message):
         name = existing(mention, folder)
-        if name is not None:
+        if name is not None and not is_picture(folder / Path(name).expanduser()):
             file = read(name, folder, largest=largest)
             found.setdefault(file.path, file)
     return list(found.values())

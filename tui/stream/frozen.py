@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from textual.content import Content
+from textual.widget import Widget
 
 from engine.text_safety import clean, plain
+from tui.asking.pictures import Picture
+from tui.pictures.gallery import Gallery
 from tui.stream.blocks import DIM, layout
 from tui.stream.calls import CallBlock, CallView
 from tui.stream.lines import Line, wrap_content
+from tui.stream.pictures import PictureShelf
 from tui.stream.splitter import Block, code_blocks, split
 from tui.stream.view import LineView
 from tui.telling.json_layout import laid_out
@@ -43,7 +47,8 @@ class MessageView:
     stands above the text (the role if empty), `alert` below it says what went wrong, the first line in red,
     `warning` what the reader must know all the same, and `meta` stands dim at the end (none if empty).
     `reasoning` is the model's thinking, shown as one line (`thought`, or a count of words) while `folded`; so
-    are long arguments of `calls`. With a `syntax` the whole text is code of that language.
+    are long arguments of `calls`. With a `syntax` the whole text is code of that language. `pictures` are shown
+    below the text.
     """
 
     id: str
@@ -58,6 +63,7 @@ class MessageView:
     warning: str = ""
     calls: tuple[CallView, ...] = ()
     syntax: str = ""
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def typed(self) -> bool:
@@ -66,11 +72,15 @@ class MessageView:
 
 
 class FrozenMessage(LineView):
-    """One finished message as one widget. Constructor: `FrozenMessage(view)`."""
+    """One finished message as one widget; pictures come from `gallery`, without one they are frames."""
 
-    def __init__(self, view: MessageView) -> None:
+    def __init__(self, view: MessageView, gallery: Gallery | None = None) -> None:
         super().__init__(classes=f"message -{view.role}")
         self._view = view
+        self._gallery = gallery
+        self._shelf = PictureShelf((), 0)
+        self._shelf_row = 0
+        """The row at which the pictures begin."""
 
     @property
     def view(self) -> MessageView:
@@ -101,9 +111,52 @@ class FrozenMessage(LineView):
         self.forget_layout()
 
     def lay_out(self, width: int) -> list[Line]:
-        """Title, reasoning, text, calls, meta line and an empty row."""
+        """Title, reasoning, text, pictures, calls, meta line and an empty row."""
         body = layout(self._blocks, width, line_breaks=self._view.typed)
+        if self._view.pictures:
+            self._shelf_row = len(head(self._view, width)) + len(body)
+            self._shelf = PictureShelf(self._view.pictures, width, self._gallery)
+            body = [*body, *self._shelf.rows()]
+            if self.is_mounted:
+                self.call_later(self._draw_pictures)
         return assemble(self._view, body, width)
+
+    # --- pictures
+
+    def on_mount(self) -> None:
+        """Have the pictures drawn."""
+        if self._view.pictures:
+            self._draw_pictures()
+
+    def _draw_pictures(self) -> None:
+        """Put up what is drawn already, and ask for the rest: rows keep their number, so nothing moves."""
+        if self._gallery is None or self._gallery.way == "placeholder":
+            return
+        self.run_worker(self._take_drawings(self._gallery, self._shelf), group="pictures", exclusive=True)
+
+    async def _take_drawings(self, gallery: Gallery, shelf: PictureShelf) -> None:
+        for place in shelf.places:
+            if place.drawing is None:
+                place.drawing = await gallery.draw(place.picture, place.box)
+                if shelf is not self._shelf:
+                    return  # laid out anew meanwhile, which asks again
+                self.replace_rows(self._shelf_row, shelf.rows())
+        await self._overlay(shelf)
+
+    async def _overlay(self, shelf: PictureShelf) -> None:
+        """Lay the widgets with which the terminal draws over the rows that are kept free for them."""
+        new: list[Widget] = []
+        for place in shelf.places:
+            if place.drawing is not None and place.drawing.widget is not None:
+                widget = place.drawing.widget()
+                widget.styles.position = "absolute"
+                widget.styles.offset = (place.x, self._shelf_row + place.y)
+                widget.styles.width, widget.styles.height = place.box.columns, place.box.rows
+                new.append(widget)
+        if self.children:
+            await self.remove_children()
+        if new:
+            await self.mount(*new)
 
 
 def as_blocks(text: str, syntax: str) -> str:

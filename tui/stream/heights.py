@@ -5,9 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from math import ceil
 
+from tui.pictures.box import largest
 from tui.stream.calls import MOST_ROWS
 from tui.stream.frozen import MessageView
+from tui.stream.pictures import BETWEEN
 
 DECORATION_ROWS = 2
 """Title row and the empty row below, which every message has."""
@@ -19,7 +22,10 @@ def guess_height(view: MessageView, width: int) -> int:
     wrapped = len(view.text) // max(8, width)
     calls = sum(2 + min(MOST_ROWS, call.arguments.count(",") + 3) for call in view.calls)
     asides = bool(view.meta) + bool(view.reasoning) + bool(view.warning)
-    return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides
+    most = largest(width, len(view.pictures))
+    beside = max(1, width // (most.columns + BETWEEN))
+    pictures = ceil(len(view.pictures) / beside) * (most.rows + 1)
+    return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides + pictures
 
 
 class HeightMap:

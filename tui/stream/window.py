@@ -27,6 +27,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.base import ChatScroll
+from tui.pictures.gallery import Gallery
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.heights import HeightMap, guess_height
@@ -80,8 +81,11 @@ class MessageWindow(ChatScroll):
     MessageWindow { layout: stream; height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, *, id: str | None = None, classes: str | None = None, gallery: Gallery | None = None
+    ) -> None:
         super().__init__(id=id, classes=classes)
+        self._gallery = gallery
         self._views: list[MessageView] = []
         self._index: dict[str, int] = {}
         self._heights = HeightMap()
@@ -325,7 +329,7 @@ class MessageWindow(ChatScroll):
             view = self._views[index]
             widget = self._mounted.get(view.id)
             if widget is None:
-                widget = FrozenMessage(view)
+                widget = FrozenMessage(view, self._gallery)
                 self._mounted[view.id] = widget
                 new.append((widget, before))
             self._heights.measure(index, widget.height_at(self._width))

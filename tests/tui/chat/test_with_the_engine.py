@@ -159,3 +159,36 @@ async def test_a_load_that_is_stopped_leaves_nothing_behind(chat, engine) -> Non
         await it.idle()
         assert it.path[-1].stopped
         await it.until(lambda: not engine.loaded())
+
+
+async def test_a_picture_that_one_model_cannot_see_is_shown_to_another(
+    chat, engine, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ember has no eyes; a tiny model of random weights with a projector beside it has."""
+    pytest.importorskip("transformers")
+    from PIL import Image
+
+    from tests.weights.llava import tiny_llava
+
+    _, seeing, _ = tiny_llava(tmp_path / "llava")
+    Image.new("RGB", (80, 60), "red").save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    async with chat(engine, settings=Settings(models=Models(default="ember"))) as it:
+        it.conversation.controls.max_tokens = 8
+        it.screen.composer.prompt.load("What is on @cat.png?")
+        await it.press("enter")
+        await it.until(lambda: it.path and it.path[-1].error is not None)
+        await it.idle()
+        assert "cannot see images" in it.text_on_screen() and "in the prompt again" in it.text_on_screen()
+        assert it.screen.composer.prompt.text == "What is on @cat.png?"
+        it.app.choose_model(str(seeing))
+        await it.press("enter")
+        await it.until(lambda: it.path[-1].usage is not None and it.path[-1].error is None)
+        await it.idle()
+        answer = it.path[-1]
+        assert (
+            answer.usage is not None
+            and answer.usage.image_tokens == 64
+            and answer.usage.completion_tokens > 0
+        )
+        assert [node.role for node in it.path] == ["user", "assistant"]

@@ -27,6 +27,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.previous", "sibling(-1)", "Branch", ("left_square_bracket",), "Previous branch", show=True),
     Action("chat.next", "sibling(1)", "Next branch", ("right_square_bracket",), "Next branch"),
     Action("chat.adapter", "pick_adapters", "Adapter", ("a",), "Choose the adapters of this conversation"),
+    Action("chat.attach", "attach", "Picture", ("p",), "Attach a picture"),
+    Action("chat.detach", "detach", "Take out", (), "Take the last attachment out"),
     Action("chat.select_up", "message(-1)", "Previous message", ("k",)),
     Action("chat.select_down", "message(1)", "Next message", ("j",)),
     Action("chat.top", "top", "Top", ("g", "home"), "Go to the first message"),
@@ -51,6 +53,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.editor", "editor", "Editor", (), "Write the message in $EDITOR"),
     Action("chat.prompt.send", "send", "Send", ("enter",), show=True),
     Action("chat.prompt.newline", "newline", "New line", ("ctrl+j", "shift+enter", "alt+enter")),
-    Action("chat.prompt.chord", "chord", "Editor (then ctrl+e)", ("ctrl+x",)),
+    Action("chat.prompt.chord", "chord", "Editor (then ctrl+e), picture (then a)", ("ctrl+x",)),
     Action("chat.prompt.complete", "complete", "Complete", ("tab",)),
 )

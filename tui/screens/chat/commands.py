@@ -6,6 +6,7 @@ import asyncio
 import difflib
 from functools import partial
 from inspect import isawaitable
+from pathlib import Path
 
 from msgspec.structs import replace
 from textual import on
@@ -30,6 +31,8 @@ from tui.screens.chat.controls import (
 from tui.screens.chat.conversation import Controls
 from tui.screens.chat.inspector import Inspector
 from tui.screens.chat.message_actions import MessageActions
+from tui.screens.chat.picture_picker import PicturePicker
+from tui.screens.chat.prompt import Prompt
 
 
 class ChatCommands(MessageActions):
@@ -145,6 +148,33 @@ class ChatCommands(MessageActions):
         name = canonical(name)
         said = text_of(controls, name)
         self.hearth.flash(f"{name}: {plain(said, 60)}" if said else f"{name} is no longer set.", "success")
+
+    async def _command_attach(self, path: str) -> None:
+        if not path:
+            self.action_attach()
+            return
+        await self.composer.attach(path)
+
+    @on(Prompt.AttachAsked)
+    def action_attach(self) -> None:
+        """Choose a picture of the current folder."""
+        coloured = self.hearth.gallery.way != "placeholder"
+        self.app.push_screen(PicturePicker(Path.cwd(), coloured=coloured), self._take_picture)
+
+    def _take_picture(self, name: str | None) -> None:
+        self.composer.prompt.focus()
+        if name is not None:
+            self.run_worker(partial(self._attach_picture, name), group="attach")
+
+    async def _attach_picture(self, name: str) -> None:
+        try:
+            await self.composer.attach(name)
+        except HearthError as error:
+            self.hearth.flash(error.info.sentence(), "error")
+
+    def action_detach(self) -> None:
+        """Take the last attachment out of the message that is being written."""
+        self.composer.detach()
 
     def action_editor(self) -> None:
         """Write the message in `$EDITOR`."""

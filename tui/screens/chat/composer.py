@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,15 +13,23 @@ from typing import TYPE_CHECKING, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static, TextArea
+from textual.widgets import TextArea
 
 from engine.errors import HearthError
-from engine.text_safety import plain
-from tui import editor, units
-from tui.asking import files
+from tui import editor
+from tui.asking import files, pictures
+from tui.asking.image_format import ENDINGS
+from tui.asking.pictures import Picture
 from tui.screens.chat import mentions, slash
+from tui.screens.chat.attached import (
+    AttachedStrip,
+    Attachments,
+    Chip,
+    look_at,
+    mention_typed,
+    mentions_pasted,
+)
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.prompt import Prompt
 from tui.screens.chat.slash import SlashCommand
@@ -29,6 +38,10 @@ if TYPE_CHECKING:
     from tui.app import HearthApp
 
 
+PATIENCE_S = 2.0
+"""Seconds that pasted paths are looked for; a disk that takes longer leaves them text."""
+MOST_LOOKED_AT = 40
+"""Mentions that are looked at after a change of the text."""
 LARGEST_FILE = 256 * 1024
 """Bytes of a file that goes along: the message is drawn with it. The window sets the real limit, in tokens."""
 
@@ -37,11 +50,11 @@ class Composer(Vertical):
     """`count` gives the number of tokens of a text, for the model that is asked next."""
 
     class Submitted(Message):
-        """A message is to be sent, its files within it."""
+        """A message is to be sent, its files within it, its pictures beside it."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, pictures: tuple[Picture, ...] = ()) -> None:
             super().__init__()
-            self.text = text
+            self.text, self.pictures = text, pictures
 
     class Commanded(Message):
         """A `/` command is to be run."""
@@ -57,8 +70,12 @@ class Composer(Vertical):
         self._count = count
         self._offered_for: tuple[int, str] | None = None
         """Row and line up to the cursor that the offers, or their absence, belong to."""
-        self._attached: dict[str, int | None] = {}
-        """Files put in by completion, and their tokens once counted."""
+        self._attachments = Attachments()
+        self._strip = AttachedStrip()
+        self._late: dict[str, str] = {}
+        """Pasted paths, and the mentions that stand for them, whose message is on its way already."""
+        self.blind = ""
+        """The model that is asked next, if it takes no pictures."""
 
     @property
     def hearth(self) -> HearthApp:
@@ -67,13 +84,18 @@ class Composer(Vertical):
 
     @property
     def attached(self) -> dict[str, int | None]:
-        """The files that go along, by name as typed, and their tokens; None while they are counted."""
-        return self._attached
+        """The text files that go along, by name as typed, and their tokens; None while they are counted."""
+        return self._attachments.files
+
+    @property
+    def chips(self) -> list[Chip]:
+        """What is shown to go along."""
+        return self._strip.chips
 
     def compose(self) -> ComposeResult:
         """Offers, files, prompt."""
         yield self.completion
-        yield Static("", id="attached", markup=False)
+        yield self._strip
         yield self.prompt
 
     # --- completion
@@ -81,7 +103,7 @@ class Composer(Vertical):
     @on(TextArea.Changed, "#prompt")
     @on(TextArea.SelectionChanged, "#prompt")
     def _typed(self) -> None:
-        self._forget_unmentioned()
+        self._notice()
         here = self._here()
         if here == self._offered_for:
             return
@@ -115,7 +137,7 @@ class Composer(Vertical):
                 f"{name}{'/' if folder else ''}",
                 _mention_text(name, folder),
                 mention.start,
-                "folder" if folder else "",
+                "folder" if folder else "picture" if name.lower().endswith(ENDINGS) else "",
             )
             for name, folder in found
             if name != mention.name or folder
@@ -134,43 +156,88 @@ class Composer(Vertical):
             name = text.strip().removeprefix("@").strip('"')
             self.run_worker(partial(self._take_in, name), group="attach")
 
-    # --- files
+    # --- files and pictures
 
     async def _take_in(self, name: str) -> None:
-        """Read a file and count its tokens, to show both before anything is sent."""
+        """Read a file and count its tokens, to show both before anything is sent; pictures show by themselves."""
         try:
+            if await asyncio.to_thread(pictures.is_picture_at, name, Path.cwd()):
+                return
             file = await asyncio.to_thread(files.read, name, Path.cwd(), largest=LARGEST_FILE)
-            self._attached[name] = None
+            self._attachments.files[name] = None
             self._show_attached()
             tokens = await self._count(file.text)
         except HearthError as error:
-            self._attached.pop(name, None)
+            self._attachments.files.pop(name, None)
             self.hearth.flash(error.info.sentence(), "error")
         else:
-            if name in self._attached:
-                self._attached[name] = tokens
+            if name in self._attachments.files:
+                self._attachments.files[name] = tokens
         self._show_attached()
 
-    def _forget_unmentioned(self) -> None:
-        names = set(files.mentioned(self.prompt.text))
-        gone = [name for name in self._attached if name not in names]
-        for name in gone:
-            del self._attached[name]
-        if gone:
-            self._show_attached()
+    def _notice(self) -> None:
+        """Look at what is mentioned since the last look, and let go what no longer is."""
+        new = self._attachments.unlooked(self.prompt.text)[:MOST_LOOKED_AT]
+        if new:
+            self.run_worker(partial(self._look_at, new), group="look")
+        self._show_attached()
+
+    async def _look_at(self, names: list[str]) -> None:
+        for name in names:
+            for found, what in (await asyncio.to_thread(look_at, name, Path.cwd())).items():
+                self._attachments.looked[found] = what
+        self._show_attached()
 
     def _show_attached(self) -> None:
-        strip = self.query_one("#attached", Static)
-        strip.display = bool(self._attached)
-        parts = [
-            Content.assemble(
-                ("⊕ ", "$primary"),
-                plain(name, 40),
-                (f"  {'counting …' if tokens is None else units.tokens(tokens) + ' tokens'}", "$muted"),
+        self._strip.show(self._attachments.chips(self.prompt.text, self._most), self.blind)
+
+    def tell_sight(self, blind: str) -> None:
+        """The model that is asked next takes no pictures (its name), or it does, or nobody knows (empty)."""
+        self.blind = blind
+        self._show_attached()
+
+    @property
+    def _most(self) -> int:
+        return self.hearth.settings.media.max_images
+
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether a picture is attached."""
+        return bool(self._attachments.pictures(self.prompt.text))
+
+    async def attach(self, path: str) -> None:
+        """Put a picture in where the cursor is. Raises InvalidRequest for what is none."""
+        self.prompt.write_in(await asyncio.to_thread(mention_typed, path, Path.cwd()))
+
+    @on(Prompt.PathsPasted)
+    async def _pasted(self, event: Prompt.PathsPasted) -> None:
+        """Paths of pictures that were pasted become mentions; where the text has moved on, when it is sent."""
+        event.stop()
+        with suppress(TimeoutError):
+            found = await asyncio.wait_for(
+                asyncio.to_thread(mentions_pasted, event.text, Path.cwd()), PATIENCE_S
             )
-            for name, tokens in self._attached.items()
-        ]
-        strip.update(Content("    ").join(parts))
+            if found and not self.prompt.exchange(event.text, found, event.start, event.end):
+                self._late[event.text] = found
+
+    @on(Prompt.DetachAsked)
+    def detach(self) -> None:
+        """Take the last attachment out."""
+        chips = self._attachments.chips(self.prompt.text, self._most)
+        if chips:
+            self._take_out(chips[-1].name)
+
+    @on(AttachedStrip.Removed)
+    def _removed(self, event: AttachedStrip.Removed) -> None:
+        self._take_out(event.name)
+        self.prompt.focus()
+
+    def _take_out(self, name: str) -> None:
+        for span in reversed(files.spans(self.prompt.text)):
+            for reading in span.readings:
+                if reading.name == name:
+                    self.prompt.cut_out(reading.start, reading.end)
+                    break
 
     # --- sending
 
@@ -183,7 +250,12 @@ class Composer(Vertical):
                 self.post_message(self.Commanded(*found))
                 return
             text = event.text[1:] if event.text.startswith("//") else event.text
+            for pasted, found_late in self._late.items():
+                text = text.replace(pasted.strip(), found_late.strip(), 1)
+            self._late.clear()
+            shown: tuple[Picture, ...] = ()
             if files.mentioned(text):
+                shown = await asyncio.to_thread(pictures.pictures, text, Path.cwd())
                 found_files = await asyncio.to_thread(
                     files.attachments, text, Path.cwd(), largest=LARGEST_FILE
                 )
@@ -192,7 +264,7 @@ class Composer(Vertical):
             self.prompt.load(event.text)
             self.hearth.flash(error.info.sentence(), "error")
             return
-        self.post_message(self.Submitted(text))
+        self.post_message(self.Submitted(text, shown))
 
     # --- the editor
 
@@ -211,4 +283,4 @@ class Composer(Vertical):
 
 
 def _mention_text(name: str, folder: bool) -> str:
-    return f"@{name}/" if folder else f"{mentions.written(name)} "
+    return f"@{name}/" if folder else f"{files.written(name)} "

@@ -7,6 +7,7 @@ path that is shown and sent. Plain data that msgspec can write down; knows no en
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -27,6 +28,7 @@ from engine.types import (
     ToolChoice,
     Usage,
 )
+from tui.asking.pictures import Picture, kept, named
 
 Role = Literal["user", "assistant", "tool"]
 TITLE_WORDS = 7
@@ -42,6 +44,11 @@ class Node(Struct, kw_only=True):
     parent: str
     role: Role
     content: str = ""
+    """As written: where a picture stands, its mention does."""
+    pictures: tuple[Picture, ...] = ()
+    """What `content` mentions, in order."""
+    returned: bool = False
+    """Of a question: whether it was refused and is being written anew, so that the next one takes its place."""
     reasoning: str = ""
     thought_ns: int = 0
     """How long it thought; 0 where unknown."""
@@ -131,23 +138,37 @@ class Conversation(Struct, kw_only=True):
     made: int = 0
     """How many nodes were ever made; the next id comes from it."""
 
-    def add(self, parent: str, role: Role, content: str = "", *, model: str = "") -> Node:
+    def add(
+        self,
+        parent: str,
+        role: Role,
+        content: str = "",
+        *,
+        model: str = "",
+        pictures: tuple[Picture, ...] = (),
+    ) -> Node:
         """A new message below `parent` (`ROOT` for a first one), chosen at once. Raises KeyError."""
         if parent != ROOT:
             self.nodes[parent]
         self.made += 1
-        node = Node(id=f"m{self.made}", parent=parent, role=role, content=content, model=model)
+        node = Node(
+            id=f"m{self.made}", parent=parent, role=role, content=content, model=model, pictures=pictures
+        )
         self.nodes[node.id] = node
         self.children.setdefault(parent, []).append(node.id)
         self.select(node.id)
         if role == "user" and not self.title:
-            self.title = title_of(content)
+            self.title = title_of(named(content, pictures))
         return node
 
-    def sibling(self, node_id: str, content: str) -> Node:
-        """A new version of a message beside it, chosen; the old one and all below it stay."""
+    def sibling(self, node_id: str, content: str, added: Iterable[Picture] = ()) -> Node:
+        """A new version of a message beside it, chosen; the old one and all below it stay.
+
+        The pictures that it still mentions stay with it, and those `added` come with it.
+        """
         old = self.nodes[node_id]
-        node = self.add(old.parent, old.role, content, model=old.model)
+        pictures = kept(content, [*old.pictures, *added])
+        node = self.add(old.parent, old.role, content, model=old.model, pictures=pictures)
         node.edited = old.role == "assistant"
         node.tool_call_id, node.tool_name, node.tool_error = old.tool_call_id, old.tool_name, old.tool_error
         node.tool_calls, node.adapters = list(old.tool_calls), old.adapters

@@ -27,11 +27,6 @@ def open_mention(line: str) -> Mention | None:
     return Mention(found[1] if found[1] is not None else found[2], found.start()) if found else None
 
 
-def written(name: str) -> str:
-    """The mention of a file as it is typed: quoted where the name has spaces."""
-    return f'@"{name}"' if " " in name else f"@{name}"
-
-
 def candidates(name: str, folder: Path) -> list[tuple[str, bool]]:
     """(path as it is typed, whether it is a folder) of what fits `name`, seen from `folder`; folders first.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from pathlib import Path
+
 from textual.widgets import Input, TextArea
 
+from engine.errors import HearthError
 from engine.text_safety import clean
+from tui.asking.files import mentioned, written
+from tui.asking.pictures import Picture, pictures
 from tui.screens.chat.call_dialogue import CallDialogue, Result
-from tui.screens.chat.conversation import Node
+from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
 from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.view import ConversationView
@@ -93,20 +100,45 @@ class MessageActions(WorkspaceScreen):
         node = self.view.cursor
         if node is None or self.busy():
             return
-        conversation = self.presenter.current
+        self._edit(self.presenter.current, node, node.content)
 
+    def _edit(self, conversation: Conversation, node: Node, text: str) -> None:
         def save(edited: Edited | None) -> None:
             if edited is None or (edited.text == node.content and not edited.resend):
                 return
-            below = len(conversation.children.get(node.id, []))
-            version = self.presenter.edit(conversation, node, edited.text, resend=edited.resend)
-            self.view.drop_cursor()
-            if version is None:
-                self.call_later(self.view.sync)
-            if below:
-                self.hearth.flash("A new branch. [ goes back to the old one.")
+            known = set(mentioned(node.content))
+            new = [written(name) for name in mentioned(edited.text) if name not in known]
+            if new and node.role == "user":
+                self.run_worker(
+                    partial(self._save_with_pictures, conversation, node, edited, " ".join(new)), group="edit"
+                )
+            else:
+                self._save(conversation, node, edited, ())
 
-        self.app.push_screen(EditDialogue(node.content, question=node.role != "assistant"), save)
+        self.app.push_screen(EditDialogue(text, question=node.role != "assistant"), save)
+
+    async def _save_with_pictures(
+        self, conversation: Conversation, node: Node, edited: Edited, mentions: str
+    ) -> None:
+        """Look for the pictures that the old version did not mention; if one cannot go along, edit on."""
+        try:
+            added = await asyncio.to_thread(pictures, mentions, Path.cwd())
+        except HearthError as error:
+            self._edit(conversation, node, edited.text)
+            self.hearth.flash(error.info.sentence(), "error")
+        else:
+            self._save(conversation, node, edited, added)
+
+    def _save(
+        self, conversation: Conversation, node: Node, edited: Edited, added: tuple[Picture, ...]
+    ) -> None:
+        below = len(conversation.children.get(node.id, []))
+        version = self.presenter.edit(conversation, node, edited.text, resend=edited.resend, pictures=added)
+        self.view.drop_cursor()
+        if version is None:
+            self.call_later(self.view.sync)
+        if below:
+            self.hearth.flash("A new branch. [ goes back to the old one.")
 
     def action_copy_message(self) -> None:
         """Copy a message's text and its calls, as Markdown."""

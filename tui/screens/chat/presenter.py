@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from engine import Engine
 from engine.types import ToolCall
+from tui.asking.pictures import Picture
 from tui.screens.chat.conversation import Conversation, Conversations, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.request import build
@@ -39,11 +40,20 @@ class Running:
     feed: Feed
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as it was written, and the pictures that it mentions."""
+
+    text: str
+    pictures: tuple[Picture, ...] = ()
+
+
 class ChatPresenter:
     """Made on the UI's loop. `engine` gives the engine, None while it starts; `model` the app's choice.
 
     `adapters_of` gives the names of a model's adapters, as far as they are known.
-    `changed` is called when an answer began, or ended with its last text drawn; `ticked` after each tick of the clock.
+    `changed` is called when an answer began, or ended with its last text drawn; `ticked` after each tick of the clock;
+    `refused` with a question whose pictures were not taken: its text is to be written on.
     """
 
     def __init__(
@@ -54,13 +64,14 @@ class ChatPresenter:
         changed: Callable[[], None],
         ticked: Callable[[], None],
         adapters_of: Callable[[str], Collection[str]] = lambda model: (),
+        refused: Callable[[Node], None] = lambda question: None,
     ) -> None:
-        self._adapters_of = adapters_of
+        self._adapters_of, self._refused = adapters_of, refused
         self.conversations = Conversations()
         self.pump = StreamPump(ticked)
         self._engine, self._model, self._changed = engine, model, changed
         self._running: dict[str, Running] = {}
-        self._waiting: dict[str, list[str]] = {}
+        self._waiting: dict[str, list[Draft]] = {}
         self._ended_at: dict[str, float] = {}
         self.clock: Callable[[], float] = time.monotonic
         """Seconds that only grow."""
@@ -85,7 +96,7 @@ class ChatPresenter:
 
     def waiting(self, conversation: Conversation) -> list[str]:
         """Messages that are sent when the answer in progress is done."""
-        return self._waiting.get(conversation.id, [])
+        return _texts(self._waiting.get(conversation.id, []))
 
     def just_ended(self, conversation: Conversation) -> bool:
         """Whether an answer there ended within the last second."""
@@ -94,13 +105,17 @@ class ChatPresenter:
 
     # --- asking
 
-    def send(self, conversation: Conversation, text: str) -> Generation | None:
-        """Ask `text` at the end of the path; None if it waits for the answer in progress."""
+    def send(
+        self, conversation: Conversation, text: str, pictures: tuple[Picture, ...] = ()
+    ) -> Generation | None:
+        """Ask `text` at the end of the path; None if it waits for the answer in progress.
+
+        A question that was refused is no part of the path any more: this one takes its place, as another version.
+        """
         if conversation.id in self._running:
-            self._waiting.setdefault(conversation.id, []).append(text)
+            self._waiting.setdefault(conversation.id, []).append(Draft(text, pictures))
             return None
-        leaf = conversation.leaf
-        question = conversation.add(leaf.id if leaf else "", "user", text)
+        question = conversation.add(_end(conversation), "user", text, pictures=pictures)
         return self._answer(conversation, question)
 
     def regenerate(self, conversation: Conversation, node: Node) -> Generation:
@@ -108,9 +123,20 @@ class ChatPresenter:
         question = conversation.nodes[node.parent] if node.role == "assistant" else node
         return self._answer(conversation, question)
 
-    def edit(self, conversation: Conversation, node: Node, text: str, *, resend: bool) -> Generation | None:
-        """A new version of a message beside the old; with `resend` a question is answered at once."""
-        version = conversation.sibling(node.id, text)
+    def edit(
+        self,
+        conversation: Conversation,
+        node: Node,
+        text: str,
+        *,
+        resend: bool,
+        pictures: tuple[Picture, ...] = (),
+    ) -> Generation | None:
+        """A new version of a message beside the old; with `resend` a question is answered at once.
+
+        `pictures` are what it mentions and the old one did not.
+        """
+        version = conversation.sibling(node.id, text, pictures)
         return self._answer(conversation, version) if resend and version.role != "assistant" else None
 
     def answer_call(
@@ -147,13 +173,13 @@ class ChatPresenter:
         if running is not None:
             running.generation.stop()
             self.pump.wake()
-        return self._waiting.pop(conversation.id, [])
+        return _texts(self._waiting.pop(conversation.id, []))
 
     def left_waiting(self, conversation: Conversation) -> list[str]:
         """Gives back what waited behind an answer that failed; nothing while one is being written."""
         if conversation.id in self._running:
             return []
-        return self._waiting.pop(conversation.id, [])
+        return _texts(self._waiting.pop(conversation.id, []))
 
     def stop_all(self) -> None:
         """End every answer, for leaving."""
@@ -214,7 +240,34 @@ class ChatPresenter:
         conversation = generation.conversation
         self._running.pop(conversation.id, None)
         self._ended_at[conversation.id] = self.clock()
+        question = conversation.nodes.get(generation.node.parent)
+        if question is not None and _was_refused(question, generation.node):
+            question.returned = True
+            self._refused(question)
         self._changed()
         waiting = self._waiting.get(conversation.id, [])
         if waiting and conversation.id not in self._running and generation.node.error is None:
-            self.send(conversation, waiting.pop(0))
+            draft = waiting.pop(0)
+            self.send(conversation, draft.text, draft.pictures)
+
+
+def _texts(drafts: list[Draft]) -> list[str]:
+    return [draft.text for draft in drafts]
+
+
+def _end(conversation: Conversation) -> str:
+    """The message that the next question follows."""
+    path = conversation.path()
+    while path and (path[-1].returned or (_only_failed(path[-1]) and path[-2].returned)):
+        path.pop()
+    return path[-1].id if path else ""
+
+
+def _only_failed(answer: Node) -> bool:
+    return answer.error is not None and not (answer.content or answer.reasoning or answer.tool_calls)
+
+
+def _was_refused(question: Node, answer: Node) -> bool:
+    """Whether a question's pictures are why nothing came: the same would not go better a second time."""
+    error = answer.error
+    return bool(question.pictures) and _only_failed(answer) and error is not None and error.http_status < 404

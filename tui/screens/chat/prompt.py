@@ -11,11 +11,12 @@ from textual.widgets import TextArea
 
 from engine.text_safety import clean
 from tui.actions import bindings
+from tui.asking.pasted import readings
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.completion import CompletionList, Offer
 from tui.screens.chat.history import PromptHistory
 
-WRITING = "Ask anything   ·   / commands   @ files"
+WRITING = "Ask anything   ·   / commands   @ files and pictures"
 ELSEWHERE = "i or esc to write"
 _EDITS = frozenset(made.action for made in Binding.make_bindings(TextArea.BINDINGS))
 """What a text area does at a key by itself; what it has from scrolling is left to the screen."""
@@ -24,7 +25,8 @@ _EDITS = frozenset(made.action for made in Binding.make_bindings(TextArea.BINDIN
 class Prompt(TextArea):
     """Where a message is written."""
 
-    HELP = """Write a message. `/` at the start lists commands, `@` and a name puts a text file in.
+    HELP = """Write a message. `/` at the start lists commands, `@` and a name puts a text file or a picture in;
+    so does the path of a picture that is pasted or dragged here. Backspace at the very beginning takes the last out.
     At the first and last line the arrow keys walk through what you sent before."""
     BINDING_GROUP_TITLE = "Prompt"
     BINDINGS = bindings(ACTIONS, "chat.prompt")
@@ -50,6 +52,19 @@ class Prompt(TextArea):
         def __init__(self, offer: Offer) -> None:
             super().__init__()
             self.offer = offer
+
+    class PathsPasted(Message):
+        """What was pasted may be paths of files: `text`, now between the locations `start` and `end`."""
+
+        def __init__(self, text: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+            super().__init__()
+            self.text, self.start, self.end = text, start, end
+
+    class AttachAsked(Message):
+        """A picture shall be chosen."""
+
+    class DetachAsked(Message):
+        """Backspace was pressed at the very beginning: the last attachment goes."""
 
     class LeftUpwards(Message):
         """Up was pressed in an empty prompt with nothing to recall."""
@@ -84,10 +99,40 @@ class Prompt(TextArea):
         if self.app.app_focus:
             self.placeholder = ELSEWHERE
 
-    def type_in(self, text: str) -> None:
-        """Write `text` in place of what is selected, as its keys would."""
+    def type_in(self, text: str) -> tuple[int, int]:
+        """Write `text` in place of what is selected, as its keys would; where it ends."""
         if result := self._replace_via_keyboard(text, *self.selection):
             self.move_cursor(result.end_location)
+        return self.cursor_location
+
+    def write_in(self, mentions: str) -> None:
+        """Write mentions where the cursor is, apart from the words around."""
+        row, column = self.cursor_location
+        before = self.document.get_line(row)[:column]
+        self.type_in(f"{'' if not before or before[-1].isspace() else ' '}{mentions}")
+
+    def exchange(self, text: str, mentions: str, start: tuple[int, int], end: tuple[int, int]) -> bool:
+        """Put `mentions` in place of `text`, written between two locations before; False if it is there no more."""
+        if self.get_text_range(start, end) != text:
+            at = self.text.find(text)
+            if at < 0:
+                return False
+            start, end = self._location(at), self._location(at + len(text))
+        before = self.document.get_line(start[0])[: start[1]]
+        gap = "" if not before or before[-1].isspace() else " "
+        self.replace(gap + mentions, start, end)
+        return True
+
+    def cut_out(self, start: int, end: int) -> None:
+        """Delete a mention between two places in the text, and a space that parted it from the next word."""
+        text = self.text
+        if text[end : end + 1] == " " and (start == 0 or text[start - 1].isspace()):
+            end += 1
+        self.delete(self._location(start), self._location(end))
+
+    def _location(self, place: int) -> tuple[int, int]:
+        before = self.text[:place]
+        return before.count("\n"), place - (before.rfind("\n") + 1)
 
     # --- keys
 
@@ -98,6 +143,11 @@ class Prompt(TextArea):
                 event.stop()
                 event.prevent_default()
                 self.action_editor()
+                return
+            if event.key in ("ctrl+a", "a"):
+                event.stop()
+                event.prevent_default()
+                self.action_attach()
                 return
         if event.key == "escape" and self.completion.is_open:
             event.stop()
@@ -133,7 +183,10 @@ class Prompt(TextArea):
         event.prevent_default()
         event.stop()
         text = clean(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-        self.type_in(text)
+        start = min(self.selection.start, self.selection.end)
+        end = self.type_in(text)
+        if readings(text):
+            self.post_message(self.PathsPasted(text, start, end))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tab completes only where something is offered; else it moves the focus."""
@@ -169,6 +222,17 @@ class Prompt(TextArea):
     def action_editor(self) -> None:
         """Write in the editor."""
         self.post_message(self.EditorAsked())
+
+    def action_attach(self) -> None:
+        """Choose a picture."""
+        self.post_message(self.AttachAsked())
+
+    def action_delete_left(self) -> None:
+        """Delete what is left of the cursor; at the very beginning the last attachment."""
+        if self.cursor_location == (0, 0) and not self.selected_text:
+            self.post_message(self.DetachAsked())
+        else:
+            super().action_delete_left()
 
     def action_complete(self) -> None:
         """Put the highlighted offer in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.types import CachePolicy, GenerationRequest, Message, Thinking, ToolChoice
+from tui.asking.pictures import content_of
 from tui.screens.chat.conversation import Controls, Node
 
 
@@ -43,7 +44,7 @@ def _says_something(node: Node) -> bool:
 def _message(node: Node) -> Message:
     return Message(
         role=node.role,
-        content=node.content,
+        content=content_of(node.content, node.pictures),
         reasoning=node.reasoning or None,
         tool_calls=tuple(node.tool_calls),
         tool_call_id=node.tool_call_id or None,

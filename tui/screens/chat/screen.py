@@ -17,12 +17,15 @@ from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
 from tui.asking import adapters
+from tui.asking.pictures import Picture
 from tui.base import ChatScroll
+from tui.pictures.graphics import hint
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
 from tui.screens.chat.column import Column
 from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.composer import Composer
+from tui.screens.chat.conversation import Node
 from tui.screens.chat.inspector import Inspector
 from tui.screens.chat.message_actions import ON_A_MESSAGE
 from tui.screens.chat.presenter import ChatPresenter
@@ -34,6 +37,8 @@ from tui.screens.chat.welcome import SUGGESTIONS, Welcome
 from tui.status import Sample
 from tui.stream.frozen import FrozenMessage
 
+SIGHT = "image"
+"""The modality of a model that takes pictures."""
 BROAD = 150
 """Columns from which a second conversation opens the list of them."""
 
@@ -56,14 +61,16 @@ class ChatScreen(ChatCommands):
             changed=self._changed,
             ticked=self._ticked,
             adapters_of=self._adapters_of,
+            refused=self._refused,
         )
-        self.view = ConversationView(self.presenter)
+        self.view = ConversationView(self.presenter, self.hearth.gallery)
         self.welcome = Welcome()
         self.activity = ActivityLine()
         self.composer = Composer(self._count_tokens)
         self.sidebar = Sidebar()
         self.inspector = Inspector()
         self.entries: dict[str, ModelEntry] = {}
+        self._hinted = False
         self._facts: dict[str, ModelFacts | None] = {}
         """What models are, as far as it was asked; None while it is, and where that cannot be told."""
 
@@ -197,9 +204,18 @@ class ChatScreen(ChatCommands):
         resident = next((each.facts for each in self.hearth.sample.loaded if each.id == model), None)
         facts = resident or self._facts.get(model)
         self.inspector.tell(self.entries.get(model), facts.thinking if facts is not None else "")
-        if facts is None and self.inspector.display:
+        if facts is None and (self.inspector.display or self.composer.holds_pictures):
             self._look_at_model()
+        self.composer.tell_sight("" if self._sees(resident, facts) else model)
         self._tell_welcome()
+
+    def _sees(self, resident: ModelFacts | None, facts: ModelFacts | None) -> bool:
+        """Whether the model that answers takes pictures: as it is loaded, else as far as its files say."""
+        if resident is not None:
+            return SIGHT in resident.capabilities.modalities
+        entry = self.entries.get(self.model_id)
+        known = [*(entry.modalities if entry else ()), *(facts.capabilities.modalities if facts else ())]
+        return not known or SIGHT in known
 
     @on(Inspector.Opened)
     def _look_at_model(self) -> None:
@@ -247,17 +263,24 @@ class ChatScreen(ChatCommands):
         text = event.text
         if not self.presenter.current.nodes and text in {"1", "2", "3"}:
             text = SUGGESTIONS[int(text) - 1]
-        self._ask(text)
+        self._ask(text, event.pictures)
 
     @on(Welcome.Asked)
     def _asked(self, event: Welcome.Asked) -> None:
         self._ask(event.question)
 
-    def _ask(self, text: str) -> None:
+    def _ask(self, text: str, pictures: tuple[Picture, ...] = ()) -> None:
         self.view.drop_cursor()
         self.view.follow()
-        self.presenter.send(self.presenter.current, text)
+        self.presenter.send(self.presenter.current, text, pictures)
+        if pictures and not self._hinted and (better := hint(self.hearth.gallery)):
+            self._hinted = True
+            self.hearth.flash(better)
         self.tell()
+
+    def _refused(self, question: Node) -> None:
+        """A question's pictures were not taken: it is in the prompt again, to be sent to another model, or changed."""
+        self._give_back([question.content])
 
     def action_stop(self) -> None:
         """Stop the answer in progress; what waited behind it is back in the prompt."""

@@ -41,6 +41,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("json", "[on|off]", "Answers are JSON", "json", takes=True),
     SlashCommand("schema", "[FILE]", "Answers follow a JSON Schema; off: as before", "schema", takes=True),
     SlashCommand("tools", "[FILE]", "Tools that may be called; off: none", "tools", takes=True),
+    SlashCommand("attach", "[PATH]", "Attach a picture; without a path: choose one", "attach", takes=True),
+    SlashCommand("detach", "", "Take the last attachment out", "screen.detach"),
     SlashCommand("result", "", "Give the result of a tool call", "screen.answer_call"),
     SlashCommand("retry", "", "Another answer to the last question", "screen.regenerate"),
     SlashCommand("continue", "", "Write the last answer on", "screen.continue"),

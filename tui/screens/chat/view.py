@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
+from tui.pictures.gallery import Gallery
 from tui.screens.chat.column import side
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.presenter import ChatPresenter, Running
@@ -25,8 +26,8 @@ class ConversationView(MessageWindow):
     `[` and `]` go between the versions of a message that editing and regenerating made."""
     BINDING_GROUP_TITLE = "Conversation"
 
-    def __init__(self, presenter: ChatPresenter) -> None:
-        super().__init__(id="conversation")
+    def __init__(self, presenter: ChatPresenter, gallery: Gallery | None = None) -> None:
+        super().__init__(id="conversation", gallery=gallery)
         self._presenter = presenter
         self._shown: Conversation | None = None
         self._streamed: Running | None = None

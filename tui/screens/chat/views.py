@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.text_safety import clean, plain
 from engine.types import ToolCall
 from tui.asking import adapters
+from tui.asking.pictures import named
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.figures import meta_line, warnings
 from tui.stream.calls import CallView
 from tui.stream.frozen import MessageView
+from tui.stream.pictures import GLYPH
 from tui.telling.thinking import thought
 
 NO_RESULT, GIVE_ONE = "no result yet", "no result yet · t gives one"
@@ -19,17 +23,32 @@ def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> M
     return MessageView(
         id=view_id(conversation, node),
         role=node.role,
-        text=clean(node.content),
+        text=clean(said(node)),
         title=title(conversation, node),
         meta=meta_line(node),
-        alert=alert(node),
+        alert=alert(conversation, node),
         reasoning=clean(node.reasoning),
         folded=folded,
         thought=thought(node.thought_ns / 1e9, node.thought_tokens) if node.reasoning else "",
         warning=warnings(node),
         calls=calls(conversation, node),
         syntax=node.syntax,
+        pictures=node.pictures,
     )
+
+
+def said(node: Node) -> str:
+    """The text of a message as it is shown: a picture's mention is its short name; pictures alone need no words."""
+    if not node.pictures:
+        return node.content
+    if not named(node.content, node.pictures, lambda name: "").strip():
+        return ""
+    return named(node.content, node.pictures, lambda name: f"{GLYPH}\u00a0{_literally(name)}")
+
+
+def _literally(name: str) -> str:
+    """A name of which Markdown makes nothing."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~&:@])", r"\\\1", name)
 
 
 def growing_view(conversation: Conversation, node: Node, *, folded: bool = True) -> MessageView:
@@ -55,15 +74,34 @@ def view_id(conversation: Conversation, node: Node) -> str:
     return f"{conversation.id}.{node.id}"
 
 
-def alert(node: Node) -> str:
+def alert(conversation: Conversation, node: Node) -> str:
     """What went wrong, why, and what to do: a line each; empty if nothing did."""
     error = node.error
     if error is None:
         return ""
-    fix = error.fix or ("Press c to try again." if error.retryable else "")
+    fix = (
+        _fix_for_pictures(conversation, node)
+        or error.fix
+        or ("Press c to try again." if error.retryable else "")
+    )
     return "\n".join(
         part for part in (f"✗ {error.what}", error.why and f"  {error.why}", fix and f"→ {fix}") if part
     )
+
+
+def _fix_for_pictures(conversation: Conversation, node: Node) -> str:
+    """What to do where a model takes no pictures; empty where that is not what is wrong."""
+    error = node.error
+    if error is None or error.code != "unsupported" or not (error.param or "messages").startswith("messages"):
+        return ""
+    if node.parent not in conversation.nodes:
+        return ""
+    question = conversation.nodes[node.parent]
+    if question.returned:
+        return "It is in the prompt again: ^k chooses a model that sees, or take the picture out."
+    if any(before.pictures for before in conversation.path_to(question.id)):
+        return "A message before it holds a picture: ^k chooses a model that sees, ^n begins anew."
+    return ""
 
 
 def title(conversation: Conversation, node: Node) -> str:
