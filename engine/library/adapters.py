@@ -1,8 +1,8 @@
 """The LoRA adapters that go with a model: those in `adapters/` beside it, the configured ones, Hearth's own.
 
-A GGUF file `pirate.gguf`, a folder `pirate/` with one inside and a folder `pirate/` of PEFT are all the adapter
-`pirate`; where there are several forms the GGUF is taken. PEFT is converted when it is asked for. Model folders take
-PEFT adapters as they are, and no others.
+A GGUF file `pirate.gguf`, a folder `pirate/` with one inside and a folder `pirate/` of PEFT or mlx-lm are all the
+adapter `pirate`; where there are several forms the GGUF is taken. Folders are converted when they are asked for. Model
+folders take them as they are, and no others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from engine.library.conversions import Conversions
 from engine.library.folder_lora import FolderBase, misfit
 from engine.library.gguf import Header
 from engine.library.lora import Base, OtherModel, check_fits
-from engine.library.peft import WEIGHTS, PeftAdapter, is_peft, plan, read_peft
+from engine.library.lora_folder import is_lora_folder, read_lora, weights_of
+from engine.library.peft import PeftAdapter, plan
 from engine.library.peft_config import CONFIG
 from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.text_safety import plain
@@ -51,11 +52,11 @@ class Adapters:
     ) -> None:
         self._header, self._base, self._conversions = header, base, conversions
         self._configured, self._own = configured, own
-        self._peft = Remembered(read_peft, _peft_stamp)
+        self._folders = Remembered(read_lora, _folder_stamp)
         self._judged: dict[tuple[Path, str], _Judged] = {}
 
     def of(self, entry: ModelEntry) -> dict[str, Path]:
-        """Every adapter that fits the model: name to GGUF file or PEFT folder."""
+        """Every adapter that fits the model: name to GGUF file or folder."""
         return self.survey(entry)[0]
 
     def survey(self, entry: ModelEntry) -> tuple[dict[str, Path], dict[str, str]]:
@@ -121,14 +122,14 @@ class Adapters:
             raise error
         base = self._base(entry)
         if path.is_dir() and isinstance(base, Base):
-            return self._conversions.gguf_of(self._peft.of(path), base)
+            return self._conversions.gguf_of(self._folders.of(path), base)
         return path
 
     def _error(self, path: Path, entry: ModelEntry) -> HearthError | None:
         """What keeps the adapter at `path` from being used with the model."""
         try:
             base = self._base(entry)
-            adapter = self._peft.of(path) if path.is_dir() else self._header(path)
+            adapter = self._folders.of(path) if path.is_dir() else self._header(path)
         except HearthError as error:
             return error
         judged = self._judged.get((path, entry.path))
@@ -140,14 +141,14 @@ class Adapters:
 
     def _candidates(self, entry: ModelEntry) -> dict[str, Path]:
         """Name to path; the nearest place wins."""
-        # A GGUF adapter is of no use to a model folder, and must not hide the PEFT form of the same name.
-        only_peft = entry.format in ("safetensors", "mlx")
-        found = _inside(Path(entry.path).parent / "adapters", only_peft=only_peft)
-        if only_peft:
-            found |= _inside(Path(entry.path) / "adapters", only_peft=True)
+        # A GGUF adapter is of no use to a model folder, and must not hide the folder of the same name.
+        only_folders = entry.format in ("safetensors", "mlx")
+        found = _inside(Path(entry.path).parent / "adapters", only_folders=only_folders)
+        if only_folders:
+            found |= _inside(Path(entry.path) / "adapters", only_folders=True)
         if self._configured is not None:
-            found = {**_configured(self._configured, only_peft=only_peft), **found}
-        return {**_inside(self._own, only_peft=only_peft), **found}
+            found = {**_configured(self._configured, only_folders=only_folders), **found}
+        return {**_inside(self._own, only_folders=only_folders), **found}
 
 
 def _misfit(adapter: Header | PeftAdapter, base: Base | FolderBase, name: str) -> HearthError | None:
@@ -163,22 +164,22 @@ def _misfit(adapter: Header | PeftAdapter, base: Base | FolderBase, name: str) -
     return None
 
 
-def _peft_stamp(folder: Path) -> tuple[Stamp, Stamp]:
-    return stamp_of(folder / CONFIG), stamp_of(folder / WEIGHTS)
+def _folder_stamp(folder: Path) -> tuple[Stamp, Stamp]:
+    return stamp_of(folder / CONFIG), stamp_of(weights_of(folder))
 
 
 def _is_adapter(path: Path) -> bool:
-    return path.is_file() or is_peft(path)
+    return path.is_file() or is_lora_folder(path)
 
 
-def _configured(path: Path, *, only_peft: bool) -> dict[str, Path]:
+def _configured(path: Path, *, only_folders: bool) -> dict[str, Path]:
     if not _is_adapter(path):
-        return _inside(path, only_peft=only_peft)
+        return _inside(path, only_folders=only_folders)
     return {plain(path.name if path.is_dir() else path.stem): path}
 
 
-def _inside(folder: Path, *, only_peft: bool = False) -> dict[str, Path]:
-    """The adapters of a folder: its files, and those of its subfolders that are of PEFT or hold one file."""
+def _inside(folder: Path, *, only_folders: bool = False) -> dict[str, Path]:
+    """The adapters of a folder: its files, and those of its subfolders that are adapters or hold one file."""
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return {}
     found: dict[str, Path] = {}
@@ -186,11 +187,11 @@ def _inside(folder: Path, *, only_peft: bool = False) -> dict[str, Path]:
         if not place.is_dir() or not os.access(place, os.R_OK | os.X_OK):
             continue
         inside = sorted(place.glob("*.gguf"))
-        if len(inside) == 1 and not only_peft:
+        if len(inside) == 1 and not only_folders:
             found[plain(place.name)] = inside[0]
-        elif is_peft(place):
+        elif is_lora_folder(place):
             found[plain(place.name)] = place
-    if only_peft:
+    if only_folders:
         return found
     files = {plain(path.stem): path for path in sorted(folder.glob("*.gguf")) if path.is_file()}
     return {**found, **files}

@@ -1,4 +1,4 @@
-"""Whether a PEFT adapter fits a model folder: the same modules, with as many inputs and outputs."""
+"""Whether an adapter of PEFT or mlx-lm fits a model folder: the same modules, with as many inputs and outputs."""
 
 from __future__ import annotations
 
@@ -26,15 +26,31 @@ class FolderBase(Struct, frozen=True, kw_only=True):
 
 
 def folder_base(name: str, folder: ModelFolder) -> FolderBase:
-    """The model `name` in `folder`. Quantised matrices are packed and say nothing of their form: they are left out."""
-    return FolderBase(
-        name=name,
-        matrices={
-            weight.name.removesuffix(".weight"): Matrix(weight.shape[1], weight.shape[0])
-            for weight in folder.weights
-            if weight.name.endswith(".weight") and len(weight.shape) == 2
-        },
-    )
+    """The model `name` in `folder`."""
+    scales = {
+        weight.name.removesuffix(".scales"): weight.shape
+        for weight in folder.weights
+        if weight.name.endswith(".scales") and len(weight.shape) == 2
+    }
+    matrices = {}
+    for weight in folder.weights:
+        if weight.name.endswith(".weight") and len(weight.shape) == 2:
+            module = weight.name.removesuffix(".weight")
+            inputs = weight.shape[1]
+            if weight.type == "U32" and module in scales:
+                # Packed by MLX: how many numbers a row has is told by its scales.
+                inputs = scales[module][1] * _group_size(folder, module)
+            matrices[module] = Matrix(inputs, weight.shape[0])
+    return FolderBase(name=name, matrices=matrices)
+
+
+def _group_size(folder: ModelFolder, module: str) -> int:
+    """How many numbers of a row of `module` share a scale, in a folder that MLX has quantised."""
+    said = folder.config.get("quantization")
+    said = said if isinstance(said, Mapping) else {}
+    own = said.get(module)
+    size = (own if isinstance(own, Mapping) else said).get("group_size", said.get("group_size"))
+    return size if isinstance(size, int) else 64
 
 
 def misfit(adapter: Header | PeftAdapter, base: FolderBase, name: str) -> HearthError | None:
@@ -46,7 +62,7 @@ def misfit(adapter: Header | PeftAdapter, base: FolderBase, name: str) -> Hearth
         return OtherModel(
             f"The adapter {name} does not fit {base.name}.",
             "It is a GGUF file, and the model is run by transformers.",
-            "Use the PEFT form of the adapter, or a GGUF file of the model.",
+            "Use the form of PEFT or mlx-lm of the adapter, or a GGUF file of the model.",
             param="adapters",
         )
     pairs: dict[str, set[str]] = {}

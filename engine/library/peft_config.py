@@ -58,19 +58,20 @@ def read_config(folder: Path) -> PeftConfig:
 
     Raises ModelLoadFailed for one that cannot be read, and Unsupported, by name, for what cannot be converted.
     """
-    said = _read(folder)
+    said = said_in(folder)
     _check_names(folder.name, said)
     _check_values(folder.name, said)
     return PeftConfig(
-        rank=_number(folder.name, said, "r", _DEFAULT_RANK, whole=True),
-        alpha=_number(folder.name, said, "lora_alpha", _DEFAULT_ALPHA),
+        rank=number_in(folder.name, said, "r", _DEFAULT_RANK, whole=True),
+        alpha=number_in(folder.name, said, "lora_alpha", _DEFAULT_ALPHA),
         alphas=_alphas(folder.name, said.get("alpha_pattern")),
         ranks_differ=bool(said.get("rank_pattern")),
         rank_stabilised=bool(said.get("use_rslora")),
     )
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def said_in(folder: Path) -> dict[str, Any]:
+    """The configuration of the adapter in `folder`, as it stands. Raises ModelLoadFailed."""
     path = folder / CONFIG
     try:
         with path.open("rb") as file:
@@ -116,7 +117,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(name: str, said: Mapping[str, Any], key: str, default: Any, *, whole: bool = False) -> Any:
+def number_in(name: str, said: Mapping[str, Any], key: str, default: Any, *, whole: bool = False) -> Any:
+    """The finite number `key` of `said`. Raises ModelLoadFailed for what is none."""
     value = said.get(key)
     if value is None:
         return default
@@ -133,7 +135,7 @@ def _alphas(name: str, said: object) -> dict[str, float]:
     for key in said:
         if not _MODULE.fullmatch(key):
             raise refused(name, f"Its alpha_pattern holds an expression: {plain(key, 60)}.")
-    return {key: _number(name, said, key, None) for key in said}
+    return {key: number_in(name, said, key, None) for key in said}
 
 
 def refused(name: str, why: str) -> Unsupported:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from engine.errors import HearthError, ModelLoadFailed, Unsupported
 from engine.library.gguf import read_header
 from engine.library.lora import Base, OtherModel, base_of
+from engine.library.lora_folder import read_lora
 from engine.library.peft import WEIGHTS, Plan, in_pairs, plan, read_peft, write
 from engine.library.peft_config import PeftConfig
 from engine.library.peft_names import gguf_name
 from tests.weights import TINY, Llama, tiny_embedder, tiny_llama, tiny_mamba, write_llama
-from tests.weights.peft_folders import MODULES, Tensors, lora_tensors, write_peft
+from tests.weights.peft_folders import MODULES, Tensors, lora_tensors, write_peft, write_safetensors
 
 FIRST = "base_model.model.model.layers.0.self_attn.q_proj"
 
@@ -353,3 +354,27 @@ def test_any_shape_is_taken_or_refused(
         assert error.what and error.why
     else:
         assert intended.changes[0].rank == 4 and (down, up) == ([4, 64], [64, 4])
+
+
+def test_an_adapter_of_mlx_lm_becomes_the_same_file(tmp_path: Path, base: Base) -> None:
+    """Its factors are those of PEFT the other way round, and its scale stands where alpha / rank does."""
+    source = lora_tensors()
+    turned = {
+        name.removeprefix("base_model.model.")
+        .replace(".weight", "")
+        .replace("lora_A", "lora_a")
+        .replace("lora_B", "lora_b"): values.T
+        for name, values in source.items()
+    }
+    folder = tmp_path / "mlx"
+    folder.mkdir()
+    slabs = {name: ("F32", values.shape, values.tobytes()) for name, values in turned.items()}
+    write_safetensors(folder / "adapters.safetensors", slabs)
+    said = {"num_layers": 2, "lora_parameters": {"rank": 4, "scale": 2.0, "dropout": 0.0}}
+    (folder / "adapter_config.json").write_text(json.dumps(said))
+    written = []
+    for adapter in (read_lora(folder), read_lora(write_peft(tmp_path / "peft", source, {"lora_alpha": 8}))):
+        path = tmp_path / f"{adapter.name}.gguf"
+        write(adapter, plan(adapter, base), path)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import HearthError, InvalidRequest, ModelNotFound, Unsupported
-from engine.library.peft import WEIGHTS
+from engine.library.lora_folder import is_of_mlx, read_lora, weights_of
 from engine.library.peft_config import CONFIG
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
+_PREFIX = "base_model.model."
+_DOWN = ".lora_A.weight"
 _Stamp = tuple[str, int, int]
 """Real path, time of the last change, size."""
 
@@ -80,7 +82,7 @@ class Adapters:
             if stamp not in self._fingerprints:
                 folder = Path(adapter.name)
                 digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
-                digest.update((folder / WEIGHTS).read_bytes())
+                digest.update(weights_of(folder).read_bytes())
                 self._fingerprints[stamp] = digest.hexdigest()
             parts.append(f"{self._fingerprints[stamp]}*{adapter.scale!r}")
         return " ".join(parts)
@@ -101,12 +103,14 @@ class Adapters:
                 "Install it: pip install 'hearth[transformers]'.",
                 param="adapters",
             ) from None
+        except HearthError:
+            raise
         except Exception as error:
             # The library's errors are of many types.
             raise InvalidRequest(
                 f"The adapter {plain(adapter.name, 200)} does not fit this model.",
                 plain(str(error), 300),
-                "Use a PEFT adapter made for exactly this base model.",
+                "Use an adapter made for exactly this base model.",
                 param="adapters",
             ) from None
         self._names[stamp] = name
@@ -117,16 +121,42 @@ class Adapters:
             # That there is more than one adapter is meant to be so.
             warnings.simplefilter("ignore")
             try:
-                self._model.load_adapter(path, adapter_name=name, adapter_kwargs={"local_files_only": True})
+                if is_of_mlx(Path(path)):
+                    self._model.load_adapter(adapter_name=name, **_as_peft(Path(path)))
+                else:
+                    self._model.load_adapter(
+                        path, adapter_name=name, adapter_kwargs={"local_files_only": True}
+                    )
             except Exception:
                 if name in getattr(self._model, "peft_config", {}):
                     self._model.delete_adapter(name)
                 raise
 
 
+def _as_peft(folder: Path) -> dict[str, Any]:
+    """The arguments of `load_adapter` for an adapter of mlx-lm's. Raises ModelLoadFailed or Unsupported."""
+    import numpy as np
+    import torch
+    from peft import LoraConfig
+
+    adapter = read_lora(folder)
+    modules = [name.removesuffix(_DOWN) for name in adapter.tensors.slabs if name.endswith(_DOWN)]
+    return {
+        "peft_config": LoraConfig(
+            r=adapter.config.rank,
+            lora_alpha=adapter.config.alpha,
+            target_modules=[module.removeprefix(_PREFIX) for module in modules],
+        ),
+        "adapter_state_dict": {
+            name: torch.from_numpy(np.ascontiguousarray(adapter.tensors.read(name)))
+            for name in adapter.tensors.slabs
+        },
+    }
+
+
 def _stamp(path: str) -> _Stamp:
     try:
-        status = os.stat(Path(path) / WEIGHTS)
+        status = os.stat(weights_of(Path(path)))
     except OSError as error:
         raise ModelNotFound(
             f"There is no adapter at {plain(path, 200)}.", f"{error.strerror}.", param="adapters"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InvalidRequest, ModelNotFound
-from engine.library.peft import WEIGHTS, read_peft
+from engine.library.lora_folder import read_lora, weights_of
 from engine.library.peft_config import CONFIG
 from engine.text_safety import plain
 from engine.types import AdapterRef
@@ -24,7 +24,7 @@ _Factors = dict[str, tuple[Any, Any]]
 
 
 class Adapters:
-    """The adapters of one model, each by the path of its PEFT folder."""
+    """The adapters of one model, each by the path of its folder (PEFT's or mlx-lm's)."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -58,7 +58,7 @@ class Adapters:
             folder = Path(adapter.name)
             _stamp(folder)
             digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
-            digest.update((folder / WEIGHTS).read_bytes())
+            digest.update(weights_of(folder).read_bytes())
             parts.append(f"{digest.hexdigest()}*{adapter.scale!r}")
         return " ".join(parts)
 
@@ -72,7 +72,7 @@ class Adapters:
     def _read(self, folder: Path) -> _Factors:
         import mlx.core as mx
 
-        adapter = read_peft(folder)
+        adapter = read_lora(folder)
         modules = dict(self._model.named_modules())
         found: _Factors = {}
         for tensor in adapter.tensors.slabs:
@@ -89,7 +89,7 @@ class Adapters:
                 raise InvalidRequest(
                     f"The adapter {plain(str(folder), 200)} does not fit this model.",
                     f"It changes {plain(name, 80)} otherwise than the model has it.",
-                    "Use a PEFT adapter made for exactly this base model.",
+                    "Use an adapter made for exactly this base model.",
                     param="adapters",
                 )
             found[name] = (down, up * scale)
@@ -108,7 +108,7 @@ class Adapters:
 
 def _stamp(folder: Path) -> tuple[str, int, int]:
     try:
-        facts = (folder / WEIGHTS).stat()
+        facts = weights_of(folder).stat()
     except OSError as error:
         raise ModelNotFound(
             f"There is no adapter at {plain(str(folder), 200)}.", f"{error.strerror}.", param="adapters"

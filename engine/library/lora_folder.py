@@ -1,0 +1,42 @@
+"""Reads a folder with a LoRA adapter, whoever saved it: PEFT or mlx-lm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import ModelLoadFailed
+from engine.library import mlx_lora, peft
+from engine.library.peft import PeftAdapter
+from engine.library.peft_config import CONFIG, said_in
+from engine.text_safety import plain
+
+
+def is_lora_folder(folder: Path) -> bool:
+    """Whether `folder` is such an adapter, sound or not."""
+    return (folder / CONFIG).is_file()
+
+
+def is_of_mlx(folder: Path) -> bool:
+    """Whether the adapter in `folder` is in mlx-lm's form. Raises ModelLoadFailed."""
+    return mlx_lora.is_mlx_lora(said_in(folder))
+
+
+def weights_of(folder: Path) -> Path:
+    """The file with the numbers of the adapter in `folder`; that of PEFT where it cannot be told."""
+    try:
+        return folder / (mlx_lora.WEIGHTS if is_of_mlx(folder) else peft.WEIGHTS)
+    except ModelLoadFailed:
+        return folder / peft.WEIGHTS
+
+
+def read_lora(folder: Path) -> PeftAdapter:
+    """The adapter in `folder` as PEFT has it, its numbers unread.
+
+    Raises ModelLoadFailed for damaged files, and Unsupported, by name, for what is more than plain LoRA.
+    """
+    said = said_in(folder)
+    if not mlx_lora.is_mlx_lora(said):
+        return peft.read_peft(folder)
+    config = mlx_lora.config_of(folder.name, said)
+    tensors = mlx_lora.tensors_of(folder.name, folder / mlx_lora.WEIGHTS, config.rank)
+    return PeftAdapter(name=plain(folder.name, 80), config=config, tensors=tensors)
