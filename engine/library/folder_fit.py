@@ -20,6 +20,7 @@ _WIDTH_OF: Final = {
     **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
 }
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+_KV_BITS: Final = {"q8_0": 8, "q4_0": 4}
 _CPU: Final = "CPU"
 
 
@@ -43,7 +44,7 @@ def needs(
             device=device.name,
             kind=device.kind,
             weights=_weights(folder, options, width),
-            kv_cache=kv_bytes(folder, width or WIDTHS.get(folder.quantisation, 2)) * shape.cells,
+            kv_cache=kv_bytes(folder, width or _float_width(folder), options.kv_type) * shape.cells,
             compute=_compute(folder, shape),
             free=device.free,
             capacity=device.total,
@@ -59,14 +60,32 @@ def device_for(devices: Sequence[Device], options: LoadOptions) -> Device:
     return next((device for device in devices if device.kind == "cpu"), Device(name=_CPU))
 
 
-def kv_bytes(folder: ModelFolder, width: int) -> int:
-    """Bytes of keys and values for one token, all layers, numbers of `width` bytes."""
+def kv_bytes(folder: ModelFolder, width: int, kv_type: str | None = None) -> int:
+    """Bytes of keys and values for one token, all layers: numbers of `width` bytes, or quantised as MLX does it.
+
+    There a group of numbers has a scale and a bias of `width` bytes each.
+    """
+    size = _head_size(folder)
+    if kv_type in _KV_BITS:
+        group = 64 if size % 64 == 0 else 32
+        return _kv_numbers(folder) * (_KV_BITS[kv_type] * group + 16 * width) // (8 * group)
+    return _kv_numbers(folder) * width
+
+
+def _kv_numbers(folder: ModelFolder) -> int:
     layers = folder.number("num_hidden_layers") or folder.number("n_layer")
-    heads = folder.number("num_attention_heads") or folder.number("n_head")
+    kv_heads = folder.number("num_key_value_heads") or _heads(folder)
+    return 2 * layers * kv_heads * _head_size(folder)
+
+
+def _head_size(folder: ModelFolder) -> int:
+    heads = _heads(folder)
     hidden = folder.number("hidden_size") or folder.number("n_embd")
-    size = folder.number("head_dim") or (hidden // heads if heads else 0)
-    kv_heads = folder.number("num_key_value_heads") or heads
-    return 2 * layers * kv_heads * size * width
+    return folder.number("head_dim") or (hidden // heads if heads else 0)
+
+
+def _heads(folder: ModelFolder) -> int:
+    return folder.number("num_attention_heads") or folder.number("n_head")
 
 
 def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") -> int:
@@ -85,6 +104,15 @@ def _weights(folder: ModelFolder, options: LoadOptions, width: int) -> int:
         else:
             found += weight.numbers * own
     return found
+
+
+def _float_width(folder: ModelFolder) -> int:
+    """Bytes of a number as keys and values have them: those of the weights' own floats."""
+    totals: dict[str, int] = {}
+    for weight in folder.weights:
+        if weight.type in _FLOATS:
+            totals[weight.type] = totals.get(weight.type, 0) + weight.numbers
+    return WIDTHS[max(totals, key=lambda kind: totals[kind])] if totals else 2
 
 
 def _is_embedding(name: str) -> bool:

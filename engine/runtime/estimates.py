@@ -241,7 +241,7 @@ class Estimator:
             )
         shape = context_shape(options, folder.context)
         need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
-        said = (options.dtype, options.load_in_4bit, options.load_in_8bit, need[0].device)
+        said = (options.dtype, options.load_in_4bit, options.load_in_8bit, options.kv_type, need[0].device)
         return await self._corrected(
             target,
             options,

@@ -17,6 +17,8 @@ from engine.errors import InternalError
 if TYPE_CHECKING:
     from mlx_lm.models.cache import BatchKVCache, KVCache
 
+    from engine.runtime.backends.mlx.quantised import KvForm
+
 
 class _Holder(Struct):
     layers: list[Any] | None = None
@@ -25,10 +27,10 @@ class _Holder(Struct):
 
 
 class Holders:
-    """`total` holders of a model of `depth` layers."""
+    """`total` holders of a model of `depth` layers; `form` says how keys and values are quantised, if they are."""
 
-    def __init__(self, total: int, depth: int) -> None:
-        self._depth = depth
+    def __init__(self, total: int, depth: int, form: KvForm | None = None) -> None:
+        self._depth, self._form = depth, form
         self._holders = [_Holder() for _ in range(total)]
         self._batch: tuple[int, ...] = ()
         """The holders whose state lies in the batch, row by row."""
@@ -54,28 +56,25 @@ class Holders:
 
     def alone(self, holder: int) -> list[KVCache]:
         """The caches of one sequence, one for each layer, to compute it with by itself."""
-        from mlx_lm.models.cache import KVCache
-
         if holder in self._batch:
             self._scatter()
         kept = self._holders[holder]
         if kept.layers is None:
-            kept.layers = [KVCache() for _ in range(self._depth)]
+            kept.layers = [self._cache() for _ in range(self._depth)]
         for layer in kept.layers:
             layer.offset = kept.count
         return kept.layers
 
     def together(self, holders: Sequence[int]) -> list[BatchKVCache]:
         """The caches of sequences that are computed as one batch, a row each, in this order."""
-        from mlx_lm.models.cache import BatchKVCache
-
         wanted = tuple(holders)
         lengths = [row.size() - int(pad) for row in self._rows[:1] for pad in row.left_padding.tolist()]
         if wanted == self._batch and lengths == [self._holders[each].count for each in wanted]:
             return self._rows
         self._scatter()
         caches = [self.alone(each) for each in wanted]
-        self._rows = [BatchKVCache.merge([cache[layer] for cache in caches]) for layer in range(self._depth)]
+        merge = self._batch_type().merge
+        self._rows = [merge([cache[layer] for cache in caches]) for layer in range(self._depth)]
         self._batch = wanted
         for each in wanted:
             self._holders[each].layers = None
@@ -84,19 +83,23 @@ class Holders:
     def share(self, source: int, target: int, start: int, stop: int) -> None:
         """Give `target`, which has those before, the tokens from `start` to `stop` of `source` too."""
         import mlx.core as mx
+        from mlx.utils import tree_map
 
         given, taken = self._holders[source], self._holders[target]
         if taken.count != start or stop > given.count:
             raise InternalError(f"Holder {target} cannot have tokens {start} to {stop} of holder {source}.")
-        parts = [
-            (keys[..., start:stop, :], values[..., start:stop, :]) for keys, values in self._arrays(source)
-        ]
-        for layer, (keys, values) in zip(self.alone(target), parts, strict=True):
-            if start:
-                keys = mx.concatenate([layer.keys[..., :start, :], keys], axis=2)
-                values = mx.concatenate([layer.values[..., :start, :], values], axis=2)
+
+        def taken_over(given: Any, before: Any = None) -> Any:
+            part = given[..., start:stop, :]
+            if before is not None:
+                part = mx.concatenate([before[..., :start, :], part], axis=2)
             # Of its own: a slice would keep the whole of the source alive.
-            layer.keys, layer.values = mx.contiguous(keys), mx.contiguous(values)
+            return mx.contiguous(part)
+
+        pairs = self._arrays(source)
+        for layer, pair in zip(self.alone(target), pairs, strict=True):
+            before = ((layer.keys, layer.values),) if start else ()
+            layer.keys, layer.values = tree_map(taken_over, pair, *before)
             layer.offset = stop
             mx.eval(layer.keys, layer.values)
         taken.count = stop
@@ -122,11 +125,12 @@ class Holders:
     def save(self, holder: int, count: int) -> memoryview:
         """The first `count` tokens as the bytes of a safetensors file."""
         import mlx.core as mx
+        from mlx.utils import tree_flatten
 
-        arrays = {}
-        for index, (keys, values) in enumerate(self._arrays(holder)):
-            arrays[f"{index}.keys"] = mx.contiguous(keys[..., :count, :])
-            arrays[f"{index}.values"] = mx.contiguous(values[..., :count, :])
+        # Named 0.0 for the keys of the first layer, 0.1 for its values; 0.0.1 where they have several parts.
+        arrays = {
+            name: mx.contiguous(array[..., :count, :]) for name, array in tree_flatten(self._arrays(holder))
+        }
         buffer = io.BytesIO()
         mx.save_safetensors(buffer, arrays)
         return buffer.getbuffer()
@@ -140,11 +144,13 @@ class Holders:
             raise InternalError(f"Holder {holder} is not empty.")
         try:
             arrays: Any = mx.load(io.BytesIO(bytes(state)), format="safetensors")
-            pairs = [(arrays[f"{index}.keys"], arrays[f"{index}.values"]) for index in range(self._depth)]
+            pairs = [
+                [self._named(arrays, f"{index}.{part}") for part in (0, 1)] for index in range(self._depth)
+            ]
             mx.eval(pairs)
         except (RuntimeError, ValueError, KeyError) as error:
             raise InternalError("A saved state could not be read back.", f"{error}.") from None
-        if any(keys.shape[2] != count for keys, _ in pairs):
+        if any(array.shape[2] != count for array in arrays.values()):
             raise InternalError("A saved state could not be read back.", "It is of another length.")
         for layer, (keys, values) in zip(self.alone(holder), pairs, strict=True):
             layer.keys, layer.values, layer.offset = keys, values, count
@@ -156,11 +162,32 @@ class Holders:
             holder.layers, holder.count = None, 0
 
     def _arrays(self, holder: int) -> list[tuple[Any, Any]]:
-        """Keys and values of each layer, [1, KV heads, tokens or more, head size]."""
+        """Keys and values of each layer, [1, KV heads, tokens or more, head size]; quantised ones in three parts."""
         if holder in self._batch:
             row = self._batch.index(holder)
             return [(one.keys, one.values) for one in (layer.extract(row) for layer in self._rows)]
         return [(layer.keys, layer.values) for layer in self._holders[holder].layers or ()]
+
+    def _named(self, arrays: Any, name: str) -> Any:
+        return arrays[name] if self._form is None else tuple(arrays[f"{name}.{part}"] for part in range(3))
+
+    def _cache(self) -> KVCache:
+        if self._form is not None:
+            from engine.runtime.backends.mlx.quantised import PackedKVCache
+
+            return PackedKVCache(self._form)
+        from mlx_lm.models.cache import KVCache
+
+        return KVCache()
+
+    def _batch_type(self) -> type[BatchKVCache]:
+        if self._form is not None:
+            from engine.runtime.backends.mlx.quantised import PackedBatch
+
+            return PackedBatch
+        from mlx_lm.models.cache import BatchKVCache
+
+        return BatchKVCache
 
     def _scatter(self) -> None:
         """Give every sequence of the batch caches of its own."""

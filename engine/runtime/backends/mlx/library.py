@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from engine.runtime.backends.sampling.logprobs import Floats
 from engine.text_safety import plain
 from engine.types import LoadOptions
 
+if TYPE_CHECKING:
+    from engine.runtime.backends.mlx.quantised import KvForm
+
 
 def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     """Load the folder at `spec.path`.
@@ -42,11 +45,18 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
 
 
 def _check_options(options: LoadOptions) -> None:
-    for name in ("kv_type", "dtype"):
+    if options.kv_type not in (None, "q8_0", "q4_0"):
+        raise Unsupported(
+            f"The MLX backend cannot keep keys and values as {options.kv_type}.",
+            "It keeps them in the type of the weights, or quantises them as q8_0 or q4_0.",
+            "Leave `kv_type` out, or ask for q8_0 or q4_0.",
+            param="kv_type",
+        )
+    for name in ("dtype",):
         if getattr(options, name) is not None:
             raise Unsupported(
                 f"The MLX backend cannot honour `{name}`.",
-                "It takes weights and caches as the model's folder has them.",
+                "It takes weights as the model's folder has them.",
                 f"Leave `{name}` out, or use another backend.",
                 param=name,
             )
@@ -84,7 +94,8 @@ class MlxLibrary:
         self._mx, self._model, self._spec, self._folder = mx, model, spec, folder
         self._stopped = False
         self.adapters = Adapters(model)
-        self.holders = Holders(shape_of(spec, folder).slots + SHELVES + AT_ONCE, self._depth())
+        depth = self._depth()
+        self.holders = Holders(shape_of(spec, folder).slots + SHELVES + AT_ONCE, depth, self._kv_form(depth))
 
     def _depth(self) -> int:
         """The number of layers, all of which must keep nothing but keys and values."""
@@ -99,6 +110,28 @@ class MlxLibrary:
                 param="model",
             )
         return len(caches)
+
+    def _kv_form(self, depth: int) -> KvForm | None:
+        """How keys and values are quantised. What shape a model's have is seen when it computes a token."""
+        kv_type = self._spec.options.kv_type
+        if kv_type is None:
+            return None
+        from mlx_lm.models.cache import KVCache
+
+        from engine.runtime.backends.mlx.quantised import GROUPS, form_for
+
+        caches = [KVCache() for _ in range(depth)]
+        self._mx.eval(self._model(self._mx.array([[0]]), cache=caches))
+        sizes = {int(each.shape[-1]) for cache in caches for each in (cache.keys, cache.values)}
+        form = form_for(kv_type, sorted(sizes))
+        if form is None:
+            raise Unsupported(
+                f"{self._folder.path.name} cannot have its keys and values quantised.",
+                f"Its heads have {', '.join(map(str, sorted(sizes)))} numbers, and MLX quantises {GROUPS[-1]} at once.",
+                "Leave `kv_type` out.",
+                param="kv_type",
+            )
+        return form
 
     def logits(self, parts: Sequence[Part]) -> Floats:
         decodes = [part for part in parts if len(part.tokens) == 1 and part.outputs == 1]
@@ -172,7 +205,8 @@ class MlxLibrary:
     def form(self) -> str:
         options = self._spec.options
         bits = "4bit" if options.load_in_4bit else "8bit" if options.load_in_8bit else ""
-        return f"{bits} mlx {version('mlx')} {self._mx.default_device()}"
+        kv_type = options.kv_type or ""
+        return f"{bits} {kv_type} mlx {version('mlx')} {self._mx.default_device()}"
 
     def close(self) -> None:
         self._model = None
