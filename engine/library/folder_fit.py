@@ -21,6 +21,8 @@ _WIDTH_OF: Final = {
 }
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 _KV_BITS: Final = {"q8_0": 8, "q4_0": 4}
+MLX_GROUP: Final = 64
+"""Numbers that share a scale where MLX quantises weights while it loads."""
 _CPU: Final = "CPU"
 
 
@@ -43,7 +45,7 @@ def needs(
         DeviceNeed(
             device=device.name,
             kind=device.kind,
-            weights=_weights(folder, options, width),
+            weights=_weights(folder, options, width, mlx=backend == "mlx"),
             kv_cache=kv_bytes(folder, width or _float_width(folder), options.kv_type) * shape.cells,
             compute=_compute(folder, shape),
             free=device.free,
@@ -93,13 +95,16 @@ def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") ->
     return PROCESS[backend] + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
 
 
-def _weights(folder: ModelFolder, options: LoadOptions, width: int) -> int:
+def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool) -> int:
     found = 0
-    # Embeddings and norms stay as they are where matrices are quantised.
     bits = 4 if options.load_in_4bit else 8 if options.load_in_8bit else 0
     for weight in folder.weights:
         own = width if width and weight.type in _FLOATS else WIDTHS[weight.type]
-        if bits and len(weight.shape) == 2 and not _is_embedding(weight.name):
+        if bits and mlx and len(weight.shape) > 1 and weight.shape[-1] % MLX_GROUP == 0:
+            # A scale and a bias for each group; embeddings too.
+            found += weight.numbers * bits // 8 + weight.numbers // MLX_GROUP * 2 * own
+        elif bits and not mlx and len(weight.shape) == 2 and not _is_embedding(weight.name):
+            # Embeddings and norms stay as they are where bitsandbytes quantises matrices.
             found += weight.numbers * bits // 8
         else:
             found += weight.numbers * own

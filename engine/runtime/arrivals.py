@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
 from engine.library.pools import MAIN
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.filewatch import FileWatch
 from engine.runtime.fitting import completed, is_automatic, judged, no_room, smaller
@@ -239,6 +240,7 @@ class Arrivals:
             options=options,
             projector=place.target.entry.projector,
             screen_attached=self._screen_attached,
+            libraries=library_settings(self._settings),
         )
         draft = figures.draft if figures is not None else None
         load = Load(place.target.backend, spec, self._limits(options), self._cache, draft=draft)

@@ -19,6 +19,7 @@ from engine.library.pools import MAIN, demand, pool_of
 from engine.library.shape import ContextShape, context_shape
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.backends.script import parse
 from engine.runtime.drafts import draft_of, options_of, together
 from engine.runtime.logring import LogRing
@@ -232,7 +233,12 @@ class Estimator:
         )
         if self._settings.runtime.probe:
             await self._probes.find(
-                LoadSpec(model=target.id, path=target.entry.path, options=LoadOptions()),
+                LoadSpec(
+                    model=target.id,
+                    path=target.entry.path,
+                    options=LoadOptions(),
+                    libraries=library_settings(self._settings),
+                ),
                 identity,
                 way=target.backend,
                 vocabulary=folder.number("vocab_size"),

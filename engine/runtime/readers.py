@@ -16,6 +16,7 @@ from typing import Any, Final
 from engine.errors import HearthError, ModelUnavailable
 from engine.library.identity import Stamp, stamps_of
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.fitting import completed
 from engine.runtime.host import Host
 from engine.runtime.limits import Limits
@@ -118,6 +119,7 @@ class Readers:
             path=target.entry.path,
             projector=target.entry.projector,
             options=completed(LoadOptions(), self._settings.runtime),
+            libraries=library_settings(self._settings),
         )
         order = Load(target.backend, spec, Limits(), reading=True)
         try:

@@ -194,6 +194,46 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flash_attention: Annotated[bool | None, Meta(description="Flash attention; not set: where it helps.")] = (
         None
     )
+    mps_fallback: Annotated[
+        bool,
+        Meta(
+            description="Let the processor compute what PyTorch cannot do on an Apple GPU, instead of failing."
+        ),
+    ] = True
+    mps_high_watermark: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(
+            description="Most that PyTorch takes of an Apple GPU's memory, over what Metal recommends; 0 is no "
+            "limit; not set: PyTorch's own, 1.7."
+        ),
+    ] = None
+    mps_low_watermark: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(
+            description="From which share on PyTorch gives freed memory of an Apple GPU back, at most the high one; "
+            "not set: PyTorch's own, 1.4."
+        ),
+    ] = None
+    mlx_memory_limit: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Memory below which MLX tries to stay for each model, such as 24GB; not set: MLX's own, half "
+            "as much again as Metal recommends.",
+            extra=SIZE,
+        ),
+    ] = None
+    mlx_cache_limit: Annotated[
+        int,
+        Meta(ge=0, description="Freed memory that MLX keeps for the next step, for each model.", extra=SIZE),
+    ] = 10**9
+    mlx_wired_limit: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Memory of a model that Metal keeps from being swapped out; 0 is none; not set: as much as "
+            "Metal recommends.",
+            extra=SIZE,
+        ),
+    ] = None
     stall_seconds: Annotated[
         float,
         Meta(

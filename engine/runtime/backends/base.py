@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from engine.errors import HearthError, InternalError
+from engine.runtime.backends.library_settings import LibrarySettings
 from engine.types import (
     AdapterRef,
     Embeddings,
@@ -67,6 +68,7 @@ class LoadSpec(Struct, frozen=True, kw_only=True):
     projector: str | None = None
     """The file with which a GGUF model sees."""
     screen_attached: bool = True
+    libraries: LibrarySettings = LibrarySettings()
     extra: Mapping[str, object] = {}
 
 

@@ -41,7 +41,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     weights.check_options(spec.options)
     folder = folder_of(spec)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-    weights.prepare_process()
+    weights.prepare_process(spec.libraries)
     library = HfLibrary(spec, folder, weights.load(spec, folder, "eager", progress))
     return FolderBackend(spec, folder, vocabulary, library, "transformers")
 

@@ -12,6 +12,7 @@ from engine.errors import InvalidRequest, Unsupported
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.loading import loading, missing, stage
+from engine.runtime.backends.library_settings import LibrarySettings
 from engine.text_safety import plain
 from engine.types import LoadOptions
 
@@ -24,6 +25,7 @@ DTYPES: Final = {
     "bfloat16": "bfloat16", "bf16": "bfloat16",
 }  # fmt: skip
 """Names of number types that may be asked for, as torch calls them."""
+_LOW_WATERMARK: Final = 1.4
 
 
 def check_options(options: LoadOptions) -> None:
@@ -47,12 +49,23 @@ def check_options(options: LoadOptions) -> None:
         )
 
 
-def prepare_process() -> None:
-    """Settle what transformers reads from the environment when it is imported. Before any import of it."""
+def prepare_process(settings: LibrarySettings) -> None:
+    """Settle what torch and transformers read from the environment when they are imported. Before any import of them.
+
+    Whether there is an Apple GPU is told by torch alone; where there is none, what is meant for it does nothing.
+    """
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ["PYTORCH_ENABLE_MPS_FALLBACK"] = "1" if settings.mps_fallback else "0"
+    high, low = settings.mps_high_watermark, settings.mps_low_watermark
+    if high:
+        # PyTorch ends the process where the low one is above the high one, its own of 1.4 included.
+        low = min(high, _LOW_WATERMARK if low is None else low)
+    for name, ratio in (("HIGH", high), ("LOW", low)):
+        if ratio is not None:
+            os.environ[f"PYTORCH_MPS_{name}_WATERMARK_RATIO"] = f"{ratio:g}"
 
 
 def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress) -> Any:

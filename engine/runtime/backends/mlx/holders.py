@@ -157,9 +157,13 @@ class Holders:
         kept.count = count
 
     def clear(self) -> None:
+        import mlx.core as mx
+
         self._batch, self._rows = (), []
         for holder in self._holders:
             holder.layers, holder.count = None, 0
+        # Others may have it now: MLX keeps what is freed for itself.
+        mx.clear_cache()
 
     def _arrays(self, holder: int) -> list[tuple[Any, Any]]:
         """Keys and values of each layer, [1, KV heads, tokens or more, head size]; quantised ones in three parts."""
@@ -180,7 +184,7 @@ class Holders:
 
         return KVCache()
 
-    def _batch_type(self) -> type[BatchKVCache]:
+    def _batch_type(self) -> Any:
         if self._form is not None:
             from engine.runtime.backends.mlx.quantised import PackedBatch
 

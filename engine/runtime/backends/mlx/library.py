@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import HearthError, InternalError, Unsupported
+from engine.library.folder_fit import MLX_GROUP
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
@@ -23,6 +24,7 @@ from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.mlx.adapters import Adapters
 from engine.runtime.backends.mlx.holders import Holders
+from engine.runtime.backends.mlx.memory import bound
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.text_safety import plain
 from engine.types import LoadOptions
@@ -70,16 +72,23 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
         from mlx_lm.utils import load_model
     except ImportError as error:
         raise missing(spec, "MLX", "mlx", error) from None
+    bound(spec.libraries)
     stage(spec, progress, "weights")
     with loading(spec, "mlx-lm"):
         model = load_model(folder.path, trust_remote_code=False)[0]
         bits = 4 if spec.options.load_in_4bit else 8 if spec.options.load_in_8bit else 0
         if bits and "quantization" not in folder.config:
-            nn.quantize(model, group_size=64, bits=bits)
+            nn.quantize(model, group_size=MLX_GROUP, bits=bits, class_predicate=_can_be_quantised)
         mx.eval(model.parameters())
+        # What quantising has left behind is taken as if it were needed.
+        mx.clear_cache()
     stage(spec, progress, "context")
     model.eval()
     return model
+
+
+def _can_be_quantised(path: str, module: Any) -> bool:
+    return hasattr(module, "to_quantized") and module.weight.shape[-1] % MLX_GROUP == 0
 
 
 class MlxLibrary:

@@ -1,8 +1,8 @@
 """Keys and values kept in 8 or 4 bits under MLX, and handed to attention as floats.
 
 mlx-lm's own quantised cache multiplies with packed matrices: it knows no batch, no sinks and only some of the models,
-and on a CPU it takes two to three times as long as to unpack a layer and attend as usual. Rows are quantised one by one,
-so what is kept of a sequence does not depend on its company, and may be shared, cut and saved.
+and on a CPU it takes two to three times as long as to unpack a layer and attend as usual. Rows are quantised one by
+one, so what is kept of a sequence does not depend on its company, and may be shared, cut and saved.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def form_for(kv_type: str, sizes: Sequence[int]) -> KvForm | None:
 class PackedKVCache(KVCache):  # type: ignore[misc]
     """One sequence's; `keys` and `values` are `Packed`."""
 
+    offset: int
+
     def __init__(self, form: KvForm) -> None:
         super().__init__()
         self.form = form
@@ -66,6 +68,10 @@ class PackedKVCache(KVCache):  # type: ignore[misc]
 
 class PackedBatch(BatchKVCache):  # type: ignore[misc]
     """A row for each sequence that decodes, padded on the left."""
+
+    offset: Any
+    left_padding: Any
+    _idx: int
 
     def __init__(self, left_padding: list[int], form: KvForm) -> None:
         super().__init__(left_padding)
@@ -114,7 +120,7 @@ class PackedBatch(BatchKVCache):  # type: ignore[misc]
                 ]
                 for cache, padding in zip(caches, paddings, strict=True)
             ]
-            numbers, scales, biases = (mx.concatenate(each, axis=0) for each in zip(*rows, strict=True))
+            numbers, scales, biases = (mx.concatenate(list(each), axis=0) for each in zip(*rows, strict=True))
             return numbers, scales, biases
 
         made.keys, made.values = joined(lambda cache: cache.keys), joined(lambda cache: cache.values)
