@@ -247,6 +247,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("slots", "N", "load.slots", read.whole, "How many answers are written at once.", LOADING),
     Option(
+        "device",
+        "NAME",
+        "load.device",
+        str,
+        "What computes it: auto, cpu, gpu, cuda:1, mps or metal.",
+        LOADING,
+    ),
+    Option(
         "gpu_layers", "N", "load.gpu_layers", read.whole, "Layers that go to the GPU; -1 for all.", LOADING
     ),
     Option(

@@ -7,8 +7,11 @@ token. Buffers follow a rule of thumb: torch frees and takes them anew with each
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from engine.errors import InvalidRequest
+from engine.library.devices import left_by, on_cpu
 from engine.library.model_folder import WIDTHS, ModelFolder
 from engine.library.shape import ContextShape
 from engine.types import Device, DeviceNeed, LoadOptions
@@ -55,10 +58,15 @@ def needs(
 
 
 def device_for(devices: Sequence[Device], options: LoadOptions) -> Device:
-    """The first GPU, unless it is not wanted; else the CPU."""
-    gpus = [device for device in devices if device.kind == "gpu"]
-    if gpus and options.gpu_layers != 0:
-        return gpus[0]
+    """The one that `options` ask for, else the first GPU, unless it is not wanted; else the CPU.
+
+    One that is not known is left to the library to refuse.
+    """
+    if not on_cpu(options):
+        with suppress(InvalidRequest):
+            devices = left_by(devices, options.device)
+        if gpus := [device for device in devices if device.kind == "gpu"]:
+            return gpus[0]
     return next((device for device in devices if device.kind == "cpu"), Device(name=_CPU))
 
 

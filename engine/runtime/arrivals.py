@@ -348,7 +348,7 @@ class Arrivals:
     async def _measured(
         self, target: Target, options: LoadOptions, place: Place | None = None
     ) -> Figures | None:
-        if target.backend == "llama":
+        if target.backend != "scripted":
             await self._room.look_at_devices()
         return await self._estimator.figures(
             target,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
+from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.identity import Identity, Stamp, identity_of, stamps_of
 from engine.library.pools import MAIN, demand, pool_of
 from engine.library.shape import ContextShape, context_shape
@@ -131,7 +132,7 @@ class Estimator:
         return stamps == identity.stamps
 
     async def devices(self) -> tuple[Device, ...]:
-        """The devices of llama.cpp, GPUs with the memory that is free now; only the CPU where it cannot be asked."""
+        """The devices of this machine, GPUs with the memory that is free now; the CPU where nothing can be asked."""
         try:
             return await self._probes.devices()
         except HearthError:
@@ -163,6 +164,7 @@ class Estimator:
         from engine.library.dimensions import dimensions_of
         from engine.library.gguf_parts import parts_of
 
+        devices = left_by(usable(devices, target.backend), options.device) if devices else ()
         path = Path(target.entry.path)
         stamps = await asyncio.to_thread(lambda: stamps_of(parts_of(path)))
         headers = await asyncio.to_thread(self._targets.catalog.headers, target.entry)
@@ -190,7 +192,7 @@ class Estimator:
             devices,
             kv_type=options.kv_type,
             flash_attention=options.flash_attention,
-            gpu_layers=options.gpu_layers,
+            gpu_layers=gpu_layers(options),
             mapped=options.use_mmap is not False,
             dry_run=dry_run,
         )
@@ -246,6 +248,7 @@ class Estimator:
                 backend=target.backend,
             )
         shape = context_shape(options, folder.context)
+        devices = usable(devices, target.backend)
         need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
         said = (options.dtype, options.load_in_4bit, options.load_in_8bit, options.kv_type, need[0].device)
         return await self._corrected(
@@ -361,7 +364,7 @@ def _named(shape: ContextShape, options: LoadOptions, devices: tuple[Device, ...
         shape.whole_window,
         options.kv_type,
         options.flash_attention,
-        options.gpu_layers,
+        gpu_layers(options),
         *(device.name for device in devices),
         *_shares(devices),
     )

@@ -29,6 +29,7 @@ def completed(said: LoadOptions, runtime: Runtime) -> LoadOptions:
     defaults = {
         "context": runtime.context,
         "slots": runtime.slots,
+        "device": runtime.device,
         "gpu_layers": runtime.gpu_layers,
         "threads": runtime.threads,
         "batch_threads": runtime.batch_threads,

@@ -348,6 +348,8 @@ def environment(environ: os._Environ[str] | dict[str, str], *, passive: bool) ->
     # A failed assertion would start a debugger on the user's screen.
     result["GGML_NO_BACKTRACE"] = "1"
     result.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # CUDA numbers GPUs by their speed unless told to do it as their driver does.
+    result.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if passive:
         result["OMP_WAIT_POLICY"] = "passive"
         # Threads that sleep at every barrier at once lose a fifth of the speed of an idle machine to being woken;

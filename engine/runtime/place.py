@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.errors import ErrorInfo, HearthError
+from engine.library.devices import canonical
 from engine.runtime import residency
 from engine.runtime.deaths import Deaths
 from engine.runtime.estimates import Figures
@@ -143,10 +144,14 @@ class Place:
         plain = LoadOptions()
         if target.is_named and target.backend != self.target.backend:
             return False
-        return self._window_suits(wanted.context) and all(
-            getattr(wanted, name) in (getattr(plain, name), getattr(self.options, name))
-            for name in LoadOptions.__struct_fields__
-            if name != "context"
+        return (
+            self._window_suits(wanted.context)
+            and canonical(wanted.device) in (None, canonical(self.options.device))
+            and all(
+                getattr(wanted, name) in (getattr(plain, name), getattr(self.options, name))
+                for name in LoadOptions.__struct_fields__
+                if name not in ("context", "device")
+            )
         )
 
     def _window_suits(self, context: int | None) -> bool:

@@ -19,6 +19,7 @@ from engine.library.identity import Identity
 from engine.library.shape import DryRun, Matrix
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.nvml import has_driver
 from engine.runtime.host import Host, LoadDied, cause
 from engine.runtime.logring import LogRing
 from engine.runtime.wire import LoadProgress, Probe, Probed
@@ -90,7 +91,7 @@ class Probes:
         return found.dry_run or DryRun()
 
     async def devices(self) -> tuple[Device, ...]:
-        """The devices of the library; the free memory of GPUs is that of now, of other devices of some time ago.
+        """The devices of this machine; the free memory of GPUs is that of now, of other devices of some time ago.
 
         Raises ModelLoadFailed when the library cannot be loaded.
         """
@@ -197,4 +198,5 @@ def _build_in(folder: str | None) -> str:
 
 
 def _devices_key() -> str:
-    return f"devices:{build()}"
+    # A driver that came later brings GPUs that were not there.
+    return f"devices:{build()}:{has_driver()}"

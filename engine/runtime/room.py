@@ -48,7 +48,7 @@ class Room:
         self.places: dict[str, Place] = {}
         self.closing = False
         self.devices: tuple[Device, ...] = ()
-        """Those of llama.cpp, once somebody has looked."""
+        """Those of this machine, once somebody has looked."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()

@@ -180,6 +180,15 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] | None,
         Meta(description="Number format of the KV cache; not set: f16."),
     ] = None
+    device: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal; auto: a GPU where "
+            "there is one.",
+        ),
+    ] = "auto"
     gpu_layers: Annotated[
         Annotated[int, Meta(ge=-1)] | None,
         Meta(description="Layers held on the GPU; -1 is all; not set: all, where the build can use a GPU."),

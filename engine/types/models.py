@@ -56,6 +56,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     parameters: int = 0
     quantisation: str = ""
     weight_bytes: int = 0
+    device: str = ""
+    """Where it is computed, with the name of the hardware: `CUDA0 (NVIDIA H100 80GB HBM3)`."""
     context_trained: int = 0
     context: int = 0
     vocabulary: int = 0
@@ -81,6 +83,8 @@ class Device(Struct, frozen=True, kw_only=True):
     kind: DeviceKind = "cpu"
     free: int = 0
     total: int = 0
+    backends: tuple[str, ...] = ()
+    """The backends that can use it; empty: all."""
 
 
 class DeviceNeed(Struct, frozen=True, kw_only=True):

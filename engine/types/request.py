@@ -138,6 +138,9 @@ class LoadOptions(Struct, frozen=True, kw_only=True):
     """How many sequences run at once."""
     batch: Annotated[int, Meta(ge=1)] | None = None
     """Largest prefill chunk, tokens."""
+    device: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """The device that computes it: auto, cpu, gpu, cuda:1, mps, metal, or a library's own name. None: settings, then
+    the first GPU, of llama.cpp all of them."""
     gpu_layers: int | None = None
     threads: Annotated[int, Meta(ge=1, le=512)] | None = None
     batch_threads: Annotated[int, Meta(ge=1, le=512)] | None = None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
+from engine.runtime.backends.found_devices import all_devices
 from engine.runtime.wire import Probe, Probed
 from engine.types import Message
 
@@ -38,10 +39,10 @@ def probed(order: Probe, tell: Callable[[str], None]) -> Probed:
         return _folder_probed(order, tell)
     if order.backend != "llama":
         raise Unsupported(f"Models of the backend {order.backend} are not probed.")
+    if not order.spec.path:
+        return Probed(devices=all_devices())
     from engine.runtime.backends.llama import dryrun, library
 
-    if not order.spec.path:
-        return Probed(devices=tuple(library.devices()))
     alone = all(device.kind in ("cpu", "accelerator") for device in library.devices())
     # What the driver of a GPU maps beside the model is nobody's to foresee.
     most = MEMORY if alone else resource.RLIM_INFINITY
@@ -55,7 +56,7 @@ def probed(order: Probe, tell: Callable[[str], None]) -> Probed:
         tell("context")
 
     with dryrun.simulated(order.spec, order.matrices, check) as found:
-        return Probed(dry_run=found.dry_run, devices=tuple(library.devices()))
+        return Probed(dry_run=found.dry_run, devices=all_devices())
 
 
 def _folder_probed(order: Probe, tell: Callable[[str], None]) -> Probed:

@@ -175,6 +175,14 @@ def test_vectors_are_those_of_the_hidden_states(tmp_path: Path) -> None:
     backend.close()
 
 
+def test_it_computes_where_it_is_asked_to() -> None:
+    backend = opened(hf_path(), device="cpu")
+    assert backend.facts.device.startswith("CPU")
+    backend.close()
+    with pytest.raises(InvalidRequest, match="no device 'cuda:3'"):
+        opened(hf_path(), device="cuda:3")
+
+
 def test_what_it_cannot_do_is_refused_by_name(tmp_path: Path) -> None:
     path = write_hf(tmp_path / "llama", "llama")
     for name, value in (("kv_type", "q5_1"), ("dtype", "float16")):

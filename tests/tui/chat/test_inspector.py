@@ -141,6 +141,7 @@ SETTABLE = {
     "backend": "llama",
     "kv_type": "q8_0",
     "draft_model": "ember",
+    "device": "cuda:1",
     "json": "on",
     "schema": "schema.json",
     "regex": "[0-9]+",

@@ -79,6 +79,7 @@ FIELDS: dict[str, str] = {
 LOADING: dict[str, str] = {
     "ctx": "context",
     "slots": "slots",
+    "device": "device",
     "gpu_layers": "gpu_layers",
     "kv_type": "kv_type",
     "draft_model": "draft_model",

@@ -113,6 +113,8 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ]
         if model.facts is not None and model.facts.context:
             found.append(("window", f"{model.facts.context:,} tokens"))
+        if model.facts is not None and model.facts.device:
+            found.append(("device", model.facts.device))
     return [(label, clean(value)) for label, value in found if value or not label]
 
 

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.errors import HearthError, InternalError, Unsupported
+from engine.library.devices import titled
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress, StateLost
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
@@ -43,7 +45,9 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     weights.prepare_process(spec.libraries)
     library = HfLibrary(spec, folder, weights.load(spec, folder, "eager", progress))
-    return FolderBackend(spec, folder, vocabulary, library, "transformers")
+    backend = FolderBackend(spec, folder, vocabulary, library, "transformers")
+    backend.facts = replace(backend.facts, device=titled(weights.device_of(spec.options)))
+    return backend
 
 
 class HfLibrary:

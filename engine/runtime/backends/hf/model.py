@@ -9,12 +9,14 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import InvalidRequest, Unsupported
+from engine.library.devices import asked_of, on_cpu, spoken
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.loading import loading, missing, stage
+from engine.runtime.backends.found_devices import torch_devices
 from engine.runtime.backends.library_settings import LibrarySettings
 from engine.text_safety import plain
-from engine.types import LoadOptions
+from engine.types import Device, LoadOptions
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +85,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
         raise missing(spec, "transformers", "transformers", error) from None
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    device = device_of(spec.options)
+    device = torch_name(device_of(spec.options))
     stage(spec, progress, "weights")
     with loading(spec, "transformers"):
         kind = AutoModelForImageTextToText if folder.sees else AutoModelForCausalLM
@@ -101,15 +103,21 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
     return model.eval()
 
 
-def device_of(options: LoadOptions) -> str:
-    """The device to run on: a GPU where there is one, unless `gpu_layers` is 0."""
-    import torch
+def device_of(options: LoadOptions) -> Device:
+    """The device to run on: the one asked for, else a GPU where there is one, unless `gpu_layers` is 0.
 
-    if options.gpu_layers == 0:
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    Raises InvalidRequest with those that are there.
+    """
+    devices = torch_devices()
+    asked = asked_of(devices, options.device)
+    if asked is not None:
+        return asked
+    return devices[-1] if on_cpu(options) else devices[0]
+
+
+def torch_name(device: Device) -> str:
+    """The name of `device` in PyTorch, which calls AMD's GPUs cuda too."""
+    return spoken(device).replace("rocm", "cuda").replace("metal", "mps")
 
 
 def _dtype(options: LoadOptions, folder: ModelFolder, device: str) -> torch.dtype | str:

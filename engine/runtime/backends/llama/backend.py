@@ -12,7 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from engine.errors import InternalError, ModelLoadFailed, Unsupported
+from engine.library.devices import on_cpu, titled
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -124,6 +127,7 @@ class LlamaBackend(Text):
             stoppable=weights.on_processor_only(spec.options),
             sees=self._projector is not None and self._projector.sees,
         )
+        self.facts = replace(self.facts, device=self._devices())
         name = self.facts.name
         self.texts = TextReader(
             Texts(model, self._vocabulary, name=name, limit=shape.context),
@@ -141,7 +145,7 @@ class LlamaBackend(Text):
                 path,
                 threads=shape.batch_threads,
                 micro_batch=shape.micro_batch,
-                on_gpu=self._spec.options.gpu_layers != 0,
+                on_gpu=not on_cpu(self._spec.options),
                 in_one=self._layout.stateful,
             )
         except ModelLoadFailed as error:
@@ -152,6 +156,14 @@ class LlamaBackend(Text):
     @property
     def media(self) -> Projector | None:
         return self._projector if self._projector is not None and self._projector.sees else None
+
+    def _devices(self) -> str:
+        """The GPUs that hold weights, else the CPU."""
+        found = devices()
+        held = {each.device for each in allocated(self._weights_log, found) if each.weights}
+        gpus = [each for each in found if each.name in held and each.kind in ("gpu", "igpu")]
+        cpus = [each for each in found if each.kind == "cpu"]
+        return ", ".join(map(titled, gpus or cpus))
 
     def _open(self) -> int:
         """Make the context (its native handle), with everything in it empty."""

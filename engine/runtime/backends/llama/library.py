@@ -230,6 +230,17 @@ def devices() -> list[Device]:
     return found
 
 
+def only(device: Device) -> int:
+    """The address of a list of devices, as a load takes it, that holds `device` alone; it is there for ever."""
+    lib = native()._lib
+    handles = (lib.ggml_backend_dev_get(index) for index in range(lib.ggml_backend_dev_count()))
+    handle = next(each for each in handles if lib.ggml_backend_dev_name(each).decode() == device.name)
+    # Ended by a null pointer.
+    held = (ctypes.c_void_p * 2)(handle, None)
+    _keep.append(held)
+    return ctypes.addressof(held)
+
+
 def system_info() -> str:
     """Library version and the instruction sets and back ends that it was built with, one line."""
     api = native()

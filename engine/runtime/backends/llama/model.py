@@ -11,9 +11,10 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from engine.errors import InsufficientMemory, ModelLoadFailed, Unsupported
+from engine.library.devices import asked_of, gpu_layers, on_cpu
 from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec, Progress
-from engine.runtime.backends.llama.library import LogCapture, cores, devices, native
+from engine.runtime.backends.llama.library import LogCapture, cores, devices, native, only
 from engine.types import LoadOptions
 
 # ggml_type numbers of ggml.h.
@@ -89,7 +90,10 @@ def model_params(options: LoadOptions) -> Any:
     """The parameters of a load; a dry run changes nothing in them but that nothing is read or allocated."""
     api = native()
     params = api.llama_model_default_params()
-    layers = options.gpu_layers
+    layers = gpu_layers(options)
+    device = asked_of(devices(), options.device)
+    if device is not None and device.kind in ("gpu", "igpu"):
+        params.devices = only(device)
     params.n_gpu_layers = -1 if layers is None else max(-1, min(layers, 2**31 - 1))
     params.load_mode = {
         None: api.LLAMA_LOAD_MODE_AUTO,
@@ -187,7 +191,7 @@ def not_opened(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFai
 
 def on_processor_only(options: LoadOptions) -> bool:
     """Whether every layer runs on the CPU, the only device that a running decode can be stopped on."""
-    return options.gpu_layers == 0 or all(device.kind in ("cpu", "accelerator") for device in devices())
+    return on_cpu(options) or all(device.kind in ("cpu", "accelerator") for device in devices())
 
 
 def check_file(path: str | Path) -> None:

@@ -11,8 +11,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.errors import HearthError, InternalError, Unsupported
+from engine.library.devices import asked_of, on_cpu, titled
 from engine.library.folder_fit import MLX_GROUP
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
@@ -22,12 +24,13 @@ from engine.runtime.backends.folder.library import Part
 from engine.runtime.backends.folder.loading import is_out_of_memory, loading, missing, out_of_memory, stage
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
+from engine.runtime.backends.found_devices import mlx_devices
 from engine.runtime.backends.mlx.adapters import Adapters
 from engine.runtime.backends.mlx.holders import Holders
 from engine.runtime.backends.mlx.memory import bound
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.text_safety import plain
-from engine.types import LoadOptions
+from engine.types import Device, LoadOptions
 
 if TYPE_CHECKING:
     from engine.runtime.backends.mlx.quantised import KvForm
@@ -43,7 +46,9 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     folder = folder_of(spec)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     library = MlxLibrary(spec, folder, _load(spec, folder, progress))
-    return FolderBackend(spec, folder, vocabulary, library, "mlx")
+    backend = FolderBackend(spec, folder, vocabulary, library, "mlx")
+    backend.facts = replace(backend.facts, device=titled(_device(spec.options)))
+    return backend
 
 
 def _check_options(options: LoadOptions) -> None:
@@ -72,6 +77,7 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
         from mlx_lm.utils import load_model
     except ImportError as error:
         raise missing(spec, "MLX", "mlx", error) from None
+    mx.set_default_device(mx.cpu if _device(spec.options).kind == "cpu" else mx.gpu)
     bound(spec.libraries)
     stage(spec, progress, "weights")
     with loading(spec, "mlx-lm"):
@@ -85,6 +91,15 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
     stage(spec, progress, "context")
     model.eval()
     return model
+
+
+def _device(options: LoadOptions) -> Device:
+    """The device asked for, else the GPU where there is one. Raises InvalidRequest with those that are there."""
+    devices = mlx_devices()
+    asked = asked_of(devices, options.device)
+    if asked is not None:
+        return asked
+    return devices[-1] if on_cpu(options) else devices[0]
 
 
 def _can_be_quantised(path: str, module: Any) -> bool:
