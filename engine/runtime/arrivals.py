@@ -17,12 +17,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
-from engine.library.pools import MAIN
+from engine.library.pools import MAIN, missing
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.filewatch import FileWatch
-from engine.runtime.fitting import completed, is_automatic, judged, no_room, smaller
+from engine.runtime.fitting import (
+    LEAST_CONTEXT,
+    completed,
+    is_automatic,
+    judged,
+    no_room,
+    ran_out,
+    smaller,
+)
 from engine.runtime.host import Host, LoadDied
 from engine.runtime.limits import Limits
 from engine.runtime.place import Place
@@ -39,6 +47,9 @@ CHANGES: Final = 3
 """How many times a file may change while its model is being brought in."""
 BUSY_SHARE: Final = 0.02
 """Processor time per second of silence from which on a load counts as moving."""
+
+_LAST_WORDS: Final = ("insufficient memory", "out of memory", "failed to allocate", "std::bad_alloc")
+"""What native libraries write before they end a process that got no memory."""
 
 
 class _Changed(ModelLoadFailed):
@@ -153,8 +164,11 @@ class Arrivals:
         """From absent to ready. Raises what keeps the model from being loaded."""
         runtime = self._settings.runtime
         place.target = place.asked_target()
-        asked = place.asked_options()
+        asked = place.asked = place.asked_options()
         options = completed(asked, runtime)
+        if place.narrowed is not None and is_automatic(asked, runtime):
+            options = replace(options, context=place.narrowed)
+        place.narrowed = None
         tries = _Tries()
         figures = await self._measured(place.target, options, place)
         while True:
@@ -199,11 +213,10 @@ class Arrivals:
     async def _after_want(
         self, place: Place, figures: Figures, asked: LoadOptions, tries: _Tries, error: HearthError
     ) -> Figures:
-        """What to load after memory ran out in a load: half the window once, then without the idle models once."""
-        context = figures.estimate.context // 2
-        if is_automatic(asked, self._settings.runtime) and not tries.halved and context >= 8:
+        """What to load after memory ran out in a load: a smaller window once, then without the idle models once."""
+        if is_automatic(asked, self._settings.runtime) and not tries.halved:
             tries.halved = True
-            found = await self._measured(place.target, replace(figures.options, context=context), place)
+            found = await self._narrower(place, figures)
             if found is not None:
                 return found
         idle = self._room.idle()
@@ -211,14 +224,19 @@ class Arrivals:
             tries.evicted = True
             await self._room.make(Plan(evict=idle), figures.demand)
             return figures
-        if isinstance(error, InsufficientMemory):
-            raise error
-        raise InsufficientMemory(
-            f"There was not enough memory to load {place.id}.",
-            error.why,
-            "Choose a smaller context or a smaller model, or unload another.",
-            param="model",
-        )
+        await self._room.refresh()
+        raise ran_out(place.id, figures, self._room.free(), self._room.others(place.id), error)
+
+    async def _narrower(self, place: Place, figures: Figures) -> Figures | None:
+        """Half the window, or less where that would still not fit into what is free now; None below the least."""
+        found = None
+        context = figures.estimate.context // 2
+        while context >= LEAST_CONTEXT:
+            found = await self._measured(place.target, replace(figures.options, context=context), place)
+            if found is None or not missing(found.demand, self._room.free()):
+                break
+            context //= 2
+        return found
 
     async def _load(self, place: Place, options: LoadOptions, figures: Figures | None) -> None:
         """Start the worker: from arriving to ready. Raises what the load raises; the worker is then still there."""
@@ -387,5 +405,8 @@ class Arrivals:
 
 
 def _wants_memory(error: HearthError) -> bool:
-    """Whether a load failed because memory ran out: the library said so, or the system killed the process."""
-    return isinstance(error, InsufficientMemory) or (isinstance(error, LoadDied) and error.exit_code == -9)
+    """Whether a load failed because memory ran out: the library said so, be it with its last words, or was killed."""
+    if isinstance(error, LoadDied):
+        said = error.why.lower()
+        return error.exit_code == -9 or any(words in said for words in _LAST_WORDS)
+    return isinstance(error, InsufficientMemory)

@@ -59,6 +59,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """What is learnt from the load is kept under this."""
     draft: Draft | None = None
     """The model that is to guess for it, which is in these figures."""
+    quantises_kv: bool = True
+    """Whether keys and values could be kept in fewer bits."""
     resident_factor: float = 1.0
     """The correction that is in `estimate.resident`, beside that of the allocations."""
 
@@ -251,7 +253,7 @@ class Estimator:
         devices = usable(devices, target.backend)
         need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
         said = (options.dtype, options.load_in_4bit, options.load_in_8bit, options.kv_type, need[0].device)
-        return await self._corrected(
+        figures = await self._corrected(
             target,
             options,
             shape,
@@ -260,6 +262,7 @@ class Estimator:
             lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
             key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
         )
+        return replace(figures, quantises_kv=target.backend == "mlx")
 
     async def _identity(self, stamps: tuple[Stamp, ...], header_sizes: list[int]) -> Identity:
         identity = self._identities.get(stamps)

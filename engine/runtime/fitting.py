@@ -17,7 +17,7 @@ from engine.runtime.residency import Plan
 from engine.settings import Runtime
 from engine.types import Estimate, LoadOptions
 
-LEAST_CONTEXT: Final = 1024
+LEAST_CONTEXT: Final = 512
 """A window that nobody asked for is not made smaller than this."""
 GPU_SHARES: Final = (0.75, 0.5, 0.25, 0.0)
 """Parts of the layers that are tried on the GPU where all do not fit."""
@@ -125,5 +125,30 @@ def no_room(
     )
 
 
+def ran_out(
+    model: str,
+    figures: Figures,
+    free: Mapping[str, int],
+    others: Mapping[str, Mapping[str, int]],
+    error: HearthError,
+) -> InsufficientMemory:
+    """The error for a model whose load ran out of memory that had been there by the figures."""
+    # A library that said so itself said also what is free.
+    there = pools.show({pool: free.get(pool, 0) for pool in figures.demand})
+    now = "" if isinstance(error, InsufficientMemory) else f"; {there} can be had now"
+    shape = figures.shape
+    ways = [f"a context below {shape.context}" if shape.context > LEAST_CONTEXT else ""]
+    ways += ["one slot" if shape.slots > 1 else "", "a smaller model or quantisation"]
+    ways += [f"unloading {name}" for name in others]
+    return InsufficientMemory(
+        f"There was not enough memory to load {model}.",
+        f"It was to need {pools.show(figures.demand)}{now}. {error.why}",
+        f"What may help: {', '.join(way for way in ways if way)}.",
+        param="model",
+    )
+
+
 def _advice(figures: Figures, plan: Plan, others: Mapping[str, Mapping[str, int]]) -> str:
-    return advice(plan.short, figures.estimate.devices, figures.shape, figures.options.kv_type, others)
+    # Where nothing smaller can be had for keys and values, it is not advised.
+    kv_type = figures.options.kv_type if figures.quantises_kv else "q8_0"
+    return advice(plan.short, figures.estimate.devices, figures.shape, kv_type, others)

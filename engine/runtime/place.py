@@ -55,6 +55,10 @@ class Place:
         """What was predicted for it as it is loaded, or is to be."""
         self.files: FileWatch | None = None
         self.options = LoadOptions()
+        self.asked = LoadOptions()
+        """What of them somebody asked for, beside the settings."""
+        self.narrowed: int | None = None
+        """The window that the next load is to have unless one is asked for: with a larger one memory ran out."""
         self.error: ErrorInfo | None = None
         self.deaths = Deaths()
         self.waiting: list[Ticket] = []

@@ -11,20 +11,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import HearthError, ModelUnavailable, WorkerDied
+from engine.errors import HearthError, InsufficientMemory, ModelUnavailable, WorkerDied
 from engine.runtime.arrivals import Arrivals
 from engine.runtime.deaths import try_again
 from engine.runtime.estimates import Estimator
+from engine.runtime.fitting import LEAST_CONTEXT, is_automatic
 from engine.runtime.host import Host
 from engine.runtime.logring import LogRing
 from engine.runtime.place import Place, Wanted
 from engine.runtime.room import Reason, Room
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Piece, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
-from engine.types import Estimate, LoadedModel, LoadOptions, ModelFacts
+from engine.types import Estimate, Failed, LoadedModel, LoadOptions, ModelFacts
 
 BUSY_PATIENCE = 10
 """How many times `stall_seconds` a worker may be silent that computes all the while."""
@@ -369,7 +370,39 @@ class Supervisor:
             # What these tokens were drawn from is not what was loaded.
             self._file_changed(place, path)
         else:
-            place.take_items(items)
+            place.take_items([item for item in items if not self._narrowed(place, item)])
+            if place.narrowed is not None:
+                self._pump(place)
+
+    def _narrowed(self, place: Place, item: Item) -> bool:
+        """Whether `item` says that memory ran out in a step for a request that is tried again with half the window.
+
+        Once for each request, if nobody has seen anything of it and nobody asked for the window. Those that run go on
+        to their ends before the model is loaded anew.
+        """
+        if isinstance(item, Piece) or not isinstance(item.event, Failed) or place.facts is None:
+            return False
+        ticket = place.running.get(item.key)
+        if (
+            item.event.error.code != InsufficientMemory.code
+            or ticket is None
+            or ticket.shown
+            or ticket.starved
+        ):
+            return False
+        context = place.facts.context // 2
+        tokens = ticket.admitted.prompt_tokens if ticket.admitted is not None else 0
+        automatic = all(
+            is_automatic(each, self._settings.runtime) for each in (place.asked, ticket.request.load)
+        )
+        if not automatic or context < max(LEAST_CONTEXT, tokens + 1):
+            return False
+        del place.running[item.key]
+        place.waiting.insert(0, ticket)
+        place.narrowed, place.draining, ticket.starved = context, True, True
+        self._log.add("warning", place.id, f"memory ran out in a step: loading with a context of {context}")
+        ticket.loading("waiting")
+        return True
 
     def _take_reply(self, place: Place, reply: Reply) -> None:
         if place.files is not None and place.state == "ready" and (path := place.files.changed()):

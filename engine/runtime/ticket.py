@@ -71,6 +71,8 @@ class Ticket:
         self.load = 0
         """ns of model loads waited for."""
         self.deaths = 0
+        self.starved = False
+        """Memory has run out for it once, and its model was loaded anew with a smaller window."""
         self.cancelled = False
         self.terminal: Terminal | None = None
         self.timer: asyncio.TimerHandle | None = None

@@ -50,6 +50,10 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes of KV cache that it says it needs and holds at a context of `context`; less at a smaller one."""
     fits: int | None = None
     """The largest context for which there is memory; the load of a larger one fails."""
+    room: int | None = None
+    """Tokens of state for which there is memory; a step beyond them runs out of it."""
+    steps_fit: int | None = None
+    """The largest context at which there is memory for steps; at a larger one every step runs out of it."""
     shelves: int = 8
     exact: bool = False
     """Computed state cannot be cut back, as in a recurrent model."""

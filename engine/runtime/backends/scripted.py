@@ -272,6 +272,10 @@ class ScriptedBackend:
             raise InternalError(f"{total} tokens in a step of at most {self.batch_limit}")
         if script.cells is not None and self._used + total > script.cells:
             return StepResult(Outcome.NO_SLOT)
+        if script.room is not None and self._used + total > script.room:
+            raise InsufficientMemory("There is not enough memory.", f"{script.room} tokens fit.")
+        if script.steps_fit is not None and self.facts.context > script.steps_fit:
+            raise InsufficientMemory("There is not enough memory.", f"A context of {script.steps_fit} fits.")
         guessed = sum(len(row.draft) for row in rows)
         delay = script.delay_ms / 1e3 + (total - guessed * (1 - script.draft_cost)) * script.token_us / 1e6
         if self._interrupt.wait(delay) if delay else self._interrupt.is_set():

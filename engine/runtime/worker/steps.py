@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from engine.errors import HearthError
+from engine.errors import HearthError, InsufficientMemory
 from engine.runtime.backends.base import Outcome, Row, Sampled, StateLost, StepBackend, StepResult
 from engine.runtime.limits import Limits
 from engine.runtime.wire import Notice
@@ -77,6 +77,9 @@ class Steps:
             result = self._backend.step(plan.rows)
         except StateLost as error:
             self._recover(error)
+            return
+        except InsufficientMemory as error:
+            self._make_room(running, plan.rows, error)
             return
         except HearthError as error:
             self._isolate(plan.rows, error)
@@ -177,8 +180,13 @@ class Steps:
                 progress = Prefill(t_ns=now, done=choice.computed, total=choice.prompt_tokens)
                 slots.out.append(Notice(choice.key, progress))
 
-    def _make_room(self, running: list[scheduler.Running], rows: tuple[Row, ...]) -> None:
-        """The KV cache is full: shelves make way, then a smaller step, then a sequence less, then the last ends."""
+    def _make_room(
+        self, running: list[scheduler.Running], rows: tuple[Row, ...], error: InsufficientMemory | None = None
+    ) -> None:
+        """The KV cache is full: shelves make way, then a smaller step, then a sequence less, then the last ends.
+
+        So it goes too where memory itself ran out in the step; the last then ends in `error`.
+        """
         slots = self._slots
         if self._cache.give_room(max(sum(row.size for row in rows), _LEAST_ROOM)):
             return
@@ -194,8 +202,8 @@ class Steps:
             return
         choice = next(iter(slots.running.values()))
         active = slots.requests[choice.key]
-        if choice.generated == 0:
-            slots.fail(active, too_long(choice))
+        if error is not None or choice.generated == 0:
+            slots.fail(active, error or too_long(choice))
             return
         now = time.monotonic_ns()
         slots.out += choice.finish("context_full", now)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
-
 from engine.errors import HearthError, InsufficientMemory, ModelLoadFailed, Unsupported
 from engine.runtime.backends.base import LoadSpec, Progress
+from engine.runtime.backends.out_of_memory import is_out_of_memory, out_of_memory
 from engine.text_safety import plain
 
 
@@ -37,7 +36,7 @@ def loading(spec: LoadSpec, library: str) -> Iterator[None]:
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            raise out_of_memory(spec.model, error) from None
+            raise ran_out(spec.model, error) from None
         raise ModelLoadFailed(
             f"{spec.model} cannot be loaded.",
             f"{library}: {plain(str(error), 400)}",
@@ -46,16 +45,10 @@ def loading(spec: LoadSpec, library: str) -> Iterator[None]:
         ) from None
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: torch and MLX say so by types of their own, or only in words."""
-    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocat" in str(error)
-
-
-def out_of_memory(model: str, error: BaseException) -> InsufficientMemory:
-    """The error for an allocation that failed, with what there is."""
-    free = psutil.virtual_memory().available
-    return InsufficientMemory(
-        f"There is not enough memory for {model}.",
-        f"{plain(str(error), 200)} ({free / 2**30:.1f} GiB of main memory are free.)",
+def ran_out(model: str, error: BaseException) -> InsufficientMemory:
+    """The error for an allocation that failed under a model folder's library."""
+    return out_of_memory(
+        model,
+        str(error) or "Memory ran out.",
         "Load it in 4 bits (`load_in_4bit`), with fewer slots or a shorter context, or choose a smaller model.",
     )

@@ -22,7 +22,7 @@ from engine.runtime.backends.base import LoadSpec, Progress, StateLost
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
 from engine.runtime.backends.folder.facts import folder_of, shape_of
 from engine.runtime.backends.folder.library import Interrupted, Part
-from engine.runtime.backends.folder.loading import is_out_of_memory, out_of_memory
+from engine.runtime.backends.folder.loading import ran_out
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.hf import attention as ragged
@@ -31,6 +31,7 @@ from engine.runtime.backends.hf import passes
 from engine.runtime.backends.hf.adapters import Adapters
 from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.pictures import PictureReader, Sample
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
 
 
@@ -128,7 +129,8 @@ class HfLibrary:
             raise
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
-                raise out_of_memory(self._spec.model, error) from None
+                self._free_cache()
+                raise ran_out(self._spec.model, error) from None
             if self._device.type == "cuda" and "CUDA error" in str(error):
                 raise StateLost("The GPU broke off in a step.", f"{error}") from None
             raise InternalError("transformers could not compute a step.", f"{error}") from None
@@ -155,8 +157,12 @@ class HfLibrary:
 
     def close(self) -> None:
         self._model = None
-        if self._device.type == "cuda":
-            self._torch.cuda.empty_cache()
+        self._free_cache()
+
+    def _free_cache(self) -> None:
+        """Give the device's driver back what torch keeps for the next step."""
+        if self._device.type in ("cuda", "mps"):
+            getattr(self._torch, self._device.type).empty_cache()
 
     def _eyes(self) -> PictureReader | None:
         """What reads pictures; None, with the reason in the log, for a model that does and cannot here."""

@@ -40,6 +40,7 @@ from engine.runtime.backends.llama.sequences import Sequences, layout_of
 from engine.runtime.backends.llama.text_reader import TextReader
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.media import Span
+from engine.runtime.backends.out_of_memory import out_of_memory
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
 from engine.runtime.backends.text import Text
@@ -47,6 +48,8 @@ from engine.types import AdapterRef, MemoryUse, ModelFacts
 
 _INTERRUPTED: Final = StepResult(Outcome.INTERRUPTED)
 _NO_SLOT: Final = StepResult(Outcome.NO_SLOT)
+_NO_MEMORY: Final = -2
+"""llama_decode: a buffer of the graph, or of outputs, could not be had; what came before it was computed."""
 
 
 class _StopFlag:
@@ -347,6 +350,14 @@ class LlamaBackend(Text):
         """
         if code == 1 and not cut:
             return _NO_SLOT
+        if code == _NO_MEMORY:
+            for each in moving:
+                self._sequences.cut(each.sequence.slot, each.sequence.computed)
+            raise out_of_memory(
+                self.facts.name,
+                last_reason(),
+                "Load it with a shorter context or fewer slots, or hold fewer layers on the GPU (`gpu_layers`).",
+            )
         if code < -1:
             raise StateLost("llama.cpp broke off in a step.", f"{last_reason()} (code {code})")
         for each in moving:

@@ -15,6 +15,7 @@ from engine.library.devices import asked_of, gpu_layers, on_cpu
 from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.llama.library import LogCapture, cores, devices, native, only
+from engine.runtime.backends.out_of_memory import out_of_memory
 from engine.types import LoadOptions
 
 # ggml_type numbers of ggml.h.
@@ -107,8 +108,8 @@ def not_loaded(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFai
     """The error for a file that the library would not load, with the library's reason."""
     reason = log.reason()
     if "allocate" in reason:
-        return InsufficientMemory(
-            f"There is not enough memory to load {model}.",
+        return out_of_memory(
+            model,
             reason,
             "Choose a smaller model or quantisation, or hold fewer layers on the GPU (`gpu_layers`).",
         )
@@ -179,8 +180,8 @@ def not_opened(model: str, log: LogCapture) -> InsufficientMemory | ModelLoadFai
     """The error for a context that the library would not open, with the library's reason."""
     reason = log.reason()
     if "alloc" in reason:
-        return InsufficientMemory(
-            f"There is not enough memory to run {model}.",
+        return out_of_memory(
+            model,
             reason,
             "Lower `context` or `slots`, or choose a smaller `kv_type`.",
         )

@@ -21,13 +21,14 @@ from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
 from engine.runtime.backends.folder.facts import folder_of, shape_of
 from engine.runtime.backends.folder.library import Part
-from engine.runtime.backends.folder.loading import is_out_of_memory, loading, missing, out_of_memory, stage
+from engine.runtime.backends.folder.loading import loading, missing, ran_out, stage
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.found_devices import mlx_devices
 from engine.runtime.backends.mlx.adapters import Adapters
 from engine.runtime.backends.mlx.holders import Holders
 from engine.runtime.backends.mlx.memory import bound
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.text_safety import plain
 from engine.types import Device, LoadOptions
@@ -210,7 +211,8 @@ class MlxLibrary:
 
     def _broken(self, error: Exception) -> HearthError:
         if is_out_of_memory(error):
-            return out_of_memory(self._spec.model, error)
+            self._mx.clear_cache()
+            return ran_out(self._spec.model, error)
         return InternalError("MLX could not compute a step.", plain(f"{error}", 300))
 
     def interrupt(self) -> None:
