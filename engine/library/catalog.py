@@ -65,7 +65,8 @@ class Catalog:
         else:
             self._starters = () if starter is None else (starter,)
         self._headers = Remembered(read_header)
-        self._model_folders = Remembered(read_folder, _folder_stamp)
+        trusted = settings.hub.trust_remote_code
+        self._model_folders = Remembered(lambda path: read_folder(path, trusted), _folder_stamp)
         self.projectors = Projectors(self._headers.of)
         self._bases: dict[str, tuple[Sequence[Header | ModelFolder], Base | FolderBase]] = {}
         configured = settings.models.adapter_path
@@ -288,6 +289,9 @@ def _recommended(entry: ModelEntry) -> dict[str, Any]:
 
 def _runners(folder: ModelFolder) -> tuple[str, ...]:
     """The backends that could run a model folder, best first; weights that MLX has quantised are its alone."""
+    if folder.runs_code:
+        # Written for transformers.
+        return ("transformers",)
     if "quantization" in folder.config:
         return ("mlx",)
     apple = sys.platform == "darwin" and platform.machine() == "arm64"

@@ -1,14 +1,15 @@
 """A model in the form of the Hugging Face Hub: a folder with `config.json` and safetensors, read from headers alone.
 
-Such a folder may ask to have code of its own run, or weights that are pickled, which run code too. Neither is done:
-what asks for it is refused by the name of the key. (The flag that transformers has for it was passed by more than
+Such a folder may ask to have code of its own run, or weights that are pickled, which run code too. The latter is never
+done, the former for revisions alone that the user's settings name (`trusted_code`): all else is refused by the name of
+the key. (The flag that transformers has for it was passed by more than
 once: CVE-2026-4372, CVE-2026-5241.)
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ModelLoadFailed
+from engine.library.trusted_code import code_files, objection
 from engine.text_safety import plain
 
 CONFIG: Final = "config.json"
@@ -61,6 +63,8 @@ class ModelFolder(Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...]
     """Its safetensors files."""
     weights: tuple[Weight, ...]
+    runs_code: bool = False
+    """Whether it asks to run code of its own, and is trusted."""
 
     @property
     def text_config(self) -> Mapping[str, Any]:
@@ -119,8 +123,8 @@ def is_model_folder(path: Path) -> bool:
 
 
 def stamped_files(path: Path) -> tuple[Path, ...]:
-    """The files on which what is known of the folder rests: all JSON, the template, the weights."""
-    names = {*path.glob("*.json"), *path.glob("*.jinja"), *_weight_files(path)}
+    """The files on which what is known of the folder rests: all JSON, the template, code, the weights."""
+    names = {*path.glob("*.json"), *path.glob("*.jinja"), *code_files(path), *_weight_files(path)}
     return tuple(sorted(names))
 
 
@@ -133,10 +137,14 @@ def header_size(path: Path) -> int:
         return min(size, 8 + int.from_bytes(file.read(8), "little"))
 
 
-def read_folder(path: Path) -> ModelFolder:
-    """The folder at `path`. Raises ModelLoadFailed with file and reason for what is not sound or not safe."""
+def read_folder(path: Path, trusted: Collection[str] = ()) -> ModelFolder:
+    """The folder at `path`. Raises ModelLoadFailed with file and reason for what is not sound or not safe.
+
+    `trusted` are the revisions whose code may run, as `org/name@<commit>`.
+    """
+    runs_code = False
     for file in sorted(path.glob("*config*.json")):
-        _check_code(file, _json(file))
+        runs_code |= _asks_for_code(file, _json(file), trusted)
     config = _json(path / CONFIG)
     if not isinstance(config, dict):
         raise _broken(path / CONFIG, "It is no JSON object.")
@@ -148,7 +156,7 @@ def read_folder(path: Path) -> ModelFolder:
     weights = tuple(weight for file in files for weight in _weights(file))
     if not weights:
         raise _broken(files[0], "It holds no weights.")
-    return ModelFolder(path=path, config=config, files=files, weights=weights)
+    return ModelFolder(path=path, config=config, files=files, weights=weights, runs_code=runs_code)
 
 
 def fingerprint(folder: ModelFolder) -> str:
@@ -158,6 +166,8 @@ def fingerprint(folder: ModelFolder) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update((folder.path / CONFIG).read_bytes())
+    for path in code_files(folder.path) if folder.runs_code else ():
+        digest.update(path.read_bytes())
     for path in folder.files:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -188,19 +198,24 @@ def _json(path: Path) -> Any:
         raise _broken(path, f"It cannot be read as JSON. {plain(str(error), 200)}.") from None
 
 
-def _check_code(file: Path, said: Any) -> None:
-    """Refuses what asks for code from the folder, or from elsewhere, to be run."""
+def _asks_for_code(file: Path, said: Any, trusted: Collection[str]) -> bool:
+    """Whether code of the folder's is to be run. Raises ModelLoadFailed where that, or other code, is not trusted."""
+    found = False
     for key, value in _pairs(said, 0):
         asks = key in _CODE and bool(value)
         if key.startswith("_attn_implementation") or key in ("attn_implementation", "use_kernels"):
             asks = isinstance(value, str) and "/" in value
-        if asks:
+        if not asks:
+            continue
+        found = True
+        if (why := objection(file.parent, key, value, trusted)) is not None:
             raise ModelLoadFailed(
                 f"{plain(file.parent.name, 80)} is not loaded: it asks to run code of its own.",
-                f"{file}: it has the key `{key}`.",
+                f"{file}: it has the key `{key}`. {why}",
                 "Use a model whose architecture transformers brings itself, or a GGUF file of it.",
                 param="model",
             )
+    return found
 
 
 def _pairs(value: Any, depth: int) -> Iterator[tuple[str, Any]]:

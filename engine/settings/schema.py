@@ -305,7 +305,7 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where models come from. Nothing reads this section yet: no model is fetched."""
+    """Where models come from, and whose code may run. No model is fetched yet."""
 
     endpoint: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s]+$")] | None,

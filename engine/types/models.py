@@ -57,7 +57,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     quantisation: str = ""
     weight_bytes: int = 0
     device: str = ""
-    """Where it is computed, with the name of the hardware: `CUDA0 (NVIDIA H100 80GB HBM3)`."""
+    """Where it is computed, with the name of the hardware: `CUDA0 (NVIDIA H100 80GB HBM3)`. Empty before a load."""
     context_trained: int = 0
     context: int = 0
     vocabulary: int = 0

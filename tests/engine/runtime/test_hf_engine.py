@@ -34,6 +34,7 @@ async def answer(engine: LocalEngine, request: GenerationRequest) -> str:
 
 async def test_it_is_estimated_loaded_counted_and_answers(engine: LocalEngine, model: str) -> None:
     assert await engine.count(ask(model)) > 5
+    assert not engine.loaded(), "its text is read without its weights"
     estimate = await engine.estimate(model, LOAD)
     got = [event async for event in engine.generate(ask(model))]
     assert {event.stage for event in got if isinstance(event, Loading)} >= {"library", "weights"}

@@ -74,4 +74,4 @@ def template_of(folder: ModelFolder, vocabulary: Vocabulary) -> str | None:
 
 def folder_of(spec: LoadSpec) -> ModelFolder:
     """The folder of `spec`, read and found safe. Raises ModelLoadFailed."""
-    return read_folder(Path(spec.path))
+    return read_folder(Path(spec.path), spec.libraries.trust_remote_code)

@@ -1,6 +1,7 @@
 """Loads the weights of a model folder with transformers, and finds the device for them.
 
-Nothing is fetched and no code of the folder's is run: safetensors only, local files only, `trust_remote_code` never.
+Nothing is fetched, and no code of the folder's is run unless the settings trust its revision (`trusted_code`):
+safetensors only, local files only.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
             attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=folder.runs_code,
         )
     stage(spec, progress, "context")
     return model.eval()
