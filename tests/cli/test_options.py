@@ -49,6 +49,7 @@ GIVEN = {
     "sampling": ("typical-p=0.5", 'samplers=["top_k"]'),
     "ctx": ("512",),
     "slots": ("2",),
+    "device": ("cuda:1",),
     "gpu_layers": ("-1",),
     "kv_type": ("q8_0",),
     "draft_model": ("ember",),
@@ -94,7 +95,13 @@ def test_every_option_reaches_the_request() -> None:
     }
     assert request.stop == ("one", "two")
     assert request.load == LoadOptions(
-        context=512, slots=2, gpu_layers=-1, kv_type="q8_0", draft_model="ember", draft_tokens=8
+        context=512,
+        slots=2,
+        device="cuda:1",
+        gpu_layers=-1,
+        kv_type="q8_0",
+        draft_model="ember",
+        draft_tokens=8,
     )
     assert request.keep_alive == 5400.0
     assert request.adapters == (AdapterRef("pirate"), AdapterRef("./calm.gguf", 0.5))

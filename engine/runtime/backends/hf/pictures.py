@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from engine.errors import InternalError, InvalidRequest
 from engine.library.model_folder import ModelFolder
-from engine.runtime.backends.folder.loading import is_out_of_memory, out_of_memory
+from engine.runtime.backends.folder.loading import ran_out
 from engine.runtime.backends.media import Laid, Span, numbers
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.text_safety import plain
 
@@ -210,7 +211,7 @@ class PictureReader:
                 source.picture.features = self._features(source.picture.pixels)
         except Exception as error:
             if is_out_of_memory(error):
-                raise out_of_memory(self._name, error) from None
+                raise ran_out(self._name, error) from None
             raise InternalError("transformers could not look at a picture.", plain(str(error), 300)) from None
         return span.with_vectors(source.picture.features[source.first : source.first + span.count])
 
