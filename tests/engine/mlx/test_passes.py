@@ -14,6 +14,7 @@ from engine.runtime.backends.base import LoadSpec, Row
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.runtime.backends.mlx.library import open_model
 from engine.types import AdapterRef, EmbedRequest, LoadOptions
+from starter import hf_path
 from tests.engine.hf.driving import generate, go_on, insert, prefill
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
