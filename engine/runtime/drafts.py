@@ -56,6 +56,7 @@ def options_of(draft: Target, options: LoadOptions, shape: ContextShape) -> Load
         slots=shape.slots,
         cells=options.cells,
         batch=options.batch,
+        device=options.device,
         gpu_layers=options.gpu_layers,
         threads=options.threads,
         batch_threads=options.batch_threads,

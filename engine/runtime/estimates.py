@@ -104,7 +104,13 @@ class Estimator:
         beside = await self._alone(draft, held, devices, screen_attached, tell)
         if beside is None:
             return main
-        spec = LoadSpec(model=draft.id, path=draft.entry.path, options=held, screen_attached=screen_attached)
+        spec = LoadSpec(
+            model=draft.id,
+            path=draft.entry.path,
+            options=held,
+            screen_attached=screen_attached,
+            libraries=library_settings(self._settings),
+        )
         return together(main, beside, Draft(draft.backend, spec))
 
     async def _alone(
