@@ -60,10 +60,15 @@ class Span(Struct, frozen=True, kw_only=True):
 
 
 class Laid(Struct, frozen=True):
-    """Tokens with pictures among them, those of pictures below zero, and the spans in order."""
+    """Tokens with pictures among them, those of pictures below zero, and the spans in order.
+
+    `before` and `after` are words that belong around a picture: tokens may join them with the words of the prompt.
+    """
 
     tokens: tuple[int, ...]
     spans: tuple[Span, ...] = ()
+    before: str = ""
+    after: str = ""
 
     @property
     def picture_tokens(self) -> int:
@@ -78,10 +83,15 @@ class MediaReader(Protocol):
         """The special token that the model's template writes for a picture; None: templates say nothing of pictures."""
         ...
 
-    def read(self, picture: Picture) -> Laid:
+    @property
+    def alone_differs(self) -> bool:
+        """Whether the one picture of a prompt is read otherwise than one of several."""
+        ...
+
+    def read(self, picture: Picture, *, alone: bool = True) -> Laid:
         """What a picture comes to in a prompt, with all that the model wants around it; not yet its embeddings.
 
-        Raises InvalidRequest for a picture that the model cannot take.
+        `alone`: whether it is the only one. Raises InvalidRequest for a picture that the model cannot take.
         """
         ...
 

@@ -45,9 +45,15 @@ class Album:
     def stand_in(self) -> str | None:
         return self._media.stand_in
 
-    def laid(self, data: bytes, max_side: int) -> tuple[str, Laid]:
-        """The key of the picture in the file `data`, and its tokens. Raises InvalidRequest."""
-        name = blake2b(data, digest_size=32, salt=max_side.to_bytes(8, "little")).digest()
+    def laid(self, data: bytes, max_side: int, *, alone: bool) -> tuple[str, Laid]:
+        """The key of the picture in the file `data`, and its tokens, `alone` in its prompt or not.
+
+        Raises InvalidRequest.
+        """
+        among = self._media.alone_differs and not alone
+        name = blake2b(
+            data, digest_size=32, salt=max_side.to_bytes(8, "little"), person=b"among" if among else b""
+        ).digest()
         with self._lock:
             key = self._names.get(name)
             found = self._laid.get(key) if key is not None else None
@@ -56,12 +62,13 @@ class Album:
         from engine.media.picture import read
 
         picture: Picture = read(data, max_side)
-        made = self._media.read(picture)
+        made = self._media.read(picture, alone=not among)
+        key = f"{picture.key} among others" if among else picture.key
         with self._lock:
-            self._names[name] = picture.key
+            self._names[name] = key
             while len(self._names) > MOST_NAMES:
                 self._names.popitem(last=False)
-            return picture.key, self._laid.setdefault(picture.key, made)
+            return key, self._laid.setdefault(key, made)
 
     def encoded(self, key: str, laid: Laid) -> Laid:
         """The same with the embeddings of all its spans."""
@@ -72,7 +79,7 @@ class Album:
             if all(span.vectors is not None for span in laid.spans):
                 made = laid
             else:
-                made = Laid(laid.tokens, tuple(self._encode(span) for span in laid.spans))
+                made = replace(laid, spans=tuple(self._encode(span) for span in laid.spans))
         with self._lock:
             self._laid[key] = made
             self._laid.move_to_end(key)
@@ -113,7 +120,7 @@ class Pictures:
 
     def _read(self, number: int, data: bytes, max_side: int) -> tuple[str, Laid]:
         try:
-            return self._album.laid(data, max_side)
+            return self._album.laid(data, max_side, alone=len(self._files) == 1)
         except InvalidRequest as error:
             if len(self._files) == 1:
                 raise
@@ -168,14 +175,27 @@ class Pictures:
         embeddings. Raises InvalidRequest where the template has left a picture out.
         """
         if not self._written:
-            pieces = _tokens_of(self._mark.split(text), tokenize)
-        elif self._stand_in is None:
-            texts = text.split(self._written)
-            pieces = _tokens_of(_alternating(texts, self._shown(messages, len(texts) - 1)), tokenize)
+            found = self._mark.split(text)
+            texts, shown = found[::2], [int(number) for number in found[1::2]]
         else:
-            runs = _runs(tokenize(text, True), token_of(self._stand_in))
-            pieces = _alternating(runs, self._shown(messages, len(runs) - 1))
+            texts = text.split(self._stand_in or self._written)
+            shown = self._shown(messages, len(texts) - 1)
+        texts = self._edged(texts, shown)
+        if self._stand_in is None:
+            pieces = _tokens_of(_alternating(texts, shown), tokenize)
+        else:
+            runs = _runs(tokenize(self._stand_in.join(texts), True), token_of(self._stand_in))
+            if len(runs) != len(texts):
+                raise InternalError("The model's tokenizer does not know its own token for a picture.")
+            pieces = _alternating(runs, shown)
         return self._joined(pieces, encode=encode)
+
+    def _edged(self, texts: Sequence[str], shown: Sequence[int]) -> list[str]:
+        """The texts between pictures with the words that belong around these."""
+        laid = [self._laid[number][1] for number in shown]
+        after = ["", *(each.after for each in laid)]
+        before = [*(each.before for each in laid), ""]
+        return ["".join(parts) for parts in zip(after, texts, before, strict=True)]
 
     def _shown(self, messages: Sequence[Message], places: int) -> list[int]:
         """The numbers of the pictures in `messages`, for which there are so many places."""

@@ -43,8 +43,9 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     """
     weights.check_options(spec.options)
     folder = folder_of(spec)
-    vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     weights.prepare_process(spec.libraries)
+    folder = weights.completed(folder)
+    vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     library = HfLibrary(spec, folder, weights.load(spec, folder, "eager", progress))
     backend = FolderBackend(spec, folder, vocabulary, library, "transformers")
     backend.facts = replace(backend.facts, device=titled(weights.device_of(spec.options)))
@@ -213,8 +214,14 @@ class HfLibrary:
     def _use_own_attention(self) -> None:
         name = ragged.install(self._attention)
         parts = getattr(self._model.config, "sub_configs", None) or {}
-        # Whatever else is part of the model, a vision tower above all, attends as it was made to.
-        self._model.set_attn_implementation({"text_config": name} if "text_config" in parts else name)
+        if "text_config" not in parts:
+            self._model.set_attn_implementation(name)
+            return
+        # A vision tower attends as it was made to, if it can without a table of all patches by all patches.
+        try:
+            self._model.set_attn_implementation({"text_config": name, "vision_config": "sdpa"})
+        except ValueError:
+            self._model.set_attn_implementation({"text_config": name})
 
     def _sample(self, tokens: list[int]) -> Sample | None:
         """A prompt with a picture, and what the library says of it."""
@@ -231,21 +238,24 @@ class HfLibrary:
     def _check_eyes(self, sample: Sample) -> None:
         """Find out how the tokens of a picture see one another; without its eyes where that is not known."""
         assert self.media is not None
+        likeness: dict[bool, float] = {}
         for two_ways in (False, True):
             self.media.two_ways = two_ways
-            prompt = self.media.placed(sample)
             try:
+                prompt = self.media.placed(sample)
                 found = self.logits([Part(0, prompt.tokens, 0, 1, prompt.spans)])[0]
             except (HearthError, TypeError, ValueError) as error:
                 self._blind(str(error))
-                break
+                self.media = None
+                return
             finally:
                 self.holders.clear()
-            if _cosine(found, sample.logits) >= self._alike:
-                return
-        else:
+            likeness[two_ways] = _cosine(found, sample.logits)
+        # Both may come close in half precision.
+        self.media.two_ways = likeness[True] > likeness[False]
+        if not max(likeness.values()) >= self._alike:
             self._blind("a picture among words does not come to what transformers says of it.")
-        self.media = None
+            self.media = None
 
 
 def _cosine(one: Floats, other: Floats) -> float:

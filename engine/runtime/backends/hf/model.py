@@ -7,7 +7,10 @@ safetensors only, local files only.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from engine.errors import InvalidRequest, Unsupported
 from engine.library.devices import asked_of, on_cpu, spoken
@@ -69,6 +72,21 @@ def prepare_process(settings: LibrarySettings) -> None:
     for name, ratio in (("HIGH", high), ("LOW", low)):
         if ratio is not None:
             os.environ[f"PYTORCH_MPS_{name}_WATERMARK_RATIO"] = f"{ratio:g}"
+
+
+def completed(folder: ModelFolder) -> ModelFolder:
+    """The folder with what transformers takes for granted where the configuration of its language part is silent."""
+    if not isinstance(folder.config.get("text_config"), Mapping):
+        return folder
+    try:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
+    except Exception:
+        # Loading it comes next, and says why that is.
+        return folder
+    whole = {**config.get_text_config().to_dict(), **folder.text_config}
+    return replace(folder, config={**folder.config, "text_config": whole})
 
 
 def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress) -> Any:

@@ -11,6 +11,7 @@ import inspect
 import threading
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from msgspec import Struct
 from engine.errors import InternalError, InvalidRequest
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.folder.loading import ran_out
+from engine.runtime.backends.hf.processors import load_processor
 from engine.runtime.backends.media import Laid, Span, numbers
 from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from engine.media.picture import Picture
 
 _NOT_PIXELS: Final = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "labels")
+_KINDS: Final = ("token_type_ids", "mm_token_type_ids")
 _IMAGE: Final = 1
 """The kind of a token that is a picture, in `mm_token_type_ids`."""
 
@@ -65,18 +68,17 @@ class PictureReader:
     """
 
     def __init__(self, model: Any, folder: ModelFolder, name: str) -> None:
-        from transformers import AutoProcessor
-
         self._model, self._name = model, name
-        self._processor: Any = AutoProcessor.from_pretrained(
-            str(folder.path), local_files_only=True, trust_remote_code=False
-        )
+        self._processor: Any = load_processor(folder.path, folder.architecture)
         self._token: int = _token_of(model.config)
         self.stand_in: str | None = self._written()
-        self.mrope = any("mrope" in str(part) for part in _rope(folder))
+        self.mrope = hasattr(model.model, "get_rope_index")
         self.two_ways = False
         """Whether the tokens of a picture see one another; found out when the model is tried."""
         self._lock = threading.Lock()
+        self._special = frozenset(self._processor.tokenizer.all_special_ids)
+        one, two = (self._prepared(_sample(), copies)["input_ids"][0].tolist() for copies in (1, 2))
+        self.alone_differs = two != one * 2
         config = (folder.path / "preprocessor_config.json", folder.path / "processor_config.json")
         self._identity = blake2b(
             b"".join(path.read_bytes() for path in config if path.is_file()), digest_size=16
@@ -95,9 +97,10 @@ class PictureReader:
             return known[0]
         return next((name for name in known if name in text), known[0])
 
-    def read(self, picture: Picture) -> Laid:
+    def read(self, picture: Picture, *, alone: bool = True) -> Laid:
+        copies = 1 if alone or not self.alone_differs else 2
         try:
-            made = self._prepared(picture)
+            made = self._prepared(picture, copies)
         except Exception as error:
             raise InvalidRequest(
                 "The picture cannot be prepared for this model.", f"{plain(str(error), 200)}."
@@ -105,19 +108,24 @@ class PictureReader:
         ids = made["input_ids"][0].tolist()
         pixels = {name: value for name, value in made.items() if name not in _NOT_PIXELS}
         positions = self._positions(made) if self.mrope else None
-        return self._laid(ids, _Seen(pixels), positions, picture.key.encode() + self._identity)
+        key = picture.key.encode() + self._identity + bytes([copies])
+        return self._laid(ids[: len(ids) // copies], _Seen(pixels), positions, key)
 
-    def _prepared(self, picture: Picture) -> Mapping[str, Any]:
+    def _prepared(self, picture: Picture, copies: int = 1) -> Mapping[str, Any]:
         with self._lock:
             made: Mapping[str, Any] = self._processor(
-                text=[self.stand_in],
-                images=[picture.image()],
+                text=[(self.stand_in or "") * copies],
+                images=[[picture.image()] * copies],
                 return_tensors="pt",
                 add_special_tokens=False,
             )
         return made
 
     def _laid(self, ids: Sequence[int], seen: _Seen, positions: Any, key: bytes) -> Laid:
+        before, after = self._edge(ids), self._edge(ids[::-1])[::-1]
+        inner = slice(len(before), len(ids) - len(after))
+        ids = ids[inner]
+        positions = None if positions is None else positions[:, inner]
         tokens = list(ids)
         spans: list[Span] = []
         taken = place = 0
@@ -151,7 +159,12 @@ class PictureReader:
             taken, place = taken + count, end
         if not spans:
             raise InternalError("The model's processor gives no place to a picture.")
-        return Laid(tuple(tokens), tuple(spans))
+        decode = self._processor.tokenizer.decode
+        return Laid(tuple(tokens), tuple(spans), before=decode(before), after=decode(after))
+
+    def _edge(self, ids: Sequence[int]) -> list[int]:
+        """The first of `ids`, as far as they are words."""
+        return list(takewhile(lambda token: token != self._token and token not in self._special, ids))
 
     def _positions(self, made: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int32]]:
         """Positions of all tokens of a picture, int32 [3, tokens], as the model itself counts them."""
@@ -171,26 +184,25 @@ class PictureReader:
     def sample(self, tokens: Sequence[int]) -> Sample:
         """A picture between `tokens`, by the model as it was loaded."""
         import torch
+        from torch.nn.functional import pad
 
-        from engine.media.picture import Picture
-
-        width, height = 48, 36
-        pixels = bytes((3 * place * place + place // 7) % 251 for place in range(width * height * 3))
-        picture = Picture(width=width, height=height, pixels=pixels, key="sample")
+        picture = _sample()
         made = self._prepared(picture)
-        before, after = tuple(tokens[:2]), tuple(tokens[2:])
-        ids = torch.tensor([[*before, *made["input_ids"][0].tolist(), *after]])
-        kinds = (ids == self._token).int() * _IMAGE
+        around = tuple(tokens[:2]), tuple(tokens[2:])
+        inner = made["input_ids"][0].tolist()
+        ids = torch.tensor([[*around[0], *inner, *around[1]]])
         given = {
             **made,
             "input_ids": ids,
             "attention_mask": torch.ones_like(ids),
-            **{name: kinds for name in ("token_type_ids", "mm_token_type_ids") if name in made},
+            **{name: pad(made[name], (len(around[0]), len(around[1]))) for name in _KINDS if name in made},
         }
         device, dtype = self._model.device, self._model.dtype
         out = self._model(
             **{name: _moved(value, device, dtype) for name, value in given.items()}, use_cache=False
         )
+        before = (*around[0], *self._edge(inner))
+        after = (*self._edge(inner[::-1])[::-1], *around[1])
         return Sample(before, picture, after, out.logits[0, -1].float().cpu().numpy())
 
     def placed(self, sample: Sample) -> Laid:
@@ -229,6 +241,14 @@ class PictureReader:
             return torch.cat([features, *(_flat(each) for each in further)], -1)
 
 
+def _sample() -> Picture:
+    from engine.media.picture import Picture
+
+    width, height = 48, 36
+    pixels = bytes((3 * place * place + place // 7) % 251 for place in range(width * height * 3))
+    return Picture(width=width, height=height, pixels=pixels, key="sample")
+
+
 def _moved(value: Any, device: Any, dtype: Any) -> Any:
     """A tensor on the device of the model, and of its type of number; anything else as it is."""
     if not hasattr(value, "is_floating_point"):
@@ -251,7 +271,3 @@ def _token_of(config: Any) -> int:
         if isinstance(token, int):
             return token
     raise InternalError("The model does not say which token stands for a picture.")
-
-
-def _rope(folder: ModelFolder) -> tuple[object, ...]:
-    return tuple(folder.text_config.get(name) for name in ("rope_parameters", "rope_scaling"))

@@ -62,6 +62,7 @@ class Projector:
     """
 
     stand_in = None
+    alone_differs = False
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Projector:
 
         return fingerprint(Path(self._path)).encode()
 
-    def read(self, picture: Picture) -> Laid:
+    def read(self, picture: Picture, *, alone: bool = True) -> Laid:
         api = self._api
         pixels = picture.pixels
         bitmap = api.mtmd_bitmap_init(
