@@ -28,6 +28,7 @@ TEXT: Final[Mapping[str, Any]] = {
     "bos_token_id": 0,
     "eos_token_id": 2,
     "pad_token_id": 0,
+    "tie_word_embeddings": False,
 }
 """What all language parts have in common; 4096 tokens and the special ones of the family."""
 TOWER: Final[Mapping[str, Any]] = {
@@ -417,6 +418,7 @@ def write_hf_vision(folder: Path, name: str, *, seed: int = 1, dtype: str = "flo
     ids = _write_tokenizer(folder, family)
     config = AutoConfig.for_model(
         name,
+        tie_word_embeddings=False,
         **{key: ids.get(value, value) if isinstance(value, str) else value for key, value in family.config.items()},
         text_config={**TEXT, "vocab_size": max(ids.values()) + 1, **family.text},
         vision_config=dict(family.vision),

@@ -55,11 +55,10 @@ class Piece:
         rows = torch.arange(self.start, self.start + self.count, device=device)[:, None]
         columns = torch.arange(self.start + self.count, device=device)[None]
         sees = columns <= rows
-        if window:
-            sees &= columns > rows - window
         for first, last in self.both:
             sees |= (first <= rows) & (rows < last) & (first <= columns) & (columns < last)
-        return sees
+        # A window bounds what lies behind, in a picture too.
+        return sees & (columns > rows - window) if window else sees
 
 
 class Attention:

@@ -78,7 +78,7 @@ class PictureReader:
         self._lock = threading.Lock()
         self._special = frozenset(self._processor.tokenizer.all_special_ids)
         one, two = (self._prepared(_sample(), copies)["input_ids"][0].tolist() for copies in (1, 2))
-        self.alone_differs = two != one * 2
+        self.alone_differs = two.count(self._token) != 2 * one.count(self._token)
         config = (folder.path / "preprocessor_config.json", folder.path / "processor_config.json")
         self._identity = blake2b(
             b"".join(path.read_bytes() for path in config if path.is_file()), digest_size=16
@@ -192,7 +192,7 @@ class PictureReader:
         inner = made["input_ids"][0].tolist()
         ids = torch.tensor([[*around[0], *inner, *around[1]]])
         given = {
-            **made,
+            **{name: made[name] for name in made if name != "labels"},
             "input_ids": ids,
             "attention_mask": torch.ones_like(ids),
             **{name: pad(made[name], (len(around[0]), len(around[1]))) for name in _KINDS if name in made},
