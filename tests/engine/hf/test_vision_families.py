@@ -228,11 +228,12 @@ def test_another_prompt_goes_on_from_a_picture(seeing: Seeing) -> None:
     backend.cut(shelf, 0)
 
 
-def test_paligemma_has_no_eyes_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    backend = opened(write_hf_vision(tmp_path / "paligemma", "paligemma"))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_paligemma_has_no_eyes_here(tmp_path: Path, capfd: pytest.CaptureFixture[str], dtype: str) -> None:
+    backend = opened(write_hf_vision(tmp_path / "paligemma", "paligemma"), dtype=dtype)
     assert backend.media is None
     assert backend.facts.capabilities.modalities == {"text"}
-    assert "paligemma is used without its eyes: a picture among words" in capfd.readouterr().err
+    assert "paligemma is used without its eyes: its words see" in capfd.readouterr().err
     backend.close()
 
 

@@ -59,6 +59,8 @@ class Sample(Struct, frozen=True):
     picture: Picture
     after: tuple[int, ...]
     logits: Floats
+    first: Floats
+    """Those behind the first of its words."""
 
 
 class PictureReader:
@@ -203,7 +205,8 @@ class PictureReader:
         )
         before = (*around[0], *self._edge(inner))
         after = (*self._edge(inner[::-1])[::-1], *around[1])
-        return Sample(before, picture, after, out.logits[0, -1].float().cpu().numpy())
+        logits, first = (out.logits[0, place].float().cpu().numpy() for place in (-1, 0))
+        return Sample(before, picture, after, logits, first)
 
     def placed(self, sample: Sample) -> Laid:
         """The prompt of a sample, with the embeddings of its picture."""
