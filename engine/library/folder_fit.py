@@ -6,14 +6,15 @@ token. Buffers follow a rule of thumb: torch frees and takes them anew with each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from engine.errors import InvalidRequest
 from engine.library.devices import left_by, on_cpu
-from engine.library.model_folder import WIDTHS, ModelFolder
+from engine.library.model_folder import FLOATS, WIDTHS, ModelFolder
 from engine.library.shape import ContextShape
+from engine.media.header import MAX_SIDE
 from engine.types import Device, DeviceNeed, LoadOptions
 
 PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 150 * 2**20}
@@ -22,11 +23,15 @@ _WIDTH_OF: Final = {
     **dict.fromkeys(("float32", "f32", "fp32"), 4),
     **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
 }
-_FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 _KV_BITS: Final = {"q8_0": 8, "q4_0": 4}
 MLX_GROUP: Final = 64
 """Numbers that share a scale where MLX quantises weights while it loads."""
 _CPU: Final = "CPU"
+_HIDDEN: Final = ("embed_dim", "hidden_size")
+_INNER: Final = ("intermediate_size",)
+_PATCH: Final = ("patch_size",)
+_ANY_SIZE: Final = frozenset({"idefics3", "smolvlm", "internvl", "mistral3", "glm4v", "glm4v_moe"})
+"""Model types that say an `image_size` and take pictures in tiles of it, or of any size."""
 
 
 def needs(
@@ -44,13 +49,15 @@ def needs(
         width = _WIDTH_OF.get(options.dtype or "", 0)
         if not width and device.kind in ("cpu", "accelerator") and folder.quantisation == "F16":
             width = 4
+    number = width or _float_width(folder)
+    sees = folder.sees and backend == "transformers"
     return (
         DeviceNeed(
             device=device.name,
             kind=device.kind,
             weights=_weights(folder, options, width, mlx=backend == "mlx"),
-            kv_cache=kv_bytes(folder, width or _float_width(folder), options.kv_type) * shape.cells,
-            compute=_compute(folder, shape),
+            kv_cache=kv_bytes(folder, number, options.kv_type) * shape.cells,
+            compute=_compute(folder, shape) + (_picture(folder, number) if sees else 0),
             free=device.free,
             capacity=device.total,
         ),
@@ -83,6 +90,17 @@ def kv_bytes(folder: ModelFolder, width: int, kv_type: str | None = None) -> int
 
 
 def _kv_numbers(folder: ModelFolder) -> int:
+    """Of one token: rows of all matrices that make keys and values, else by the configuration."""
+    rows = sum(
+        weight.shape[0]
+        for weight in folder.weights
+        if weight.is_text
+        and weight.name.endswith((".k_proj.weight", ".v_proj.weight"))
+        and len(weight.shape) == 2
+        and weight.type in FLOATS
+    )
+    if rows:
+        return rows
     layers = folder.number("num_hidden_layers") or folder.number("n_layer")
     kv_heads = folder.number("num_key_value_heads") or _heads(folder)
     return 2 * layers * kv_heads * _head_size(folder)
@@ -107,12 +125,12 @@ def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool
     found = 0
     bits = 4 if options.load_in_4bit else 8 if options.load_in_8bit else 0
     for weight in folder.weights:
-        own = width if width and weight.type in _FLOATS else WIDTHS[weight.type]
+        own = width if width and weight.type in FLOATS else WIDTHS[weight.type]
         if bits and mlx and len(weight.shape) > 1 and weight.shape[-1] % MLX_GROUP == 0:
             # A scale and a bias for each group; embeddings too.
             found += weight.numbers * bits // 8 + weight.numbers // MLX_GROUP * 2 * own
-        elif bits and not mlx and len(weight.shape) == 2 and not _is_embedding(weight.name):
-            # Embeddings and norms stay as they are where bitsandbytes quantises matrices.
+        elif bits and not mlx and weight.is_text and len(weight.shape) == 2 and not _is_embedding(weight.name):
+            # Embeddings, norms and towers stay as they are where bitsandbytes quantises matrices.
             found += weight.numbers * bits // 8
         else:
             found += weight.numbers * own
@@ -123,7 +141,7 @@ def _float_width(folder: ModelFolder) -> int:
     """Bytes of a number as keys and values have them: those of the weights' own floats."""
     totals: dict[str, int] = {}
     for weight in folder.weights:
-        if weight.type in _FLOATS:
+        if weight.type in FLOATS:
             totals[weight.type] = totals.get(weight.type, 0) + weight.numbers
     return WIDTHS[max(totals, key=lambda kind: totals[kind])] if totals else 2
 
@@ -138,3 +156,31 @@ def _compute(folder: ModelFolder, shape: ContextShape) -> int:
     inner = folder.number("intermediate_size") or 4 * hidden
     vocabulary = folder.number("vocab_size")
     return 4 * shape.batch * (6 * hidden + 2 * inner) + 8 * shape.outputs * vocabulary
+
+
+def _picture(folder: ModelFolder, width: int) -> int:
+    """Activations of the vision tower over one picture, in numbers of `width` bytes, and its pixels twice.
+
+    A picture is one of `image_size` where nothing says that it is cut into tiles, else of the longest sides that are
+    let through. The tower's attention keeps no table of all patches; some keep what all their layers say.
+    """
+    hidden, inner, patch = (_vision_number(folder, *names) for names in (_HIDDEN, _INNER, _PATCH))
+    side = _vision_number(folder, "image_size")
+    if not side or folder.architecture in _ANY_SIZE or "image_grid_pinpoints" in folder.config:
+        side = max(side, MAX_SIDE)
+    patches = (side // max(1, patch)) ** 2
+    layers = _vision_number(folder, "num_hidden_layers") if "vision_feature_layer" in folder.config else 0
+    return width * patches * ((layers + 9) * hidden + 3 * (inner or 4 * hidden)) + 2 * 4 * 3 * side**2
+
+
+def _vision_number(folder: ModelFolder, *names: str) -> int:
+    """The first of these counts that the configuration of the vision tower has; of a pair its larger number."""
+    said = folder.config.get("vision_config")
+    if not isinstance(said, Mapping):
+        return 0
+    for name in names:
+        value = said.get(name)
+        found = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int)]
+        if found and 0 < max(found) < 2**20:
+            return max(found)
+    return 0

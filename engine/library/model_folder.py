@@ -9,7 +9,9 @@ once: CVE-2026-4372, CVE-2026-5241.)
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +31,11 @@ WIDTHS: Final = {
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 """Bytes of a number, by safetensors' name of its type."""
+FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+_LAYER: Final = re.compile(r"(?:^|\.)layers\.([0-9]{1,6})\.")
+BESIDE_TEXT: Final = "vision|visual|image|projector|connector|audio"
+"""Parts of the names of what a model has beside its language part, as a regular expression."""
+_BESIDE_TEXT: Final = re.compile(BESIDE_TEXT)
 _CODE: Final = ("auto_map", "model_file", "custom_pipelines", "trust_remote_code", "custom_generate")
 _DEEPEST: Final = 32
 _SAMPLE: Final = 4096
@@ -54,8 +61,13 @@ class Weight(Struct, frozen=True):
         """Bytes in the file."""
         return self.numbers * WIDTHS[self.type]
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is of the language part of its model."""
+        return _BESIDE_TEXT.search(self.name) is None
 
-class ModelFolder(Struct, frozen=True, kw_only=True):
+
+class ModelFolder(Struct, frozen=True, kw_only=True, dict=True):
     """What such a folder holds."""
 
     path: Path
@@ -98,13 +110,29 @@ class ModelFolder(Struct, frozen=True, kw_only=True):
         return sum(weight.size for weight in self.weights)
 
     def number(self, name: str, default: int = 0) -> int:
-        """A count of the text configuration."""
+        """A count of the text configuration; where that leaves it to the library's defaults, by the weights."""
         value = self.text_config.get(name)
-        return (
-            value
-            if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40
-            else default
-        )
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40:
+            return value
+        return self._measured.get(name, default)
+
+    @cached_property
+    def _measured(self) -> Mapping[str, int]:
+        """Sizes of the language part as its tensors show them."""
+        found: dict[str, int] = {}
+        for weight in self.weights:
+            if not weight.is_text:
+                continue
+            layer = _LAYER.search(weight.name)
+            if layer is not None:
+                found["num_hidden_layers"] = max(found.get("num_hidden_layers", 0), int(layer[1]) + 1)
+            if len(weight.shape) != 2 or weight.type not in FLOATS:
+                continue
+            if weight.name.endswith("embed_tokens.weight"):
+                found["vocab_size"], found["hidden_size"] = weight.shape
+            elif weight.name.endswith(".up_proj.weight"):
+                found["intermediate_size"] = max(found.get("intermediate_size", 0), weight.shape[0])
+        return found
 
     @property
     def sees(self) -> bool:

@@ -16,14 +16,14 @@ from msgspec import Struct
 from starter import hf_path
 from starter.tokenizer import TEXT_MARKERS
 
-HIDDEN: Final = 48
+HIDDEN: Final = 64
 TEXT: Final[Mapping[str, Any]] = {
     "hidden_size": HIDDEN,
-    "intermediate_size": 64,
+    "intermediate_size": 128,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 12,
+    "head_dim": 16,
     "max_position_embeddings": 2048,
     "bos_token_id": 0,
     "eos_token_id": 2,
@@ -81,7 +81,7 @@ _QWEN: Final = {
     "image_token_id": "<|image_pad|>",
     "video_token_id": "<|video_pad|>",
 }
-_MROPE: Final = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}
+_MROPE: Final = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}
 _QWEN_TEMPLATE: Final = _CHATML.replace("PICTURE", "<|vision_start|><|image_pad|><|vision_end|>")
 
 
@@ -239,7 +239,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             "model_type": "gemma3_text",
             # Shorter than a picture, so that half of it lies outside.
             "sliding_window": 10,
-            "query_pre_attn_scalar": 12,
+            "query_pre_attn_scalar": 16,
             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         },
         vision={**TOWER, "model_type": "siglip_vision_model", "image_size": 32, "patch_size": 4},
@@ -408,8 +408,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }  # fmt: skip
 
 
-def write_hf_vision(folder: Path, name: str, *, seed: int = 1, dtype: str = "float32") -> Path:
-    """The folder of the family `name`, filled with random weights."""
+def write_hf_vision(
+    folder: Path, name: str, *, seed: int = 1, dtype: str = "float32", **text: Any
+) -> Path:
+    """The folder of the family `name`, filled with random weights; `text` changes its language part."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
@@ -420,7 +422,7 @@ def write_hf_vision(folder: Path, name: str, *, seed: int = 1, dtype: str = "flo
         name,
         tie_word_embeddings=False,
         **{key: ids.get(value, value) if isinstance(value, str) else value for key, value in family.config.items()},
-        text_config={**TEXT, "vocab_size": max(ids.values()) + 1, **family.text},
+        text_config={**TEXT, "vocab_size": max(ids.values()) + 1, **family.text, **text},
         vision_config=dict(family.vision),
     )
     torch.manual_seed(seed)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.errors import InvalidRequest, Unsupported
 from engine.library.devices import asked_of, on_cpu, spoken
-from engine.library.model_folder import ModelFolder
+from engine.library.model_folder import BESIDE_TEXT, ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.loading import loading, missing, stage
 from engine.runtime.backends.found_devices import torch_devices
@@ -112,7 +112,7 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
             str(folder.path),
             dtype=_dtype(spec.options, folder, device),
             device_map=device,
-            quantization_config=_quantisation(spec.options),
+            quantization_config=_quantisation(spec.options, sees=folder.sees),
             attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
@@ -150,7 +150,7 @@ def _dtype(options: LoadOptions, folder: ModelFolder, device: str) -> torch.dtyp
     return "auto"
 
 
-def _quantisation(options: LoadOptions) -> Any:
+def _quantisation(options: LoadOptions, *, sees: bool) -> Any:
     if not (options.load_in_4bit or options.load_in_8bit):
         return None
     try:
@@ -165,8 +165,13 @@ def _quantisation(options: LoadOptions) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
+    # A vision tower is small, and suffers most from it; its sizes are not always those that bitsandbytes can pack.
+    kept = [rf"(?:.*\.)?[^.]*(?:{BESIDE_TEXT})[^.]*", "lm_head"] if sees else None
     if options.load_in_8bit:
-        return BitsAndBytesConfig(load_in_8bit=True)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=kept,
     )
