@@ -408,9 +408,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }  # fmt: skip
 
 
-def write_hf_vision(
-    folder: Path, name: str, *, seed: int = 1, dtype: str = "float32", **text: Any
-) -> Path:
+def write_hf_vision(folder: Path, name: str, *, seed: int = 1, dtype: str = "float32", **text: Any) -> Path:
     """The folder of the family `name`, filled with random weights; `text` changes its language part."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
@@ -421,7 +419,10 @@ def write_hf_vision(
     config = AutoConfig.for_model(
         name,
         tie_word_embeddings=False,
-        **{key: ids.get(value, value) if isinstance(value, str) else value for key, value in family.config.items()},
+        **{
+            key: ids.get(value, value) if isinstance(value, str) else value
+            for key, value in family.config.items()
+        },
         text_config={**TEXT, "vocab_size": max(ids.values()) + 1, **family.text, **text},
         vision_config=dict(family.vision),
     )
@@ -470,9 +471,7 @@ def _write_tokenizer(folder: Path, family: Family) -> dict[str, int]:
             "add_bos_token": False,
             "clean_up_tokenization_spaces": False,
             "model_max_length": 2048,
-            "extra_special_tokens": {
-                key: value for key, value in family.named.items() if key != "bos_token"
-            },
+            "extra_special_tokens": {key: value for key, value in family.named.items() if key != "bos_token"},
             **{key: value for key, value in family.named.items() if key == "bos_token"},
         },
     )

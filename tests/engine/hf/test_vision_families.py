@@ -210,7 +210,9 @@ def test_what_was_read_is_shared(seeing: Seeing) -> None:
 def test_another_prompt_goes_on_from_a_picture(seeing: Seeing) -> None:
     backend = seeing.backend
     one, other = seeing.prepare(PROMPTS[1]), seeing.prepare(OTHER)
-    known = next(place for place, pair in enumerate(zip(one.tokens, other.tokens, strict=False)) if len({*pair}) > 1)
+    known = next(
+        place for place, pair in enumerate(zip(one.tokens, other.tokens, strict=False)) if len({*pair}) > 1
+    )
     assert other.spans[0].end <= known < other.spans[-1].start
     shelf = backend.facts.capabilities.max_slots
     put(seeing, one)

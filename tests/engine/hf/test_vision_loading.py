@@ -31,7 +31,9 @@ def answer(backend: FolderBackend, colour: str = "red") -> list[int]:
     image.paste("white", (5, 5, 30, 20))
     image.save(file, "PNG")
     content = (ImagePart(data=file.getvalue()), TextPart("What is it?"))
-    request = GenerationRequest(model="x", messages=(Message(role="user", content=content),), max_tokens=COUNT)
+    request = GenerationRequest(
+        model="x", messages=(Message(role="user", content=content),), max_tokens=COUNT
+    )
     prepared = Intake(backend, 16).prepare(request)
     insert(backend, list(prepared.tokens), spans=prepared.spans)
     return go_on(backend, 0, len(prepared.tokens), COUNT)
@@ -80,7 +82,9 @@ def test_a_folder_as_it_was_first_published_is_read(tmp_path: Path) -> None:
     weights = load_file(old / "model.safetensors")
     names = (("model.language_model.", "model."), ("model.visual.", "visual."))
     renamed = {
-        next((later.join(("", name[len(first) :])) for first, later in names if name.startswith(first)), name): each
+        next(
+            (later.join(("", name[len(first) :])) for first, later in names if name.startswith(first)), name
+        ): each
         for name, each in weights.items()
     }
     assert "visual.patch_embed.proj.weight" in renamed and "model.norm.weight" in renamed
@@ -110,12 +114,18 @@ def test_weights_are_held_as_asked(tmp_path: Path, family: str, options: dict[st
 
 def test_memory_counts_the_tower_and_a_picture(tmp_path: Path) -> None:
     folder = read_folder(write_hf_vision(tmp_path / "qwen2_vl", "qwen2_vl"))
-    (need,) = needs(folder, context_shape(LoadOptions(context=512, slots=2), 2048), (Device(name="CPU"),), LoadOptions())
+    (need,) = needs(
+        folder, context_shape(LoadOptions(context=512, slots=2), 2048), (Device(name="CPU"),), LoadOptions()
+    )
     assert need.weights == folder.weight_bytes
     # Two rows for each of two heads of sixteen numbers, three layers.
     assert need.kv_cache == 2 * 2 * 16 * 3 * 4 * 1024
     (blind,) = needs(
-        folder, context_shape(LoadOptions(context=512, slots=2), 2048), (Device(name="CPU"),), LoadOptions(), backend="mlx"
+        folder,
+        context_shape(LoadOptions(context=512, slots=2), 2048),
+        (Device(name="CPU"),),
+        LoadOptions(),
+        backend="mlx",
     )
     # A picture of 1440 x 1440 in patches of 8 x 8.
     assert need.compute - blind.compute == 4 * 180**2 * (9 * 32 + 3 * 4 * 32) + 24 * 1440**2
@@ -138,7 +148,10 @@ def test_an_adapter_of_the_language_part(tmp_path: Path, base: str) -> None:
     path.mkdir()
     save_file(tensors, path / "adapter_model.safetensors")
     said = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 4, "bias": "none"}
-    targets = {"target_modules": r".*language_model.*\.(q_proj|v_proj)", "base_model_name_or_path": str(folder)}
+    targets = {
+        "target_modules": r".*language_model.*\.(q_proj|v_proj)",
+        "base_model_name_or_path": str(folder),
+    }
     (path / "adapter_config.json").write_text(json.dumps(said | targets))
     backend = opened(folder)
     before = answer(backend)
@@ -161,7 +174,12 @@ def _merged(folder: Path, tensors: dict[str, Any], base: str, target: Path) -> P
     for name, down in tensors.items():
         if "lora_A" in name:
             module = name.removeprefix(f"base_model.model.{base}.").removesuffix(".lora_A.weight")
-            key = next(each for each in weights if each.endswith(f"language_model.{module}.weight") or each.endswith(f"language_model.model.{module}.weight"))
+            key = next(
+                each
+                for each in weights
+                if each.endswith(f"language_model.{module}.weight")
+                or each.endswith(f"language_model.model.{module}.weight")
+            )
             weights[key] = weights[key] + tensors[name.replace("lora_A", "lora_B")] @ down
             changed += 1
     assert changed == 6
