@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,20 +167,14 @@ def test_an_adapter_of_the_language_part(tmp_path: Path, base: str) -> None:
 
 def _merged(folder: Path, tensors: dict[str, Any], base: str, target: Path) -> Path:
     """The folder with the adapter added to its weights."""
-    import shutil
-
     shutil.copytree(folder, target)
     weights = load_file(folder / "model.safetensors")
     changed = 0
     for name, down in tensors.items():
         if "lora_A" in name:
             module = name.removeprefix(f"base_model.model.{base}.").removesuffix(".lora_A.weight")
-            key = next(
-                each
-                for each in weights
-                if each.endswith(f"language_model.{module}.weight")
-                or each.endswith(f"language_model.model.{module}.weight")
-            )
+            places = tuple(f"{each}.{module}.weight" for each in ("language_model", "language_model.model"))
+            key = next(each for each in weights if each.endswith(places))
             weights[key] = weights[key] + tensors[name.replace("lora_A", "lora_B")] @ down
             changed += 1
     assert changed == 6
