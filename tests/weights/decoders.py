@@ -48,11 +48,17 @@ def tiny_adapter(folder: Path, *, seed: int = 1) -> Path:
 
 
 def tiny_gemma(
-    folder: Path, *, seed: int = 0, window: int = 32, slides: Sequence[bool] = (True, False, True, False)
+    folder: Path,
+    *,
+    seed: int = 0,
+    window: int = 32,
+    slides: Sequence[bool] = (True, False, True, False),
+    marks: Sequence[Mark] = (),
+    chat_template: str | None = None,
 ) -> Path:
     """A Gemma 3; `slides` says of each layer whether it sees only the last `window` tokens, or all."""
     path = folder / f"tiny-gemma-{seed}.gguf"
-    width, heads, kv_heads, head, hidden, vocabulary = 64, 4, 2, 16, 128, 258
+    width, heads, kv_heads, head, hidden, vocabulary = 64, 4, 2, 16, 128, 258 + len(marks)
     writer = gguf.GGUFWriter(path, "gemma3")
     writer.add_name("tiny-gemma")
     writer.add_context_length(4096)
@@ -68,7 +74,9 @@ def tiny_gemma(
     writer.add_sliding_window(window)
     writer.add_sliding_window_pattern(list(slides))
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    add_tokenizer(writer, vocabulary)
+    add_tokenizer(writer, vocabulary, marks)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
     noise = Noise(writer, seed)
     # The model multiplies its embeddings by the root of their width.
     noise.add("token_embd.weight", vocabulary, width)

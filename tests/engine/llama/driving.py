@@ -7,17 +7,23 @@ from typing import Any
 
 from engine.runtime.backends.base import LoadSpec, Outcome, Row, SequenceSpec
 from engine.runtime.backends.llama.backend import LlamaBackend, open_model
+from engine.runtime.backends.media import Span
 from engine.sampling import resolve
 from engine.types import LoadOptions, TokenLogprob
 
 
-def opened(path: Path, **options: Any) -> LlamaBackend:
-    """The model at `path`, loaded with `options` of `LoadOptions`.
+def opened(path: Path, projector: Path | None = None, **options: Any) -> LlamaBackend:
+    """The model at `path`, with its `projector`, loaded with `options` of `LoadOptions`.
 
     One thread unless told otherwise: on a busy machine two would wait for one another at every layer.
     """
     options = {"threads": 1, "batch_threads": 1, **options}
-    spec = LoadSpec(model=path.stem, path=str(path), options=LoadOptions(**options))
+    spec = LoadSpec(
+        model=path.stem,
+        path=str(path),
+        options=LoadOptions(**options),
+        projector=None if projector is None else str(projector),
+    )
     return open_model(spec, lambda stage, fraction: True)
 
 
@@ -29,6 +35,7 @@ def insert(
     seed: int = 1,
     top_logprobs: int | None = None,
     sampler: object = None,
+    spans: tuple[Span, ...] = (),
     **sampling: Any,
 ) -> None:
     """Put `tokens` into `slot`; greedy unless `sampling` says a temperature."""
@@ -40,6 +47,7 @@ def insert(
             seed=seed,
             top_logprobs=top_logprobs,
             sampler=sampler,
+            spans=spans,
         )
     )
 
