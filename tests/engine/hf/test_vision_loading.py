@@ -48,11 +48,9 @@ def rewritten(folder: Path, change: Any) -> None:
 
 
 def test_what_a_configuration_leaves_out_is_found(tmp_path: Path) -> None:
-    def write(name: str) -> Path:
-        # As many layers and words as transformers takes for granted.
-        return write_hf_vision(tmp_path / name, "llava_next", num_hidden_layers=32, vocab_size=32000)
-
-    said, silent = write("said"), write("silent")
+    # As many layers and words as transformers takes for granted.
+    said = write_hf_vision(tmp_path / "said", "llava_next", num_hidden_layers=32, vocab_size=32000)
+    silent = shutil.copytree(said, tmp_path / "silent")
 
     def forget(config: dict[str, Any]) -> None:
         for name in ("num_hidden_layers", "vocab_size"):

@@ -74,7 +74,7 @@ class PictureReader:
         self._processor: Any = load_processor(folder.path, folder.architecture)
         self._token: int = _token_of(model.config)
         self.stand_in: str | None = self._written()
-        self.mrope = hasattr(model.model, "get_rope_index")
+        self.mrope = hasattr(getattr(model, "model", None), "get_rope_index")
         self.two_ways = False
         """Whether the tokens of a picture see one another; found out when the model is tried."""
         self._lock = threading.Lock()
