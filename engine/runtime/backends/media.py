@@ -26,6 +26,13 @@ FIRST: Final = -(2**30)
 """The first number of a span is not below it, the others are."""
 
 
+class Source(Protocol):
+    """A picture as a backend has prepared it, or a part of one."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
 class Span(Struct, frozen=True, kw_only=True):
     """The tokens from `start` on, `count` of them, that are a picture or a part of one, identified by `key`.
 
@@ -42,8 +49,8 @@ class Span(Struct, frozen=True, kw_only=True):
     """Whether all of it has to be computed in one step: its tokens see one another, or share positions."""
     two_ways: bool = False
     """Whether its tokens see one another."""
-    source: Any = None
-    """What the backend makes the embeddings of."""
+    source: Source | None = None
+    """What the backend makes the embeddings of; None once they are there."""
     vectors: Any = None
     """Its embeddings, [count, width of the model], once they are there: an array, or a tensor of the library's."""
 
@@ -51,8 +58,15 @@ class Span(Struct, frozen=True, kw_only=True):
     def end(self) -> int:
         return self.start + self.count
 
+    @property
+    def size(self) -> int:
+        """Bytes that its embeddings take, or what they will be made of."""
+        if self.vectors is not None:
+            return int(self.vectors.nbytes)
+        return 0 if self.source is None else self.source.nbytes
+
     def with_vectors(self, vectors: Any) -> Span:
-        return replace(self, vectors=vectors)
+        return replace(self, vectors=vectors, source=None)
 
     def moved(self, by: int) -> Span:
         """The same span in a sequence in which so many tokens come before."""
@@ -73,6 +87,11 @@ class Laid(Struct, frozen=True):
     @property
     def picture_tokens(self) -> int:
         return sum(span.count for span in self.spans)
+
+    @property
+    def size(self) -> int:
+        """Bytes that its pictures take."""
+        return sum(span.size for span in self.spans)
 
 
 class MediaReader(Protocol):

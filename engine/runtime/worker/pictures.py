@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.media.picture import Picture
 
 MOST_BYTES: Final = 256 << 20
-"""Embeddings that are remembered."""
+"""Embeddings that are remembered, with what others are to be made of."""
 MOST_NAMES: Final = 4096
 _JOINER: Final = "\N{WORD JOINER}"
 """Keeps what looks like a stand-in for a picture from being one."""
@@ -68,7 +68,10 @@ class Album:
             self._names[name] = key
             while len(self._names) > MOST_NAMES:
                 self._names.popitem(last=False)
-            return key, self._laid.setdefault(key, made)
+            laid = self._laid.setdefault(key, made)
+            self._laid.move_to_end(key)
+            self._forget()
+            return key, laid
 
     def encoded(self, key: str, laid: Laid) -> Laid:
         """The same with the embeddings of all its spans."""
@@ -83,9 +86,17 @@ class Album:
         with self._lock:
             self._laid[key] = made
             self._laid.move_to_end(key)
-            while len(self._laid) > 1 and sum(map(_bytes, self._laid.values())) > MOST_BYTES:
-                self._laid.popitem(last=False)
+            self._forget()
         return made
+
+    @property
+    def size(self) -> int:
+        """Bytes that the pictures take."""
+        return sum(laid.size for laid in self._laid.values())
+
+    def _forget(self) -> None:
+        while len(self._laid) > 1 and self.size > MOST_BYTES:
+            self._laid.popitem(last=False)
 
     def _encode(self, span: Span) -> Span:
         made = self._media.encode(span)
@@ -271,7 +282,3 @@ def has_pictures(messages: Sequence[Message]) -> bool:
         if not isinstance(message.content, str)
         for part in message.content
     )
-
-
-def _bytes(laid: Laid) -> int:
-    return sum(span.vectors.nbytes for span in laid.spans if span.vectors is not None)

@@ -17,7 +17,9 @@ from engine.library.folder_fit import kv_bytes, needs
 from engine.library.model_folder import read_folder
 from engine.library.shape import context_shape
 from engine.runtime.backends.folder.backend import FolderBackend
+from engine.runtime.worker import pictures
 from engine.runtime.worker.intake import Intake
+from engine.runtime.worker.pictures import Album
 from engine.types import AdapterRef, Device, GenerationRequest, ImagePart, LoadOptions, Message, TextPart
 from tests.engine.hf.driving import go_on, insert, opened
 from tests.weights.hf_vision import write_hf_vision
@@ -108,6 +110,25 @@ def test_weights_are_held_as_asked(tmp_path: Path, family: str, options: dict[st
     shape = context_shape(LoadOptions(context=256, slots=3), 2048)
     (need,) = needs(read_folder(tmp_path / family), shape, (Device(name="CPU"),), asked)
     assert backend.memory().weights == pytest.approx(need.weights, rel=0.05)
+    backend.close()
+
+
+def test_pictures_that_are_only_counted_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = opened(write_hf_vision(tmp_path / "qwen2_vl", "qwen2_vl"))
+    assert backend.media is not None
+    album = Album(backend.media)
+    most = 1 << 20
+    monkeypatch.setattr(pictures, "MOST_BYTES", most)
+    for shade in range(40):
+        file = io.BytesIO()
+        Image.new("RGB", (128, 96), (shade, 0, 0)).save(file, "PNG")
+        key, laid = album.laid(file.getvalue(), 1440, alone=True)
+        assert 10_000 < laid.size <= album.size <= most
+    encoded = album.encoded(key, laid)
+    # The pixels are not wanted any more.
+    assert encoded.size == encoded.picture_tokens * 64 * 4 and laid.size == 0
     backend.close()
 
 

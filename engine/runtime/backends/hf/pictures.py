@@ -51,6 +51,11 @@ class _Source(Struct, frozen=True):
     picture: _Seen
     first: int
 
+    @property
+    def nbytes(self) -> int:
+        # Those of all its runs, told by the first.
+        return 0 if self.first else sum(getattr(each, "nbytes", 0) for each in self.picture.pixels.values())
+
 
 class Sample(Struct, frozen=True):
     """A prompt with a picture, and the logits behind it by transformers' own pass, [vocabulary]."""
@@ -221,10 +226,12 @@ class PictureReader:
     # --- features
 
     def encode(self, span: Span) -> Span:
-        source: _Source = span.source
+        source = span.source
+        assert isinstance(source, _Source)
         try:
             if source.picture.features is None:
                 source.picture.features = self._features(source.picture.pixels)
+                source.picture.pixels = {}
         except Exception as error:
             if is_out_of_memory(error):
                 raise ran_out(self._name, error) from None

@@ -50,9 +50,10 @@ def sees(path: str) -> bool:
 
 
 class _Chunk(Struct, frozen=True, weakref=True):
-    """A picture as mtmd has prepared it (a native handle)."""
+    """A picture as mtmd has prepared it (a native handle): its pixels as floats."""
 
     handle: int
+    nbytes: int
 
 
 class Projector:
@@ -122,13 +123,15 @@ class Projector:
                 raise InvalidRequest(
                     "The picture cannot be prepared for this model.", f"{last_reason()} (code {code})"
                 )
-            return self._laid(picture.key.encode(), chunks)
+            return self._laid(picture, chunks)
         finally:
             api.mtmd_input_chunks_free(chunks)
             api.mtmd_bitmap_free(bitmap)
 
-    def _laid(self, key: bytes, chunks: int) -> Laid:
-        api = self._api
+    def _laid(self, picture: Picture, chunks: int) -> Laid:
+        api, key = self._api, picture.key.encode()
+        # It is resized to about as many pixels as it has.
+        nbytes = 4 * len(picture.pixels)
         tokens: list[int] = []
         spans: list[Span] = []
         for index in range(api.mtmd_input_chunks_size(chunks)):
@@ -138,12 +141,13 @@ class Projector:
                 text = api.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(size))
                 tokens += text[: size.value]
                 continue
-            span = self._span(key + self.identity + index.to_bytes(4, "little"), chunk, len(tokens))
+            name = key + self.identity + index.to_bytes(4, "little")
+            span = self._span(name, chunk, len(tokens), 0 if spans else nbytes)
             spans.append(span)
             tokens += numbers(span.key, span.count)
         return Laid(tuple(tokens), tuple(spans))
 
-    def _span(self, key: bytes, chunk: int, start: int) -> Span:
+    def _span(self, key: bytes, chunk: int, start: int, nbytes: int) -> Span:
         api = self._api
         count: int = api.mtmd_input_chunk_get_n_tokens(chunk)
         two_ways = bool(api.mtmd_decode_use_non_causal(self._context, chunk))
@@ -153,7 +157,7 @@ class Projector:
                 "It looks at all of them at once, in one batch.",
                 f"Load the model with a larger batch (`batch` {count}), or send a smaller picture.",
             )
-        kept = _Chunk(api.mtmd_input_chunk_copy(chunk))
+        kept = _Chunk(api.mtmd_input_chunk_copy(chunk), nbytes)
         weakref.finalize(kept, api.mtmd_input_chunk_free, kept.handle)
         return Span(
             start=start,
@@ -177,8 +181,9 @@ class Projector:
         return np.ascontiguousarray(fields[:, (0, 2, 1, 3)].T)
 
     def encode(self, span: Span) -> Span:
-        api = self._api
-        code = api.mtmd_encode_chunk(self._context, span.source.handle)
+        api, source = self._api, span.source
+        assert isinstance(source, _Chunk)
+        code = api.mtmd_encode_chunk(self._context, source.handle)
         output = api.mtmd_get_output_embd(self._context) if code == 0 else None
         if not output:
             reason = last_reason()
