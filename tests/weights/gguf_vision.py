@@ -1,13 +1,13 @@
 """Random-weight GGUF models that see, each with the projector (mmproj) that mtmd reads beside it.
 
-Names of tensors and keys are those of llama.cpp's `clip.cpp`. A picture of Qwen2-VL has positions of its own
+Names of tensors and keys are those of llama.cpp's `clip.cpp`. A picture of a Qwen-VL has positions of its own
 (M-RoPE), one of Gemma 3 is seen both ways.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import gguf
 
@@ -15,6 +15,7 @@ from benchmarks.weights import Mark, add_tokenizer, finish
 from tests.weights.decoders import tiny_gemma
 from tests.weights.noise import Noise
 
+QwenKind = Literal["qwen2vl", "qwen2.5vl", "qwen3vl"]
 WIDTH: Final = 64
 _MEAN: Final = (0.5, 0.5, 0.5)
 QWEN_MARKS: Final = tuple(
@@ -40,14 +41,18 @@ GEMMA_TEMPLATE: Final = (
 )
 
 
-def tiny_qwen2vl(folder: Path, *, windows: bool = False, seed: int = 0) -> tuple[Path, Path]:
-    """A Qwen2-VL and its projector; with `windows` that of Qwen2.5-VL, whose tower looks at windows."""
+def tiny_qwen_vl(folder: Path, kind: QwenKind, *, seed: int = 0) -> tuple[Path, Path]:
+    """A Qwen-VL of this kind and its projector.
+
+    The tower of Qwen2.5-VL looks at windows; that of Qwen3-VL hands features to the first layers too (deepstack).
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"tiny-qwen2vl-{seed}.gguf"
+    path = folder / f"tiny-{kind}.gguf"
     heads, kv_heads, head, hidden, layers = 4, 2, 16, 128, 3
     vocabulary = 258 + len(QWEN_MARKS)
-    writer = gguf.GGUFWriter(path, "qwen2vl")
-    writer.add_name("tiny-qwen2vl")
+    third = kind == "qwen3vl"
+    writer = gguf.GGUFWriter(path, kind if third else "qwen2vl")
+    writer.add_name(path.stem)
     writer.add_context_length(2048)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(layers)
@@ -57,6 +62,8 @@ def tiny_qwen2vl(folder: Path, *, windows: bool = False, seed: int = 0) -> tuple
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(1e4)
     writer.add_rope_dimension_sections([4, 2, 2, 0])
+    if third:
+        writer.add_uint32("qwen3vl.n_deepstack_layers", 1)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     add_tokenizer(writer, vocabulary, QWEN_MARKS)
     writer.add_chat_template(QWEN_TEMPLATE)
@@ -68,22 +75,26 @@ def tiny_qwen2vl(folder: Path, *, windows: bool = False, seed: int = 0) -> tuple
         block = f"blk.{layer}"
         for norm in ("attn_norm", "ffn_norm"):
             noise.ones(f"{block}.{norm}.weight", WIDTH)
-        noise.linear(f"{block}.attn_q", heads * head, WIDTH)
-        noise.linear(f"{block}.attn_k", kv_heads * head, WIDTH)
-        noise.linear(f"{block}.attn_v", kv_heads * head, WIDTH)
+        for part, count in (("attn_q", heads), ("attn_k", kv_heads), ("attn_v", kv_heads)):
+            if third:
+                noise.add(f"{block}.{part}.weight", count * head, WIDTH)
+            else:
+                noise.linear(f"{block}.{part}", count * head, WIDTH)
+        if third:
+            noise.ones(f"{block}.attn_q_norm.weight", head)
+            noise.ones(f"{block}.attn_k_norm.weight", head)
         noise.add(f"{block}.attn_output.weight", WIDTH, heads * head)
         noise.add(f"{block}.ffn_gate.weight", hidden, WIDTH)
         noise.add(f"{block}.ffn_up.weight", hidden, WIDTH)
         noise.add(f"{block}.ffn_down.weight", WIDTH, hidden)
     finish(writer)
-    return path, _qwen_projector(folder / f"mmproj-tiny-qwen2vl-{seed}.gguf", windows=windows, seed=seed)
+    return path, _qwen_projector(folder / f"mmproj-tiny-{kind}.gguf", kind, seed)
 
 
-def _qwen_projector(path: Path, *, windows: bool, seed: int) -> Path:
-    patch, width, hidden, layers = 8, 64, 96, 2
-    writer = _clip(
-        path, "qwen2.5vl_merger" if windows else "qwen2vl_merger", patch, 64, width, hidden, layers
-    )
+def _qwen_projector(path: Path, kind: QwenKind, seed: int) -> Path:
+    patch, width, hidden, layers, side = 8, 64, 96, 2, 64
+    windows, third = kind == "qwen2.5vl", kind == "qwen3vl"
+    writer = _clip(path, f"{kind}_merger", patch, side, width, hidden, layers)
     if windows:
         writer.add_uint32("clip.vision.n_wa_pattern", layers)
         writer.add_uint32("clip.vision.window_size", 32)
@@ -94,6 +105,12 @@ def _qwen_projector(path: Path, *, windows: bool, seed: int) -> Path:
     scale = (6 * patch * patch) ** -0.5
     for name in ("v.patch_embd.weight", "v.patch_embd.weight.1"):
         noise.add(name, width, 3, patch, patch, deviation=scale)
+    if third:
+        noise.add("v.patch_embd.bias", width, deviation=0.1)
+        noise.add("v.position_embd.weight", (side // patch) ** 2, width, deviation=0.5)
+        noise.layer_norm("v.deepstack.0.norm", 4 * width)
+        noise.linear("v.deepstack.0.fc1", 4 * width, 4 * width)
+        noise.linear("v.deepstack.0.fc2", WIDTH, 4 * width)
     for layer in range(layers):
         block = f"v.blk.{layer}"
         for norm in ("ln1", "ln2"):
@@ -101,7 +118,9 @@ def _qwen_projector(path: Path, *, windows: bool, seed: int) -> Path:
                 noise.ones(f"{block}.{norm}.weight", width)
             else:
                 noise.layer_norm(f"{block}.{norm}", width)
-        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
+        if third:
+            noise.linear(f"{block}.attn_qkv", 3 * width, width)
+        for part in ("attn_out",) if third else ("attn_q", "attn_k", "attn_v", "attn_out"):
             noise.linear(f"{block}.{part}", width, width)
         for part in ("ffn_up", "ffn_gate") if windows else ("ffn_up",):
             noise.linear(f"{block}.{part}", hidden, width)

@@ -20,7 +20,7 @@ from engine.runtime.backends.llama.backend import LlamaBackend
 from engine.runtime.worker.intake import Intake, Prepared
 from engine.types import GenerationRequest, ImagePart, Message, TextPart
 from tests.engine.llama.driving import insert, opened
-from tests.weights.gguf_vision import tiny_gemma_vision, tiny_qwen2vl
+from tests.weights.gguf_vision import tiny_gemma_vision, tiny_qwen_vl
 
 COUNT = 10
 Content = tuple[bytes | str, ...]
@@ -141,13 +141,13 @@ class Seeing(NamedTuple):
         return len(expected) > 2 and found[: len(expected)] == expected
 
 
-@pytest.fixture(scope="module", params=["qwen2vl", "qwen2.5vl", "gemma3", "gemma3-window"])
+@pytest.fixture(scope="module", params=["qwen2vl", "qwen2.5vl", "qwen3vl", "gemma3", "gemma3-window"])
 def seeing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeing]:
     folder = tmp_path_factory.mktemp("vision")
     form = QWEN
     match request.param:
-        case "qwen2vl" | "qwen2.5vl":
-            model, projector = tiny_qwen2vl(folder, windows=request.param == "qwen2.5vl")
+        case "qwen2vl" | "qwen2.5vl" | "qwen3vl" as kind:
+            model, projector = tiny_qwen_vl(folder, kind)
         case _:
             # A window shorter than a picture, and one that holds some of the words before it too.
             model, projector = tiny_gemma_vision(
