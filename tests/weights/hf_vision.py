@@ -82,6 +82,15 @@ _QWEN: Final = {
     "video_token_id": "<|video_pad|>",
 }
 _MROPE: Final = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}
+_DEEPSTACK: Final = {
+    "depth": 3,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_heads": 4,
+    "out_hidden_size": HIDDEN,
+    "num_position_embeddings": 64,
+    "deepstack_visual_indexes": [0, 1],
+}
 _QWEN_TEMPLATE: Final = _CHATML.replace("PICTURE", "<|vision_start|><|image_pad|><|vision_end|>")
 
 
@@ -166,17 +175,19 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "qwen3_vl": _qwen(
         "qwen3_vl",
         "Qwen3VLProcessor",
-        {
-            "depth": 3,
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "num_heads": 4,
-            "out_hidden_size": HIDDEN,
-            "num_position_embeddings": 64,
-            "deepstack_visual_indexes": [0, 1],
-        },
+        _DEEPSTACK,
         patch=8,
         rope_parameters={**_MROPE, "mrope_interleaved": True},
+    ),
+    "qwen3_vl_moe": _qwen(
+        "qwen3_vl_moe",
+        "Qwen3VLProcessor",
+        _DEEPSTACK,
+        patch=8,
+        rope_parameters={**_MROPE, "mrope_interleaved": True},
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=64,
     ),
     "glm4v": Family(
         config={

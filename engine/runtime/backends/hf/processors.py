@@ -10,6 +10,8 @@ import importlib
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from engine.text_safety import plain
 
 _VIDEOS: Final = "video_processor"
@@ -23,20 +25,34 @@ def load_processor(path: Path, kind: str) -> Any:
     try:
         return AutoProcessor.from_pretrained(str(path), **said)
     except Exception as error:
-        bare = _without_videos(kind)
+        bare = _without_videos(_class_name(path, kind))
         if bare is None:
             raise ImportError(_reason(error)) from None
         return bare.from_pretrained(str(path), **said)
 
 
-def _without_videos(kind: str) -> Any:
-    """The class of processors of a type of model, less what it has for videos; None where it has nothing for them."""
-    import transformers
+def _class_name(path: Path, kind: str) -> str:
+    """The class that the folder names, else the one for its type of model; empty for one that transformers lacks."""
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
-    name = PROCESSOR_MAPPING_NAMES.get(kind)
+    known = set(PROCESSOR_MAPPING_NAMES.values())
+    for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        try:
+            said = msgspec.json.decode((path / file).read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            continue
+        name = said.get("processor_class") if isinstance(said, dict) else None
+        if name in known:
+            return str(name)
+    return PROCESSOR_MAPPING_NAMES.get(kind) or ""
+
+
+def _without_videos(name: str) -> Any:
+    """This class of processors, less what it has for videos; None where it has nothing for them, or needs more."""
+    import transformers
+
     try:
-        whole: Any = getattr(transformers, name or "")
+        whole: Any = getattr(transformers, name)
         parts = whole.get_attributes()
     except (AttributeError, ImportError):
         return None
