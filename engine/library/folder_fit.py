@@ -129,7 +129,9 @@ def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool
         if bits and mlx and len(weight.shape) > 1 and weight.shape[-1] % MLX_GROUP == 0:
             # A scale and a bias for each group; embeddings too.
             found += weight.numbers * bits // 8 + weight.numbers // MLX_GROUP * 2 * own
-        elif bits and not mlx and weight.is_text and len(weight.shape) == 2 and not _is_embedding(weight.name):
+        elif (
+            bits and not mlx and weight.is_text and len(weight.shape) == 2 and not _is_embedding(weight.name)
+        ):
             # Embeddings, norms and towers stay as they are where bitsandbytes quantises matrices.
             found += weight.numbers * bits // 8
         else:
