@@ -1,0 +1,99 @@
+"""The queue of pulls: one runs, over all connections, the others wait. Belongs on the hub's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from engine.hub.client import Client
+from engine.hub.plan import Judge
+from engine.hub.pull import Pull
+from engine.hub.reference import Reference
+from engine.hub.stream import PullStream
+from engine.types import PullState
+
+REMEMBERED: Final = 50
+"""Pulls that have ended and are still listed."""
+
+
+class Pulls:
+    """Starts the next pull when one has ended. `judge` chooses what fits where nobody says a quantisation."""
+
+    def __init__(self, client: Client, *, connections: int, judge: Judge | None = None) -> None:
+        self._client, self._connections, self._judge = client, connections, judge
+        self._waiting: list[Pull] = []
+        self._ended: list[PullState] = []
+        self._current: tuple[Pull, asyncio.Task[None]] | None = None
+        self._streams: dict[str, list[PullStream]] = {}
+        self._closing = False
+
+    def add(self, reference: Reference, stream: PullStream) -> None:
+        """Queue a pull under the id of `stream`; one of the same reference that has not ended is joined instead."""
+        for pull in self._unfinished():
+            if pull.reference == reference:
+                self._streams[pull.state.id].append(stream)
+                stream.id = pull.state.id
+                stream.push(pull.state)
+                return
+        pull = Pull(
+            stream.id,
+            reference,
+            self._client,
+            connections=self._connections,
+            judge=self._judge,
+            tell=self._tell,
+        )
+        self._streams[stream.id] = [stream]
+        self._waiting.append(pull)
+        self._next()
+
+    def states(self) -> list[PullState]:
+        """What runs, what waits, then what has ended, the newest first."""
+        return [pull.state for pull in self._unfinished()] + self._ended[::-1]
+
+    def cancel(self, id: str) -> bool:
+        """Give a pull up; False if there is none of that id that has not ended."""
+        if self._current is not None and self._current[0].state.id == id:
+            return self._current[1].cancel()
+        for pull in self._waiting:
+            if pull.state.id == id:
+                self._waiting.remove(pull)
+                pull.cancelled()
+                self._next()
+                return True
+        return False
+
+    async def close(self) -> None:
+        """End all pulls; what is here of them stays for the next time."""
+        self._closing = True
+        for pull in list(self._waiting):
+            self.cancel(pull.state.id)
+        if self._current is not None:
+            self._current[1].cancel()
+            await asyncio.wait({self._current[1]})
+
+    def _unfinished(self) -> list[Pull]:
+        return ([self._current[0]] if self._current is not None else []) + self._waiting
+
+    def _next(self) -> None:
+        if self._current is None and self._waiting and not self._closing:
+            pull = self._waiting.pop(0)
+            task = asyncio.ensure_future(pull.run())
+            self._current = pull, task
+            task.add_done_callback(self._over)
+        for place, pull in enumerate(self._waiting):
+            pull.waits(place + 1)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        assert self._current is not None
+        # One that was cancelled before its first step has not said so itself.
+        self._current[0].cancelled()
+        self._current = None
+        self._next()
+
+    def _tell(self, state: PullState) -> None:
+        for stream in self._streams.get(state.id, ()):
+            stream.push(state)
+        if state.ended:
+            self._streams.pop(state.id, None)
+            self._ended = [*self._ended[1 - REMEMBERED :], state]
