@@ -62,6 +62,8 @@ class Layout:
         """Make the folders that a pull writes into. Raises StorageFailed."""
         with explained(self.cache):
             self.blobs.mkdir(parents=True, exist_ok=True)
+            # Others take a repository without this folder for a damaged one.
+            (self.folder / "snapshots").mkdir(exist_ok=True)
             self._locks.mkdir(parents=True, exist_ok=True)
             tag = self.cache / "CACHEDIR.TAG"
             if not tag.exists():
@@ -83,7 +85,6 @@ class Layout:
                 try:
                     for file in ordered:
                         self._show(file, hidden / file.path, depth=file.path.count("/"))
-                    snapshot.parent.mkdir(parents=True, exist_ok=True)
                     with contextlib.suppress(OSError):
                         # Fails if another program has made it meanwhile; then its files come one by one.
                         os.rename(hidden, snapshot)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +18,7 @@ from engine.hub.client import Client
 from engine.hub.layout import Layout
 from engine.hub.partial import left_behind
 from engine.hub.reference import Reference
-from engine.types import HubFile, HubFiles, Quantisation
+from engine.types import HubFile, HubFiles, PullPlan, Quantisation
 
 INDEX: Final = "model.safetensors.index.json"
 MOST_INDEX: Final = 32 << 20
@@ -71,6 +73,34 @@ async def plan(client: Client, reference: Reference, judge: Judge | None = None)
     chosen = choice.chosen(reference.repository, found.quantisations, reference.choice, every)
     named = chosen.name if chosen.format == "gguf" else ""
     return Plan(Reference(reference.repository, named, reference.revision), found, chosen)
+
+
+async def told(client: Client, reference: Reference, judge: Judge | None = None) -> PullPlan:
+    """The plan as callers of the engine see it. Raises HearthError."""
+    found = await plan(client, reference, judge)
+    layout = Layout(client.access.cache, found.reference)
+
+    def look() -> tuple[int, int]:
+        return missing(layout, found.chosen.files), disk_free(layout.cache)
+
+    lacking, free = await asyncio.to_thread(look)
+    return PullPlan(
+        model=str(found.reference),
+        commit=found.offer.commit,
+        chosen=found.chosen,
+        missing=lacking,
+        disk_free=free,
+    )
+
+
+def disk_free(folder: Path) -> int:
+    """Bytes that are free on the disk of `folder`, which need not exist."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 def missing(layout: Layout, files: Sequence[HubFile]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -167,7 +166,7 @@ class Pull:
 def check_space(layout: Layout, wanted: int) -> None:
     """Raises DiskFull unless the disk has room for `wanted` bytes and something to spare."""
     place: Path = layout.cache
-    free = shutil.disk_usage(place).free
+    free = planning.disk_free(place)
     # Less than a few megabytes is not worth a refusal: it is there or it is not.
     spare = min(SPARE + wanted // 20, wanted * 2)
     if wanted and free < wanted + spare:

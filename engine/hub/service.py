@@ -16,11 +16,11 @@ from engine.errors import HearthError, ModelUnavailable
 from engine.hub.access import Access
 from engine.hub.reference import parse
 from engine.hub.stream import PullStream
-from engine.types import HubCard, HubFiles, HubModel, HubQuery, PullRequest, PullState
+from engine.types import HubCard, HubFiles, HubModel, HubQuery, PullPlan, PullRequest, PullState
 
 if TYPE_CHECKING:
     from engine.hub.client import Client, Pace
-    from engine.hub.plan import Judge, Plan
+    from engine.hub.plan import Judge
     from engine.hub.pulls import Pulls
 
 _T = TypeVar("_T")
@@ -77,14 +77,25 @@ class HubService:
 
         return await self._there(there())
 
-    async def plan(self, request: PullRequest) -> Plan:
+    async def plan(self, request: PullRequest) -> PullPlan:
         """Raises HearthError."""
         reference = parse(request.model, choice=request.quantisation, revision=request.revision)
 
-        async def there() -> Plan:
+        async def there() -> PullPlan:
             from engine.hub import plan
 
-            return await plan.plan(self._ready(), reference, self._judge)
+            return await plan.told(self._ready(), reference, self._judge)
+
+        return await self._there(there())
+
+    async def newest(self, repository: str, ref: str) -> str:
+        """The commit that `ref` stands for at the hub. Raises HearthError."""
+
+        async def there() -> str:
+            from engine.hub import listing
+
+            about, _ = await listing.model(self._ready(), parse(repository, revision=ref))
+            return about.commit
 
         return await self._there(there())
 

@@ -130,6 +130,18 @@ class PullRequest(Struct, frozen=True, kw_only=True):
     revision: Annotated[str, Meta(max_length=100)] | None = None
 
 
+class PullPlan(Struct, frozen=True, kw_only=True):
+    """What a pull would fetch."""
+
+    model: str
+    """Resolved: `org/name:Q4_K_M`."""
+    commit: str
+    chosen: Quantisation
+    missing: int = 0
+    """Bytes of it that are not here yet."""
+    disk_free: int = 0
+
+
 PullStage = Literal[
     "queued", "asking", "locked", "fetching", "waiting", "verifying", "done", "cancelled", "failed"
 ]
