@@ -106,7 +106,8 @@ class Source:
 async def _bounded(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
     """The body as it comes, `most` bytes and no more. Raises HubUnavailable where it breaks off."""
     left = most
-    async for piece in answer.aiter_raw(64 * 1024):
+    # As it comes: what is gathered into larger chunks is lost when the connection breaks.
+    async for piece in answer.aiter_raw():
         if len(piece) >= left:
             if left:
                 yield piece[:left]
