@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EVERY = 10.0
 """Seconds between two lines of the same stage in a pipe."""
 _WORDS = {
+    "interrupted": "broken off",
     "queued": "waiting for its turn",
     "asking": "asking the hub",
     "locked": "waiting for another program",

@@ -111,6 +111,10 @@ class Hub(Protocol):
         """The pull that runs, those that wait, then those that ended."""
         ...
 
+    async def interrupted_pulls(self) -> list[PullState]:
+        """Pulls that were broken off, and of which a part is here; `pull` of the same model goes on with one."""
+        ...
+
     async def cancel_pull(self, pull_id: str) -> bool:
         """Give a pull up; False if there is none of that id that has not ended."""
         ...

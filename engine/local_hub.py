@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.hub.cache import Loaded
     from engine.hub.client import Client
     from engine.hub.judge import Judge
+    from engine.paths import Paths
     from engine.runtime.supervisor import Supervisor
     from engine.settings import Settings
 
@@ -42,9 +43,10 @@ _T = TypeVar("_T")
 
 
 class LocalHub:
-    """What `LocalEngine` inherits; it brings `models`, `_settings`, `_supervisor` and `_on_loop`."""
+    """What `LocalEngine` inherits; it brings what is declared here."""
 
     _settings: Settings
+    _paths: Paths
     _supervisor: Supervisor
 
     def _open_hub(self) -> None:
@@ -54,6 +56,7 @@ class LocalHub:
             lambda: access_of(self._settings),
             connections=self._settings.hub.connections,
             judge=self._judged,
+            memory=self._paths.pulls_file,
         )
 
     async def models(self) -> list[ModelEntry]:
@@ -102,6 +105,9 @@ class LocalHub:
 
     def pulls(self) -> list[PullState]:
         return self._hub.pulls()
+
+    async def interrupted_pulls(self) -> list[PullState]:
+        return await self._hub.interrupted()
 
     async def cancel_pull(self, pull_id: str) -> bool:
         return await self._hub.cancel(pull_id)

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from engine import LocalEngine
-    from engine.types import HubFiles, PullPlan, PullRequest, PullState
+    from engine.types import PullPlan, PullRequest, PullState
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -19,11 +19,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def pull(
     context: typer.Context,
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="REF...", help="org/name, org/name:Q4_K_M, hf.co/org/name, org/name@revision."
+            metavar="[REF]...", help="org/name, org/name:Q4_K_M, hf.co/org/name, org/name@revision."
         ),
-    ],
+    ] = None,
     quant: Annotated[
         str | None, typer.Option("--quant", metavar="NAME", help="The quantisation, if REF does not say it.")
     ] = None,
@@ -32,6 +32,9 @@ def pull(
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what could be fetched, and fetch nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with every pull that was broken off.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -42,7 +45,8 @@ def pull(
     """
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: run(context, models, quant, revision, dry_run, json)))
+    wanted = models or []
+    raise typer.Exit(guarded(lambda: run(context, wanted, quant, revision, dry_run, resume, json)))
 
 
 def run(
@@ -51,16 +55,30 @@ def run(
     quant: str | None,
     revision: str | None,
     dry_run: bool,
+    resume: bool,
     json: bool,
 ) -> int:
     """Pull one after the other; the exit status. Raises HearthError."""
     from engine import LocalEngine
+    from engine.errors import InvalidRequest
     from engine.types import PullRequest
 
     requests = [PullRequest(model=model, quantisation=quant, revision=revision) for model in models]
     engine = LocalEngine(context.obj.load().settings, screen_attached=False)
     with asyncio.Runner() as runner:
         try:
+            interrupted = runner.run(engine.interrupted_pulls()) if resume or not requests else []
+            if resume:
+                requests += [PullRequest(model=state.model) for state in interrupted]
+                if not requests:
+                    print("No pull was broken off.", file=sys.stderr)
+            elif not requests:
+                names = ", ".join(state.model for state in interrupted)
+                raise InvalidRequest(
+                    "No model was named.",
+                    f"Broken off before: {names}." if names else "",
+                    "Go on with these: hearth pull --resume" if names else "As in: hearth pull org/name",
+                )
             return runner.run(_plans(engine, requests, json) if dry_run else _pulls(engine, requests, json))
         finally:
             runner.run(engine.close())
@@ -98,19 +116,16 @@ async def _plans(engine: LocalEngine, requests: list[PullRequest], json: bool) -
 
     from cli.errors import OK
 
-    found = []
-    for request in requests:
-        plan = await engine.plan_pull(request)
-        offer = await engine.hub_files(request.model) if not json else None
-        found.append(plan)
-        if offer is not None:
-            show_plan(plan, offer)
+    found = [await engine.plan_pull(request) for request in requests]
     if json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        for plan in found:
+            show_plan(plan)
     return OK
 
 
-def show_plan(plan: PullPlan, offer: HubFiles) -> None:
+def show_plan(plan: PullPlan) -> None:
     """Every form that could be pulled, the chosen one marked, then its files."""
     from cli.columns import columns
     from cli.commands.models import size_of
@@ -119,7 +134,7 @@ def show_plan(plan: PullPlan, offer: HubFiles) -> None:
 
     print(f"{plan.model} at {plan.commit[:12]}")
     rows = [("", "QUANT", "SIZE", "NEEDS", "HERE", "")]
-    for each in offer.quantisations:
+    for each in plan.offered:
         mark = "*" if each.name == plan.chosen.name and each.format == plan.chosen.format else ""
         here = f"{each.present / each.size:.0%}" if each.present and each.size else "-"
         need = size_of(each.need) if each.need else "-"
@@ -130,5 +145,5 @@ def show_plan(plan: PullPlan, offer: HubFiles) -> None:
     print()
     print(columns([(f"  {file.path}", size_of(file.size)) for file in plan.chosen.files]))
     print(f"{size_of(plan.missing)} to fetch, {size_of(plan.disk_free)} free on the disk.")
-    for name in offer.unsafe:
+    for name in plan.unsafe:
         print(dim(f"Left out, since its name is not safe: {plain(name, 80)}", sys.stdout))

@@ -26,6 +26,8 @@ from engine.text_safety import plain
 
 MOST_JSON: Final = 64 << 20
 MOST_PAGES: Final = 200
+MOST_READ: Final = 16 << 10
+"""Bytes of an answer that are read though nobody wants them."""
 NOTED: Final = ("x-linked-etag", "x-linked-size", "x-repo-commit")
 """What the hub itself says of a file, however many redirects stand between; the first answer's word counts."""
 Parameters = Mapping[str, str | Sequence[str]]
@@ -156,6 +158,10 @@ class Client:
                         yield answer
                         return
                     place = addresses.redirected(self.access, place, answer.headers.get("location", ""))
+                    length = answer.headers.get("content-length", "")
+                    if length.isdecimal() and len(length) < 9 and int(length) <= MOST_READ:
+                        # A connection whose answer was not read whole cannot be used again.
+                        await answer.aread()
                 finally:
                     await answer.aclose()
         except httpx.InvalidURL as error:

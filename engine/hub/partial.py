@@ -1,9 +1,10 @@
 """A file that is being fetched: its bytes at their places, and a journal of which of them are there.
 
-The file is cut into pieces of 1 MiB. A piece is written, then entered into the journal with its digest; so whatever
-kills the process, or the machine, costs the pieces that were on their way. The journal is 16 bytes a piece, appended:
-index, digest, checksum; what is torn or does not check counts as not written, the last entry of a piece counts. Every
-piece is held against its digest once more before it goes into the hash of the whole file: a bad disk costs a piece.
+The file is cut into pieces of 1 MiB. A piece is written, then entered into the journal with its checksum; so whatever
+kills the process, or the machine, costs the pieces that were on their way. The journal is 12 bytes a piece, appended:
+index, CRC-32 of the piece, CRC-32 of the entry; what is torn or does not check counts as not written, the last entry of
+a piece counts. Every piece is held against its checksum once more before it goes into the hash of the whole file, which
+has the last word: a bad disk costs a piece.
 
 Disk work: not for an event loop. One process at a time, which the lock of the cache's own convention sees to.
 """
@@ -18,13 +19,13 @@ from pathlib import Path
 from typing import Final
 
 PIECE: Final = 1 << 20
-DIGEST: Final = 8
 SUFFIX: Final = ".hearth.incomplete"
 JOURNAL: Final = ".hearth.journal"
-_MAGIC: Final = b"HEARTHP1"
+_MAGIC: Final = b"HEARTHP2"
 _HEAD: Final = struct.Struct("<8sQQ")
-_ENTRY: Final = struct.Struct("<I8sI")
-_GONE: Final = b"\0" * DIGEST
+_ENTRY: Final = struct.Struct("<III")
+_GONE: Final = 1 << 31
+"""Set in the index of a piece that is not there any more."""
 _SYNCED: Final = 64
 """Pieces after which what was written is made to reach the disk."""
 
@@ -38,7 +39,7 @@ class Partial:
         self._blob = blob
         self._file = blob.with_name(blob.name + SUFFIX)
         self._journal = blob.with_name(blob.name + JOURNAL)
-        self._digests: dict[int, bytes] = {}
+        self._sums: dict[int, int] = {}
         self._unsynced = 0
         self._data = self._log = -1
 
@@ -56,14 +57,14 @@ class Partial:
     @property
     def done(self) -> int:
         """Bytes of the pieces that are there."""
-        return sum(self.length(index) for index in self._digests)
+        return sum(self.length(index) for index in self._sums)
 
     def missing(self) -> list[int]:
         """The pieces that are not there."""
-        return [index for index in range(self.pieces) if index not in self._digests]
+        return [index for index in range(self.pieces) if index not in self._sums]
 
     def has(self, index: int) -> bool:
-        return index in self._digests
+        return index in self._sums
 
     def length(self, index: int) -> int:
         """Bytes of a piece; the last may be shorter."""
@@ -72,14 +73,15 @@ class Partial:
     def write(self, index: int, data: bytes | bytearray) -> bool:
         """Put a piece into its place; whether it differs from what was there before. Raises OSError."""
         assert len(data) == self.length(index)
-        digest = _digest(data)
-        changed = self._digests.get(index) != digest
+        checksum = zlib.crc32(data)
+        changed = self._sums.get(index) != checksum
         at = index * PIECE
         view = memoryview(data)
         while view:
             count = os.pwrite(self._data, view, at)
             view, at = view[count:], at + count
-        self._enter(index, digest)
+        self._enter(index, checksum)
+        self._sums[index] = checksum
         self._unsynced += 1
         if self._unsynced >= _SYNCED:
             self.sync()
@@ -88,15 +90,15 @@ class Partial:
     def read(self, index: int) -> bytes | None:
         """A piece, if it is what was written; else it counts as missing from now on, and None. Raises OSError."""
         data = os.pread(self._data, self.length(index), index * PIECE)
-        if _digest(data) == self._digests.get(index):
+        if zlib.crc32(data) == self._sums.get(index):
             return data
         self.forget(index)
         return None
 
     def forget(self, index: int) -> None:
         """Count a piece as missing. Raises OSError."""
-        if self._digests.pop(index, None) is not None:
-            self._enter(index, _GONE)
+        if self._sums.pop(index, None) is not None:
+            self._enter(index | _GONE, 0)
 
     def sync(self) -> None:
         """Have what was written reach the disk: bytes first, so that the journal never says too much."""
@@ -122,13 +124,9 @@ class Partial:
                 os.close(descriptor)
         self._data = self._log = -1
 
-    def _enter(self, index: int, digest: bytes) -> None:
-        entry = _ENTRY.pack(index, digest, 0)[:-4]
+    def _enter(self, index: int, checksum: int) -> None:
+        entry = _ENTRY.pack(index, checksum, 0)[:-4]
         _write(self._log, entry + zlib.crc32(entry).to_bytes(4, "little"))
-        if digest == _GONE:
-            self._digests.pop(index, None)
-        else:
-            self._digests[index] = digest
 
     def _taken_up(self) -> bool:
         """Read the journal of an earlier process; False if there is none, or none for this file."""
@@ -139,13 +137,13 @@ class Partial:
             return False
         end = _HEAD.size + (len(log) - _HEAD.size) // _ENTRY.size * _ENTRY.size
         for at in range(_HEAD.size, end, _ENTRY.size):
-            index, digest, check = _ENTRY.unpack_from(log, at)
-            if zlib.crc32(log[at : at + _ENTRY.size - 4]) != check or index >= self.pieces:
+            index, checksum, check = _ENTRY.unpack_from(log, at)
+            if zlib.crc32(log[at : at + _ENTRY.size - 4]) != check:
                 continue
-            if digest == _GONE:
-                self._digests.pop(index, None)
-            else:
-                self._digests[index] = digest
+            if index & _GONE:
+                self._sums.pop(index ^ _GONE, None)
+            elif index < self.pieces:
+                self._sums[index] = checksum
         # A torn entry at the end would shift all that follow it.
         os.ftruncate(self._log, end)
         return True
@@ -176,11 +174,6 @@ def left_behind(blob: Path) -> int:
         return os.stat(blob.with_name(blob.name + SUFFIX)).st_blocks * 512
     except OSError:
         return 0
-
-
-def _digest(data: bytes | bytearray) -> bytes:
-    found = hashlib.blake2b(data, digest_size=DIGEST).digest()
-    return found if found != _GONE else b"\1" * DIGEST
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -65,10 +65,14 @@ async def offer(client: Client, reference: Reference, judge: Judge | None = None
     )
 
 
-async def plan(client: Client, reference: Reference, judge: Judge | None = None) -> Plan:
-    """What a pull of `reference` fetches. Raises HearthError, also where there is nothing fit to be fetched."""
-    # What would fit matters only where the choice is ours.
-    found = await offer(client, reference, judge if not reference.choice else None)
+async def plan(
+    client: Client, reference: Reference, judge: Judge | None = None, *, always: bool = False
+) -> Plan:
+    """What a pull of `reference` fetches. Raises HearthError, also where there is nothing fit to be fetched.
+
+    What would fit is judged only where the choice is ours, or `always`.
+    """
+    found = await offer(client, reference, judge if always or not reference.choice else None)
     every = [*found.others, *(file for each in found.quantisations for file in each.files)]
     chosen = choice.chosen(reference.repository, found.quantisations, reference.choice, every)
     named = chosen.name if chosen.format == "gguf" else ""
@@ -77,7 +81,7 @@ async def plan(client: Client, reference: Reference, judge: Judge | None = None)
 
 async def told(client: Client, reference: Reference, judge: Judge | None = None) -> PullPlan:
     """The plan as callers of the engine see it. Raises HearthError."""
-    found = await plan(client, reference, judge)
+    found = await plan(client, reference, judge, always=True)
     layout = Layout(client.access.cache, found.reference)
 
     def look() -> tuple[int, int]:
@@ -88,6 +92,8 @@ async def told(client: Client, reference: Reference, judge: Judge | None = None)
         model=str(found.reference),
         commit=found.offer.commit,
         chosen=found.chosen,
+        offered=found.offer.quantisations,
+        unsafe=found.offer.unsafe,
         missing=lacking,
         disk_free=free,
     )

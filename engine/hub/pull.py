@@ -17,6 +17,7 @@ from engine.hub.client import Client
 from engine.hub.layout import Layout
 from engine.hub.reference import Reference
 from engine.hub.transfer import Tally, Transfer, full
+from engine.hub.unfinished import Unfinished
 from engine.settings import show_size
 from engine.types import PullStage, PullState
 
@@ -38,9 +39,11 @@ class Pull:
         *,
         connections: int,
         judge: planning.Judge | None,
+        unfinished: Unfinished | None,
         tell: Callable[[PullState], None],
     ) -> None:
         self.reference = reference
+        self._unfinished = unfinished
         self.state = PullState(id=id, model=str(reference))
         self._client, self._connections, self._judge, self._tell = client, connections, judge, tell
         self._tally = Tally(0)
@@ -87,6 +90,8 @@ class Pull:
                 commit=found.offer.commit,
             )
         )
+        if self._unfinished is not None:
+            await asyncio.to_thread(self._unfinished.begin, found.reference, found.offer.commit, files)
         transfer = Transfer(
             self._client,
             layout,
@@ -103,6 +108,8 @@ class Pull:
         finally:
             clock.cancel()
         snapshot = await asyncio.to_thread(layout.publish, found.reference, found.offer.commit, files)
+        if self._unfinished is not None:
+            await asyncio.to_thread(self._unfinished.finish, found.reference)
         path = snapshot
         if found.chosen.format == "gguf":
             path = snapshot / found.chosen.files[0].path

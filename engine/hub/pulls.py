@@ -10,6 +10,7 @@ from engine.hub.plan import Judge
 from engine.hub.pull import Pull
 from engine.hub.reference import Reference
 from engine.hub.stream import PullStream
+from engine.hub.unfinished import Unfinished
 from engine.types import PullState
 
 REMEMBERED: Final = 50
@@ -19,8 +20,16 @@ REMEMBERED: Final = 50
 class Pulls:
     """Starts the next pull when one has ended. `judge` chooses what fits where nobody says a quantisation."""
 
-    def __init__(self, client: Client, *, connections: int, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        connections: int,
+        judge: Judge | None = None,
+        unfinished: Unfinished | None = None,
+    ) -> None:
         self._client, self._connections, self._judge = client, connections, judge
+        self._unfinished = unfinished
         self._waiting: list[Pull] = []
         self._ended: list[PullState] = []
         self._current: tuple[Pull, asyncio.Task[None]] | None = None
@@ -29,7 +38,7 @@ class Pulls:
 
     def add(self, reference: Reference, stream: PullStream) -> None:
         """Queue a pull under the id of `stream`; one of the same reference that has not ended is joined instead."""
-        for pull in self._unfinished():
+        for pull in self._going():
             if pull.reference == reference:
                 self._streams[pull.state.id].append(stream)
                 stream.id = pull.state.id
@@ -41,6 +50,7 @@ class Pulls:
             self._client,
             connections=self._connections,
             judge=self._judge,
+            unfinished=self._unfinished,
             tell=self._tell,
         )
         self._streams[stream.id] = [stream]
@@ -49,7 +59,7 @@ class Pulls:
 
     def states(self) -> list[PullState]:
         """What runs, what waits, then what has ended, the newest first."""
-        return [pull.state for pull in self._unfinished()] + self._ended[::-1]
+        return [pull.state for pull in self._going()] + self._ended[::-1]
 
     def cancel(self, id: str) -> bool:
         """Give a pull up; False if there is none of that id that has not ended."""
@@ -72,7 +82,7 @@ class Pulls:
             self._current[1].cancel()
             await asyncio.wait({self._current[1]})
 
-    def _unfinished(self) -> list[Pull]:
+    def _going(self) -> list[Pull]:
         return ([self._current[0]] if self._current is not None else []) + self._waiting
 
     def _next(self) -> None:

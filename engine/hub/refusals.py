@@ -116,6 +116,6 @@ def unreachable(access: Access, why: str) -> HubUnavailable:
     """The hub did not answer."""
     return HubUnavailable(
         f"The hub at {plain(access.endpoint, 80)} cannot be reached.",
-        f"{plain(why, 200)}.",
+        f"{plain(why, 200).rstrip('.')}.",
         "Check the network, and hub.endpoint or HF_ENDPOINT; what is on this machine works without.",
     )

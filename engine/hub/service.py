@@ -10,6 +10,7 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import HearthError, ModelUnavailable
@@ -27,7 +28,10 @@ _T = TypeVar("_T")
 
 
 class HubService:
-    """`judge` tells what fits; `access` is looked up when the hub is first wanted, and may raise HearthError."""
+    """`judge` tells what fits; `access` is looked up when the hub is first wanted, and may raise HearthError.
+
+    In the file `memory` pulls are remembered that are not done.
+    """
 
     def __init__(
         self,
@@ -36,7 +40,9 @@ class HubService:
         connections: int = 8,
         judge: Judge | None = None,
         pace: Pace | None = None,
+        memory: Path | None = None,
     ) -> None:
+        self._memory = memory
         self._access, self._connections, self._judge, self._pace = access, connections, judge, pace
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,6 +118,17 @@ class HubService:
         """What runs, what waits, then what has ended."""
         return self._pulls.states() if self._pulls is not None else []
 
+    async def interrupted(self) -> list[PullState]:
+        """Pulls of earlier processes, and given up ones of this, of which a part is here. Raises HearthError."""
+
+        def look() -> list[PullState]:
+            from engine.hub.unfinished import Unfinished
+
+            return Unfinished(self._memory).states(self._access().cache) if self._memory is not None else []
+
+        going = {state.model for state in self.pulls() if not state.ended}
+        return [state for state in await asyncio.to_thread(look) if state.model not in going]
+
     async def cancel(self, id: str) -> bool:
         """Give a pull up; False if there is none of that id that has not ended."""
         if self._pulls is None:
@@ -158,8 +175,14 @@ class HubService:
             reference = parse(request.model, choice=request.quantisation, revision=request.revision)
             if self._pulls is None:
                 from engine.hub.pulls import Pulls
+                from engine.hub.unfinished import Unfinished
 
-                self._pulls = Pulls(self._ready(), connections=self._connections, judge=self._judge)
+                self._pulls = Pulls(
+                    self._ready(),
+                    connections=self._connections,
+                    judge=self._judge,
+                    unfinished=Unfinished(self._memory) if self._memory is not None else None,
+                )
             self._pulls.add(reference, stream)
         except HearthError as error:
             stream.push(_failed(request, stream.id, error))

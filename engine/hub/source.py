@@ -106,12 +106,12 @@ class Source:
 async def _bounded(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
     """The body as it comes, `most` bytes and no more. Raises HubUnavailable where it breaks off."""
     left = most
-    # As it comes: what is gathered into larger chunks is lost when the connection breaks.
+    # As it comes: what is gathered into larger chunks is lost when the connection breaks. To the very end: a connection
+    # whose answer was not read whole cannot be used again.
     async for piece in answer.aiter_raw():
-        if len(piece) >= left:
-            if left:
-                yield piece[:left]
+        if not left:
             return
+        piece = piece[:left]
         left -= len(piece)
         yield piece
     if left:

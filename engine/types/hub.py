@@ -137,20 +137,35 @@ class PullPlan(Struct, frozen=True, kw_only=True):
     """Resolved: `org/name:Q4_K_M`."""
     commit: str
     chosen: Quantisation
+    offered: tuple[Quantisation, ...] = ()
+    """Everything that could be pulled instead, `chosen` included, smallest first."""
+    unsafe: tuple[str, ...] = ()
+    """Files that were left out, as in `HubFiles`."""
     missing: int = 0
     """Bytes of it that are not here yet."""
     disk_free: int = 0
 
 
 PullStage = Literal[
-    "queued", "asking", "locked", "fetching", "waiting", "verifying", "done", "cancelled", "failed"
+    "interrupted",
+    "queued",
+    "asking",
+    "locked",
+    "fetching",
+    "waiting",
+    "verifying",
+    "done",
+    "cancelled",
+    "failed",
 ]
+"""`interrupted`: begun by a Hearth that is gone, or given up, and not going on by itself."""
 
 
 class PullState(Struct, frozen=True, kw_only=True):
     """How far a pull is. `done` is complete and verified, and visible to every program that shares the cache."""
 
     id: str
+    """Empty for one that was interrupted."""
     model: str
     """What it pulls, resolved once that is known: `org/name:Q4_K_M`."""
     stage: PullStage = "queued"

@@ -72,6 +72,8 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    peer: int
+    """The port that it came from: one for each connection."""
 
 
 Fault = Callable[["Handler", str, bytes, int], bool]
@@ -196,7 +198,12 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         with self.hub.lock:
             self.hub.requests.append(
-                Request(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
+                Request(
+                    self.command,
+                    self.path,
+                    {k.lower(): v for k, v in self.headers.items()},
+                    self.client_address[1],
+                )
             )
         parts = urlsplit(self.path)
         path = unquote(parts.path)

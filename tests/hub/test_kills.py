@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.local import LocalEngine
+from engine.settings import Settings
+from engine.types import PullRequest
+from tests.cli.program import run
 from tests.cli.terminal import environment, hearth
 from tests.hub.conftest import MIB, noise
 from tests.hub.server import HubServer
@@ -77,6 +82,45 @@ def test_twenty_kills_cost_eight_mebibytes_each_at_most(
     hub: HubServer, hearth_home: Path, cache: Path
 ) -> None:
     kill_often(hub, hearth_home, cache, 220 * MIB + 4321, 20)
+
+
+async def test_after_a_kill_the_engine_knows_what_was_broken_off(
+    hub: HubServer, hearth_home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = noise(24 * MIB)
+    hub.add(NAME, {"tiny-Q4_K_M.gguf": content})
+    hub.rate = 4e6
+    assert await asyncio.to_thread(lambda: killed(hub, started(hub, hearth_home, cache), 12 * MIB))
+    hub.rate = None
+    for name, value in (("HF_ENDPOINT", hub.endpoint), ("HF_HUB_CACHE", str(cache)), ("HF_HUB_OFFLINE", "0")):
+        monkeypatch.setenv(name, value)
+    engine = LocalEngine(Settings())
+    try:
+        (state,) = await engine.interrupted_pulls()
+        assert (state.model, state.stage, state.size) == (f"{NAME}:Q4_K_M", "interrupted", len(content))
+        assert 4 * MIB <= state.done < len(content)
+        assert (await engine.pull(PullRequest(model=state.model)).wait()).stage == "done"
+        assert await engine.interrupted_pulls() == []
+    finally:
+        await engine.close()
+
+
+def test_what_was_broken_off_goes_on_when_it_is_asked_for(
+    hub: HubServer, hearth_home: Path, cache: Path
+) -> None:
+    content = noise(24 * MIB)
+    hub.add(NAME, {"tiny-Q4_K_M.gguf": content})
+    hub.rate = 4e6
+    assert killed(hub, started(hub, hearth_home, cache), 12 * MIB)
+    hub.rate = None
+    said = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "0"}
+    unnamed = run(hearth_home, "pull", **said)
+    assert unnamed.returncode == 2 and f"{NAME}:Q4_K_M" in unnamed.stderr and "--resume" in unnamed.stderr
+    done = run(hearth_home, "pull", "--resume", **said)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).read_bytes() == content
+    assert hub.bytes_served <= len(content) + MOST_AGAIN
+    assert "No pull was broken off" in run(hearth_home, "pull", "--resume", **said).stderr
 
 
 def test_a_pull_that_is_asked_to_end_says_how_it_goes_on(

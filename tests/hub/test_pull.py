@@ -92,9 +92,11 @@ async def test_what_was_pulled_is_not_fetched_again(
 
 
 async def test_the_hugging_face_library_takes_our_files_for_its_own(
-    hub: HubServer, opened: Open, cache: Path, content: bytes, commit: str
+    hub: HubServer, opened: Open, cache: Path, tmp_path: Path, content: bytes, commit: str
 ) -> None:
-    async with opened() as service:
+    # As at the real hub, large files lie on another host.
+    hub.storage = f"http://localhost:{hub.port}"
+    async with opened(download_hosts=(f"localhost:{hub.port}",)) as service:
         state = await pulled(service, NAME)
     before = hub.bytes_served
     code = "from huggingface_hub import hf_hub_download as get; import sys; print(get(*sys.argv[1:]))"
@@ -105,16 +107,29 @@ async def test_the_hugging_face_library_takes_our_files_for_its_own(
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_XET": "1",
     }
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", code, NAME, "tiny-Q4_K_M.gguf"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == state.path
-    assert hub.bytes_served == before
+
+    async def fetched(file: str, **more: str) -> str:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", code, NAME, file],
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    assert await fetched("tiny-Q4_K_M.gguf") == state.path and hub.bytes_served == before
+    # What it fetches itself lies beside what we fetched; and this hub is one that it can fetch from.
+    assert await fetched("README.md") == state.path.replace("tiny-Q4_K_M.gguf", "README.md")
+    assert await fetched("tiny-Q4_K_M.gguf", HF_HUB_CACHE=str(tmp_path / "other")) != state.path
+    assert hub.bytes_served == before + len(b"# tiny\n") + SIZE
+
+
+async def test_connections_are_used_again(hub: HubServer, opened: Open, commit: str) -> None:
+    async with opened(connections=2) as service:
+        await pulled(service, NAME)
+    assert len({request.peer for request in hub.requests}) <= 3
 
 
 async def test_a_new_revision_shares_what_stayed_and_moves_the_ref(
