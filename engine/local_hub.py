@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.checking import check
-from engine.errors import HearthError, InvalidRequest
+from engine.errors import HearthError, InvalidRequest, ModelUnavailable
 from engine.hub.access import access_of
 from engine.hub.reference import MAIN, Reference, parse
 from engine.hub.service import HubService
@@ -151,6 +151,13 @@ class LocalHub:
 
     async def delete_weights(self, model: str, *, dry_run: bool = False) -> Freed:
         reference = await self._cached(model)
+        going = [state.model for state in self.pulls() if not state.ended and state.stage != "queued"]
+        if any(parse(name).repository.lower() == reference.repository.lower() for name in going):
+            raise ModelUnavailable(
+                f"{reference} is being pulled and is not deleted.",
+                fix="Cancel the pull first.",
+                param="model",
+            )
 
         def work() -> Freed:
             from engine.hub import cache

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from engine.errors import InvalidRequest, ModelNotFound, ModelUnavailable, StorageFailed
+from engine.hub.disk import explained
 from engine.hub.in_use import holders
-from engine.hub.layout import explained
 from engine.hub.partial import JOURNAL, SUFFIX
 from engine.hub.reference import Reference
 from engine.library.quantisations import label_of
@@ -65,10 +65,17 @@ def prune(cache: Path, *, dry_run: bool, age: float = STALE) -> Freed:
     if info is None:
         return Freed()
     now = time.time()
+    open_elsewhere = holders(
+        {os.path.realpath(path) for repo in info.repos for path in _partials(repo.repo_path)}
+    )
     size, files, what = 0, 0, []
     for repo in sorted(info.repos, key=lambda repo: repo.repo_id):
         unused = [path for path in _unreferenced(repo) if now - _changed(path) > min(age, _RECENT)]
-        stale = [path for path in _partials(repo.repo_path) if now - _changed(path) > age]
+        stale = [
+            path
+            for path in _partials(repo.repo_path)
+            if now - _changed(path) > age and os.path.realpath(path) not in open_elsewhere
+        ]
         for paths, words in ((unused, "blobs that nothing uses"), (stale, "unfinished downloads")):
             if paths:
                 freed = sum(_taken(path) for path in paths)
@@ -102,7 +109,7 @@ def delete(cache: Path, reference: Reference, loaded: Loaded, *, dry_run: bool) 
             "Delete it by hand.",
         )
     chosen = _chosen(repo, reference)
-    _check_unused(reference, chosen, loaded)
+    _check_unused(reference, chosen, [*_partials(repo.repo_path)] if not reference.choice else [], loaded)
     if not repo.revisions:
         return _without_revisions(repo, cache, dry_run=dry_run)
     if len(chosen) == sum(len(revision.files) for revision in repo.revisions):
@@ -208,7 +215,9 @@ def _without_revisions(repo: CachedRepoInfo, cache: Path, *, dry_run: bool) -> F
     return Freed(size=size, files=len(paths), what=(f"{plain(repo.repo_id, 100)}: unfinished downloads",))
 
 
-def _check_unused(reference: Reference, files: Sequence[CachedFileInfo], loaded: Loaded) -> None:
+def _check_unused(
+    reference: Reference, files: Sequence[CachedFileInfo], partials: Sequence[Path], loaded: Loaded
+) -> None:
     paths = {os.path.realpath(file.file_path) for file in files}
     folders = {os.path.realpath(file.file_path.parent) for file in files}
     for name, path in loaded.paths.items():
@@ -219,7 +228,7 @@ def _check_unused(reference: Reference, files: Sequence[CachedFileInfo], loaded:
                 "Unload it first.",
                 param="model",
             )
-    held = holders(paths)
+    held = set(holders(paths | {os.path.realpath(path) for path in partials}).values())
     if held:
         raise ModelUnavailable(
             f"{reference} is in use and is not deleted.",

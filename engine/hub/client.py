@@ -7,6 +7,7 @@ what is worth a second try gets one after the wait that the hub asks for.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from engine.errors import HubUnavailable, PullFailed
+from engine.errors import HubUnavailable, InvalidSettings, PullFailed
 from engine.hub import addresses
 from engine.hub.access import Access
 from engine.hub.refusals import offline, refusal, unreachable
@@ -55,16 +56,26 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """One per engine. Every call raises HearthError."""
+    """One per engine. Making one and every call raise HearthError."""
 
     def __init__(self, access: Access, pace: Pace | None = None) -> None:
         self.access, self.pace = access, pace or Pace()
-        self._http = httpx.AsyncClient(
-            follow_redirects=False,
-            headers={"User-Agent": f"hearth/{version('hearth')}"},
-            timeout=httpx.Timeout(self.pace.stall, connect=self.pace.connect),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
-        )
+        # It logs addresses, and those of the storage are signed.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        try:
+            self._http = httpx.AsyncClient(
+                follow_redirects=False,
+                headers={"User-Agent": f"hearth/{version('hearth')}"},
+                timeout=httpx.Timeout(self.pace.stall, connect=self.pace.connect),
+                limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
+            )
+        except (ImportError, ValueError, OSError) as error:
+            # The environment names a proxy or certificates that cannot be used.
+            raise InvalidSettings(
+                "The way to the hub cannot be set up.",
+                f"{plain(str(error), 200).rstrip('.')}.",
+                "Check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE.",
+            ) from None
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -8,17 +8,19 @@ from collections.abc import Set
 from pathlib import Path
 
 
-def holders(paths: Set[str]) -> set[str]:
-    """`name (pid)` of every process of this user that has one of `paths` (real paths) open or mapped; not our own."""
+def holders(paths: Set[str]) -> dict[str, str]:
+    """Those of `paths` (real paths) that another process of this user has open or mapped, with its `name (pid)`."""
     import psutil
 
-    found = set()
+    found: dict[str, str] = {}
+    if not paths:
+        return found
     for process in psutil.process_iter(["pid", "name"]):
         if process.pid == os.getpid():
             continue
         with contextlib.suppress(psutil.Error, OSError):
-            if not paths.isdisjoint(_files(process)):
-                found.add(f"{process.info['name']} ({process.pid})")
+            for path in paths & _files(process):
+                found[path] = f"{process.info['name']} ({process.pid})"
     return found
 
 

@@ -15,14 +15,13 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import filelock
 
-from engine.errors import StorageFailed
+from engine.hub.disk import explained
 from engine.hub.reference import Reference, is_commit
 from engine.library.gguf_parts import PART
 from engine.types import HubFile
@@ -130,19 +129,6 @@ class Layout:
         unfinished = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}.tmp")
         unfinished.write_text(commit, encoding="ascii")
         os.replace(unfinished, place)
-
-
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turns an error of the disk into one for people. Raises StorageFailed."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageFailed(
-            f"The model cache at {folder} cannot be written.",
-            f"{error.strerror or error}.",
-            "Make it writable, or move it with HF_HUB_CACHE or HF_HOME.",
-        ) from None
 
 
 def _shows_a_model(file: HubFile) -> int:

@@ -55,6 +55,11 @@ class Partial:
             _write(self._log, _HEAD.pack(_MAGIC, self.size, PIECE))
 
     @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._blob.parent
+
+    @property
     def done(self) -> int:
         """Bytes of the pieces that are there."""
         return sum(self.length(index) for index in self._sums)

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from engine.errors import HearthError, InternalError
 from engine.hub import plan as planning
 from engine.hub.client import Client
+from engine.hub.disk import full
 from engine.hub.layout import Layout
 from engine.hub.reference import Reference
-from engine.hub.transfer import Tally, Transfer, full
+from engine.hub.tally import Tally
+from engine.hub.transfer import Transfer
 from engine.hub.unfinished import Unfinished
 from engine.settings import show_size
 from engine.types import PullStage, PullState
@@ -150,10 +152,10 @@ class Pull:
     def _words(self, now: float) -> str:
         if self._tally.waiting:
             seconds = max(0.0, min(self._tally.waiting.values()) - now)
-            return f"{self._note} Next try in {seconds:.0f} s.".strip()
+            return f"{self._tally.trouble} Next try in {seconds:.0f} s.".strip()
         if self._tally.locked:
             return f"Another program is fetching {min(self._tally.locked)}."
-        return self._note if self._tally.mended else ""
+        return self._note
 
     def _noted(self, text: str) -> None:
         self._note = text

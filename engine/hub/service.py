@@ -17,6 +17,7 @@ from engine.errors import HearthError, ModelUnavailable
 from engine.hub.access import Access
 from engine.hub.reference import parse
 from engine.hub.stream import PullStream
+from engine.text_safety import plain
 from engine.types import HubCard, HubFiles, HubModel, HubQuery, PullPlan, PullRequest, PullState
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class HubService:
 
 
 def _failed(request: PullRequest, id: str, error: HearthError) -> PullState:
-    return PullState(id=id, model=str(request.model)[:400], stage="failed", error=error.info)
+    return PullState(id=id, model=plain(str(request.model), 120), stage="failed", error=error.info)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

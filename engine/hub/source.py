@@ -15,7 +15,7 @@ import httpx
 
 from engine.errors import HubUnavailable, PullFailed
 from engine.hub import addresses
-from engine.hub.client import Client
+from engine.hub.client import Client, Pace
 from engine.hub.refusals import refusal
 from engine.text_safety import plain
 from engine.types import HubFile
@@ -36,6 +36,14 @@ class Source:
         self._client, self._repository = client, repository
         self._hub = addresses.file(client.access, repository, commit, file.path)
         self._storage: str | None = None
+
+    @property
+    def pace(self) -> Pace:
+        return self._client.pace
+
+    @property
+    def offline(self) -> bool:
+        return self._client.access.offline
 
     @asynccontextmanager
     async def range(self, begin: int, end: int) -> AsyncIterator[AsyncIterator[bytes]]:

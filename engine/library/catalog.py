@@ -42,6 +42,7 @@ from engine.types import AdapterRef, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
+_REPOSITORY = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
 _SITE = re.compile(r"^(?:https://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _LIBRARIES = {"transformers": ("transformers", "torch"), "mlx": ("mlx_lm", "mlx")}
 """What each backend of model folders must find installed."""
@@ -363,6 +364,8 @@ def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
     by_lower = {entry.id.lower(): entry.id for entry in entries}
     near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
+    if _REPOSITORY.fullmatch(name):
+        hint += f"Fetch it with `hearth pull {name}`. "
     is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",

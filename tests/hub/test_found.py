@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,6 +84,28 @@ async def test_a_model_folder_is_found_under_the_name_of_its_repository(
     (entry,) = [entry for entry in await engine.models() if entry.id == "org/ember"]
     assert (entry.format, entry.architecture, entry.source) == ("safetensors", "llama", "huggingface")
     assert entry.size == len(files["model.safetensors"])
+
+
+async def test_what_is_being_pulled_is_not_deleted(hub: HubServer, engine: LocalEngine, cache: Path) -> None:
+    hub.add(NAME, {"tiny-Q4_K_M.gguf": noise(4 << 20)})
+    hub.rate = 1e6
+    stream = engine.pull(PullRequest(model=NAME, quantisation="Q4_K_M"))
+    async for state in stream:
+        if state.fetched:
+            break
+    with pytest.raises(ModelUnavailable, match="being pulled"):
+        await engine.delete_weights(NAME)
+    # Another engine, which knows nothing of the pull, sees that its file is open.
+    other = (
+        "import sys; from pathlib import Path; from engine.hub import cache; from engine.hub.reference import parse;"
+        + ("cache.delete(Path(sys.argv[1]), parse(sys.argv[2]), cache.Loaded(), dry_run=False)")
+    )
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", other, str(cache), NAME], capture_output=True, text=True
+    )
+    assert "Open in" in done.stderr
+    hub.rate = None
+    assert (await stream.wait()).stage == "done"
 
 
 async def test_newer_revisions_are_told_on_request(
