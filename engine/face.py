@@ -36,6 +36,7 @@ from engine.types import (
     StreamEvent,
     Terminal,
     Tool,
+    Verified,
 )
 
 
@@ -129,6 +130,10 @@ class Hub(Protocol):
 
     async def cache_prune(self, *, dry_run: bool = False) -> Freed:
         """Delete what no revision uses, and partial downloads that were given up a day ago."""
+        ...
+
+    async def verify_weights(self, model: str) -> Verified:
+        """Read all files of a repository in the cache and hold them against their checksums. May take minutes."""
         ...
 
     async def delete_weights(self, model: str, *, dry_run: bool = False) -> Freed:

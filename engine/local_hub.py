@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +30,7 @@ from engine.types import (
     PullRequest,
     PullState,
     Quantisation,
+    Verified,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +150,21 @@ class LocalHub:
             return cache.prune(access_of(self._settings).cache, dry_run=dry_run)
 
         return await asyncio.to_thread(work)
+
+    async def verify_weights(self, model: str) -> Verified:
+        reference = await self._cached(model)
+        over = threading.Event()
+
+        def work() -> Verified:
+            from engine.hub.verify import verify
+
+            return verify(access_of(self._settings).cache, reference, lambda: not over.is_set())
+
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            # A cancel leaves the thread behind, which is to end.
+            over.set()
 
     async def delete_weights(self, model: str, *, dry_run: bool = False) -> Freed:
         reference = await self._cached(model)

@@ -94,6 +94,48 @@ def clear(
     raise typer.Exit(guarded(work))
 
 
+@app.command()
+def verify(
+    context: typer.Context,
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[REF]...", help="org/name; all models without it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read the files of models and hold them against their checksums. The exit status is 1 if one is damaged."""
+    from cli.errors import guarded
+
+    raise typer.Exit(guarded(lambda: with_engine(context, lambda engine: _verify(engine, models, json))))
+
+
+async def _verify(engine: LocalEngine, models: list[str] | None, json: bool) -> int:
+    from cli.commands.models import size_of
+    from cli.errors import FAILED, OK
+    from engine.text_safety import plain
+    from tui.telling.prompt import count
+
+    if models is None:
+        found = await engine.cache_scan()
+        models = [each.id for each in found.repositories if each.kind == "model" and each.revisions]
+    results = []
+    for model in models:
+        result = await engine.verify_weights(model)
+        results.append(result)
+        if not json:
+            damaged = ", ".join(plain(name, 120) for name in result.damaged)
+            verdict = f"damaged: {damaged}" if damaged else "sound"
+            print(
+                f"{result.id}: {count(result.files, 'file')}, {size_of(result.size)}, {verdict}", flush=True
+            )
+    if json:
+        _print_json(results)
+    if any(result.damaged for result in results):
+        if not json:
+            print("Delete what is damaged with hearth rm --weights and pull it again.", file=sys.stderr)
+        return FAILED
+    return OK
+
+
 def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: bool, json: bool) -> int:
     """Say what deleting `models` frees, ask unless told not to, and delete; the exit status. Raises HearthError."""
     from cli.errors import FAILED, OK

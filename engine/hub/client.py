@@ -22,7 +22,7 @@ from msgspec import Struct
 from engine.errors import HubUnavailable, InvalidSettings, PullFailed
 from engine.hub import addresses
 from engine.hub.access import Access
-from engine.hub.refusals import offline, refusal, unreachable
+from engine.hub.refusals import Unreachable, offline, refusal, unreachable
 from engine.text_safety import plain
 
 MOST_JSON: Final = 64 << 20
@@ -45,7 +45,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     """Tries without a byte of progress."""
     stall: float = 15.0
     """A connection that is silent for so long is given up."""
-    connect: float = 10.0
+    connect: float = 6.0
     question: float = 10.0
     """The longest wait for which a question is asked again, instead of refused with that wait."""
 
@@ -88,10 +88,19 @@ class Client:
         repository: str = "",
         revision: str = "",
         parameters: Parameters = NOTHING,
+        patient: bool = True,
     ) -> tuple[Any, str | None]:
-        """The answer at `url` as `kind`, and the address of the next page if there is one."""
+        """The answer at `url` as `kind`, and the address of the next page if there is one.
+
+        Who is not `patient` does not ask a hub again that did not answer at all.
+        """
         body, headers = await self.body(
-            url, MOST_JSON, repository=repository, revision=revision, parameters=parameters
+            url,
+            MOST_JSON,
+            repository=repository,
+            revision=revision,
+            parameters=parameters,
+            patient=patient,
         )
         try:
             found = await asyncio.to_thread(msgspec.json.decode, body, type=kind)
@@ -120,6 +129,7 @@ class Client:
         revision: str = "",
         path: str = "",
         parameters: Parameters = NOTHING,
+        patient: bool = True,
     ) -> tuple[bytes, Mapping[str, str]]:
         """The answer at `url`, at most `most` bytes, and its headers."""
         tried = 0
@@ -134,7 +144,8 @@ class Client:
                     return await _read(answer, most), answer.headers
             except HubUnavailable as problem:
                 wait = self.pace.wait(tried, problem.retry_after_s)
-                if self.access.offline or tried >= 3 or wait > self.pace.question:
+                given_up = isinstance(problem, Unreachable) and not patient
+                if self.access.offline or given_up or tried >= 3 or wait > self.pace.question:
                     raise
                 await asyncio.sleep(wait)
 

@@ -184,7 +184,10 @@ class Fetch:
         while index < self._partial.pieces:
             index, sound = await self._hashed(whole, index)
             if not sound:
-                await self._fetch(index)
+                try:
+                    await self._fetch(index)
+                except NoRanges:
+                    await self._in_one()
         return whole.right
 
     async def _mend(self) -> None:

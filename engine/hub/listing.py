@@ -95,7 +95,10 @@ async def search(client: Client, query: HubQuery) -> list[HubModel]:
     for name, value in (("search", query.text), ("author", query.author), ("pipeline_tag", query.task)):
         if value.strip():
             parameters[name] = value.strip()
-    found, _ = await client.json(addresses.api(client.access, "models"), list[_Model], parameters=parameters)
+    # What is on this machine is shown as soon as it is clear that the hub does not answer.
+    found, _ = await client.json(
+        addresses.api(client.access, "models"), list[_Model], parameters=parameters, patient=False
+    )
     models = [_model(each) for each in found if _REPOSITORY.fullmatch(each.id)]
     if query.most_parameters is not None:
         models = [each for each in models if each.parameters <= query.most_parameters]

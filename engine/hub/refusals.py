@@ -112,9 +112,13 @@ def offline(what: str) -> HubUnavailable:
     )
 
 
-def unreachable(access: Access, why: str) -> HubUnavailable:
-    """The hub did not answer."""
-    return HubUnavailable(
+class Unreachable(HubUnavailable):
+    """The hub did not answer at all."""
+
+
+def unreachable(access: Access, why: str) -> Unreachable:
+    """The error for a hub that did not answer."""
+    return Unreachable(
         f"The hub at {plain(access.endpoint, 80)} cannot be reached.",
         f"{plain(why, 200).rstrip('.')}.",
         "Check the network, and hub.endpoint or HF_ENDPOINT; what is on this machine works without.",

@@ -57,6 +57,7 @@ from engine.types.hub import (
     PullState,
     Quantisation,
     Verdict,
+    Verified,
 )
 from engine.types.messages import (
     AudioPart,
@@ -193,4 +194,5 @@ __all__ = [
     "ToolDelta",
     "Usage",
     "Verdict",
+    "Verified",
 ]

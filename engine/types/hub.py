@@ -247,6 +247,16 @@ class Freed(Struct, frozen=True, kw_only=True):
     what: tuple[str, ...] = ()
 
 
+class Verified(Struct, frozen=True, kw_only=True):
+    """What came of reading all files of a repository in the cache."""
+
+    id: str
+    files: int = 0
+    size: int = 0
+    damaged: tuple[str, ...] = ()
+    """Names of files that are not what they should be."""
+
+
 class NewRevision(Struct, frozen=True, kw_only=True):
     """Whether the hub has something newer than a model on this machine."""
 

@@ -180,6 +180,7 @@ def test_the_cache_is_scanned_pruned_and_cleared(ask: Hearth, hub: HubServer, co
     assert "tiny-Q4_K_M.gguf" in file and total.endswith("hf/hub")
     scanned = json.loads(ask("cache", "scan", "--json").stdout)
     assert scanned["repositories"][0]["size"] == len(content)
+    assert ask("cache", "verify").stdout == f"{NAME}: 1 file, {len(content) / 1000:.1f} kB, sound\n"
     assert ask("cache", "prune").stdout == "0 B freed.\n"
     cleared = ask("cache", "clear", "--yes")
     assert cleared.returncode == 0 and f"{NAME}: all of it" in cleared.stdout

@@ -116,6 +116,8 @@ async def test_a_hub_that_is_not_there_is_named(opened: Open) -> None:
     async with opened(endpoint=f"http://127.0.0.1:{port}") as service:
         with pytest.raises(HubUnavailable, match="cannot be reached"):
             await service.search(HubQuery())
+        state = await pulled(service, NAME)
+    assert state.error is not None and state.error.retryable and "HF_ENDPOINT" in state.error.fix
 
 
 async def test_offline_nothing_is_asked(hub: HubServer, opened: Open, model: str) -> None:

@@ -15,6 +15,7 @@ from engine.hub import cache as caching
 from engine.hub.cache import Loaded
 from engine.hub.partial import JOURNAL, PIECE, SUFFIX
 from engine.hub.reference import parse
+from engine.hub.verify import verify
 from engine.types import PullRequest
 from tests.hub.conftest import MIB, Open, noise, pulled
 from tests.hub.server import HubServer
@@ -176,6 +177,20 @@ async def test_a_pull_that_was_given_up_can_be_cleared(hub: HubServer, opened: O
     assert repository.partial >= PIECE and repository.size == 0 and repository.revisions == ()
     freed = caching.delete(cache, parse(NAME), NOBODY, dry_run=False)
     assert freed.size >= PIECE and caching.scan(cache, NOBODY).repositories == ()
+
+
+def test_every_file_is_held_against_its_name(filled: Path) -> None:
+    sound = verify(filled, parse(NAME))
+    assert (sound.files, sound.size, sound.damaged) == (3, len(Q4) + len(Q8) + 9000, ())
+    assert verify(filled, parse("org/folder")).files == 2
+    path = next(filled.glob("*/snapshots/*/tiny-Q8_0.gguf")).resolve()
+    with path.open("r+b") as file:
+        file.seek(400_000)
+        file.write(bytes([path.read_bytes()[400_000] ^ 1]))
+    assert verify(filled, parse(NAME)).damaged == ("tiny-Q8_0.gguf",)
+    assert verify(filled, parse(NAME), lambda: False).damaged == ()
+    with pytest.raises(ModelNotFound):
+        verify(filled, parse("org/nothing"))
 
 
 def test_damaged_repositories_are_told_and_harm_nobody(filled: Path) -> None:

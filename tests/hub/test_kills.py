@@ -72,8 +72,10 @@ def kill_often(hub: HubServer, home: Path, cache: Path, size: int, kills: int) -
     assert hub.bytes_served <= size + kills * MOST_AGAIN
 
 
-def test_four_kills_cost_eight_mebibytes_each_at_most(hub: HubServer, hearth_home: Path, cache: Path) -> None:
-    kill_often(hub, hearth_home, cache, 40 * MIB + 4321, 4)
+def test_three_kills_cost_eight_mebibytes_each_at_most(
+    hub: HubServer, hearth_home: Path, cache: Path
+) -> None:
+    kill_often(hub, hearth_home, cache, 31 * MIB + 4321, 3)
 
 
 @pytest.mark.long
