@@ -15,39 +15,39 @@ from engine.hub.access import Access
 from engine.text_safety import plain
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 FAMILY: Final = ("huggingface.co", "hf.co")
 MOST_REDIRECTS: Final = 5
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     """Scheme, host and port."""
     return url.scheme, url.host.rstrip(".").lower(), url.port or _PORTS.get(url.scheme)
 
 
-def sees_token(url: httpx.URL, access: Access) -> bool:
+def sees_token(url: httpx2.URL, access: Access) -> bool:
     """Whether a request to `url` carries the token."""
-    import httpx
+    import httpx2
 
-    return origin(url) == origin(httpx.URL(access.endpoint))
+    return origin(url) == origin(httpx2.URL(access.endpoint))
 
 
-def redirected(access: Access, source: httpx.URL, location: str) -> httpx.URL:
+def redirected(access: Access, source: httpx2.URL, location: str) -> httpx2.URL:
     """The address that `location`, an answer's header, leads to from `source`. Raises PullFailed for others' hosts."""
-    import httpx
+    import httpx2
 
     try:
         if len(location) > 16_384 or "\\" in location or any(ord(c) < 33 for c in location):
-            raise httpx.InvalidURL("it holds characters that no address has")
+            raise httpx2.InvalidURL("it holds characters that no address has")
         url = source.join(location)
         if url.userinfo:
-            raise httpx.InvalidURL("it names a user")
+            raise httpx2.InvalidURL("it names a user")
         scheme, host, _ = origin(url)
-    except httpx.InvalidURL as error:
+    except httpx2.InvalidURL as error:
         raise _refused(access, location, f"The address cannot be followed: {error}.") from None
-    if origin(url) == origin(httpx.URL(access.endpoint)):
+    if origin(url) == origin(httpx2.URL(access.endpoint)):
         return url
     if (
         url.netloc.decode("ascii", "replace").lower() in access.download_hosts

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
-import httpx
+import httpx2
 import msgspec
 from msgspec import Struct
 
@@ -61,13 +61,13 @@ class Client:
     def __init__(self, access: Access, pace: Pace | None = None) -> None:
         self.access, self.pace = access, pace or Pace()
         # It logs addresses, and those of the storage are signed.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         try:
-            self._http = httpx.AsyncClient(
+            self._http = httpx2.AsyncClient(
                 follow_redirects=False,
                 headers={"User-Agent": f"hearth/{version('hearth')}"},
-                timeout=httpx.Timeout(self.pace.stall, connect=self.pace.connect),
-                limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
+                timeout=httpx2.Timeout(self.pace.stall, connect=self.pace.connect),
+                limits=httpx2.Limits(max_connections=32, max_keepalive_connections=16),
             )
         except (ImportError, ValueError, OSError) as error:
             # The environment names a proxy or certificates that cannot be used.
@@ -114,11 +114,11 @@ class Client:
 
     def _next_page(self, url: str, headers: Mapping[str, str]) -> str | None:
         link = (
-            httpx.Response(200, headers={"link": headers.get("link", "")[:8192]})
+            httpx2.Response(200, headers={"link": headers.get("link", "")[:8192]})
             .links.get("next", {})
             .get("url")
         )
-        return str(addresses.redirected(self.access, httpx.URL(url), link)) if link else None
+        return str(addresses.redirected(self.access, httpx2.URL(url), link)) if link else None
 
     async def body(
         self,
@@ -151,8 +151,8 @@ class Client:
 
     @asynccontextmanager
     async def opened(
-        self, url: str | httpx.URL, *, headers: Mapping[str, str] = NOTHING, parameters: Parameters = NOTHING
-    ) -> AsyncIterator[httpx.Response]:
+        self, url: str | httpx2.URL, *, headers: Mapping[str, str] = NOTHING, parameters: Parameters = NOTHING
+    ) -> AsyncIterator[httpx2.Response]:
         """The answer to a GET after all redirects, its body unread; `noted` in its extensions is what `NOTED` names.
 
         Raises HubUnavailable for a network that fails, also while the caller reads the body.
@@ -160,7 +160,7 @@ class Client:
         if self.access.offline:
             raise offline("This")
         try:
-            place = httpx.URL(url)
+            place = httpx2.URL(url)
             if parameters:
                 place = place.copy_merge_params(dict(parameters))
             noted: dict[str, str] = {}
@@ -186,16 +186,16 @@ class Client:
                         await answer.aread()
                 finally:
                     await answer.aclose()
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise PullFailed(
                 "An address of the hub cannot be used.", f"{error}.", "Check hub.endpoint."
             ) from None
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise unreachable(self.access, _words(error)) from None
         raise PullFailed("The hub redirects without end.", fix="Check hub.endpoint.")
 
 
-async def _read(answer: httpx.Response, most: int) -> bytes:
+async def _read(answer: httpx2.Response, most: int) -> bytes:
     pieces, size = [], 0
     async for piece in answer.aiter_bytes():
         size += len(piece)
@@ -206,9 +206,9 @@ async def _read(answer: httpx.Response, most: int) -> bytes:
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong, for people: httpx says nothing of a timeout."""
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    """What went wrong, for people: httpx2 says nothing of a timeout."""
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return "It does not answer"
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return "It fell silent"
     return str(error) or type(error).__name__

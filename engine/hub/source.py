@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import httpx
+import httpx2
 
 from engine.errors import HubUnavailable, PullFailed
 from engine.hub import addresses
@@ -68,7 +68,7 @@ class Source:
             yield _bounded(answer, self.file.size)
 
     @asynccontextmanager
-    async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+    async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
         # Packed on the way, ranges would not be those of the file.
         headers = {**headers, "Accept-Encoding": "identity"}
         for renewal in range(MOST_RENEWALS):
@@ -84,7 +84,7 @@ class Source:
                 yield answer
                 return
 
-    def _check(self, answer: httpx.Response) -> None:
+    def _check(self, answer: httpx2.Response) -> None:
         if answer.status_code not in (200, 206):
             raise refusal(
                 answer.status_code,
@@ -111,7 +111,7 @@ class Source:
         )
 
 
-async def _bounded(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
+async def _bounded(answer: httpx2.Response, most: int) -> AsyncIterator[bytes]:
     """The body as it comes, `most` bytes and no more. Raises HubUnavailable where it breaks off."""
     left = most
     # As it comes: what is gathered into larger chunks is lost when the connection breaks. To the very end: a connection

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.errors import HearthError, HubUnavailable, ModelNotFound, NotAllowed, PullFailed
@@ -178,7 +180,32 @@ async def test_a_host_that_the_settings_name_serves_files_and_never_sees_the_tok
 def test_hostile_redirects_are_refused(location: str) -> None:
     access = Access(cache=Path("/nowhere"))
     with pytest.raises(PullFailed):
-        addresses.redirected(access, httpx.URL(DEFAULT_ENDPOINT + "/org/name/resolve/main/x"), location)
+        addresses.redirected(access, httpx2.URL(DEFAULT_ENDPOINT + "/org/name/resolve/main/x"), location)
+
+
+@given(
+    st.text(max_size=80)
+    | st.builds(
+        "{}://{}{}{}".format,
+        st.sampled_from(["https", "http", "HTTPS", "ftp", ""]),
+        st.sampled_from(["", "u@", "hf.co@", "a:b@", "%40", "\\\\", "[", "xn--"]),
+        st.sampled_from(
+            ["hf.co", "cdn.hf.co", "evilhf.co", "127.0.0.1", "[::1]", "hf.co.evil.com", "HF.CO."]
+        ),
+        st.sampled_from(["/x", ":9/x", ":99999999/x", "?x", "#x", "\\@evil.com/", ":", ""]),
+    )
+)
+def test_whatever_is_followed_is_a_host_of_the_hub(location: str) -> None:
+    access = Access(cache=Path("/nowhere"))
+    try:
+        url = addresses.redirected(
+            access, httpx2.URL(DEFAULT_ENDPOINT + "/org/name/resolve/main/x"), location
+        )
+    except PullFailed:
+        return
+    host = url.raw_host.decode()
+    assert url.scheme == "https" and not url.userinfo
+    assert host.rstrip(".") in addresses.FAMILY or host.rstrip(".").endswith((".hf.co", ".huggingface.co"))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +221,7 @@ def test_hostile_redirects_are_refused(location: str) -> None:
 )
 def test_the_hubs_own_redirects_are_followed(location: str, sees: bool) -> None:
     access = Access(cache=Path("/nowhere"), token="hf_x")
-    url = addresses.redirected(access, httpx.URL(DEFAULT_ENDPOINT + "/org/name/resolve/main/x"), location)
+    url = addresses.redirected(access, httpx2.URL(DEFAULT_ENDPOINT + "/org/name/resolve/main/x"), location)
     assert addresses.sees_token(url, access) is sees
 
 
