@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,7 +103,8 @@ class LocalHub:
         return await self._hub.plan(request)
 
     def pull(self, request: PullRequest) -> PullStream:
-        self._running_loop()
+        with contextlib.suppress(HearthError):
+            self._running_loop()
         return self._hub.pull(request)
 
     def pulls(self) -> list[PullState]:

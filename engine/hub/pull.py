@@ -18,6 +18,7 @@ from engine.hub.disk import full
 from engine.hub.layout import Layout
 from engine.hub.reference import Reference
 from engine.hub.tally import Tally
+from engine.hub.tasks import to_the_end
 from engine.hub.transfer import Transfer
 from engine.hub.unfinished import Unfinished
 from engine.settings import show_size
@@ -31,7 +32,7 @@ TICK: Final = 0.2
 
 
 class Pull:
-    """`tell` hears of every new state; the last one has ended."""
+    """`tell` hears of every new state; the last one has ended. `reference` is `asked` with the choice filled in."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Pull:
         unfinished: Unfinished | None,
         tell: Callable[[PullState], None],
     ) -> None:
-        self.reference = reference
+        self.asked = self.reference = reference
         self._unfinished = unfinished
         self.state = PullState(id=id, model=str(reference))
         self._client, self._connections, self._judge, self._tell = client, connections, judge, tell
@@ -109,7 +110,7 @@ class Pull:
             await transfer.run()
         finally:
             clock.cancel()
-        snapshot = await asyncio.to_thread(layout.publish, found.reference, found.offer.commit, files)
+        snapshot = await to_the_end(layout.publish, found.reference, found.offer.commit, files)
         if self._unfinished is not None:
             await asyncio.to_thread(self._unfinished.finish, found.reference)
         path = snapshot

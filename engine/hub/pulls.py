@@ -31,7 +31,8 @@ class Pulls:
         self._client, self._connections, self._judge = client, connections, judge
         self._unfinished = unfinished
         self._waiting: list[Pull] = []
-        self._ended: list[PullState] = []
+        self._states: dict[str, PullState] = {}
+        """Of every pull by its id, those that ended in the order of their ends. Replaced whole: others look at it."""
         self._current: tuple[Pull, asyncio.Task[None]] | None = None
         self._streams: dict[str, list[PullStream]] = {}
         self._closing = False
@@ -39,7 +40,7 @@ class Pulls:
     def add(self, reference: Reference, stream: PullStream) -> None:
         """Queue a pull under the id of `stream`; one of the same reference that has not ended is joined instead."""
         for pull in self._going():
-            if pull.reference == reference:
+            if reference in (pull.asked, pull.reference):
                 self._streams[pull.state.id].append(stream)
                 stream.id = pull.state.id
                 stream.push(pull.state)
@@ -58,12 +59,16 @@ class Pulls:
         self._next()
 
     def states(self) -> list[PullState]:
-        """What runs, what waits, then what has ended, the newest first."""
-        return [pull.state for pull in self._going()] + self._ended[::-1]
+        """What runs, what waits, then what has ended, the newest first. From any thread."""
+        states = list(self._states.values())
+        going = sorted((state for state in states if not state.ended), key=lambda state: state.position)
+        return going + [state for state in reversed(states) if state.ended]
 
     def cancel(self, id: str) -> bool:
         """Give a pull up; False if there is none of that id that has not ended."""
         if self._current is not None and self._current[0].state.id == id:
+            if self._current[0].state.ended:
+                return False
             return self._current[1].cancel()
         for pull in self._waiting:
             if pull.state.id == id:
@@ -83,7 +88,9 @@ class Pulls:
             await asyncio.wait({self._current[1]})
 
     def _going(self) -> list[Pull]:
-        return ([self._current[0]] if self._current is not None else []) + self._waiting
+        """What runs and what waits. One that has just ended is still the current one, for a moment."""
+        current = [self._current[0]] if self._current is not None else []
+        return [pull for pull in current if not pull.state.ended] + self._waiting
 
     def _next(self) -> None:
         if self._current is None and self._waiting and not self._closing:
@@ -102,8 +109,12 @@ class Pulls:
         self._next()
 
     def _tell(self, state: PullState) -> None:
+        others = {id: other for id, other in self._states.items() if id != state.id}
+        ended = [id for id, other in others.items() if other.ended]
+        for id in ended[: max(0, len(ended) - REMEMBERED)]:
+            del others[id]
+        self._states = {**others, state.id: state}
         for stream in self._streams.get(state.id, ()):
             stream.push(state)
         if state.ended:
             self._streams.pop(state.id, None)
-            self._ended = [*self._ended[1 - REMEMBERED :], state]

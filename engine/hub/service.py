@@ -7,13 +7,14 @@ loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from engine.errors import HearthError, ModelUnavailable
+from engine.errors import HearthError, InternalError, ModelUnavailable
 from engine.hub.access import Access
 from engine.hub.reference import parse
 from engine.hub.stream import PullStream
@@ -108,7 +109,13 @@ class HubService:
 
     def pull(self, request: PullRequest) -> PullStream:
         """Queue a pull and return at once. One that cannot even be understood ends in a failed state."""
-        stream = PullStream(uuid.uuid4().hex[:12], lambda: self._call(self._cancel, stream))
+
+        def cancel() -> None:
+            # After the end there is nothing to give up.
+            with contextlib.suppress(HearthError):
+                self._call(self._cancel, stream)
+
+        stream = PullStream(uuid.uuid4().hex[:12], cancel)
         try:
             self._call(self._add, request, stream)
         except HearthError as error:
@@ -187,6 +194,9 @@ class HubService:
             self._pulls.add(reference, stream)
         except HearthError as error:
             stream.push(_failed(request, stream.id, error))
+        except Exception as error:
+            defect = InternalError("The pull met a defect of Hearth's.", f"{type(error).__name__}: {error}")
+            stream.push(_failed(request, stream.id, defect))
 
     def _cancel(self, stream: PullStream) -> None:
         if self._pulls is not None:

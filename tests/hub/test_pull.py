@@ -379,8 +379,21 @@ async def test_the_same_pull_twice_is_one(hub: HubServer, opened: Open, commit: 
     async with opened() as service:
         one = service.pull(PullRequest(model=NAME))
         two = service.pull(PullRequest(model=f"https://huggingface.co/{NAME}"))
-        states = await asyncio.gather(one.wait(), two.wait())
-    assert [state.stage for state in states] == ["done", "done"] and hub.bytes_served == SIZE
+        async for state in one:
+            if state.done:
+                break
+        three, four = service.pull(PullRequest(model=NAME)), service.pull(PullRequest(model=f"{NAME}:Q4_K_M"))
+        states = await asyncio.gather(*(stream.wait() for stream in (one, two, three, four)))
+        assert len(service.pulls()) == 1
+    assert [state.stage for state in states] == ["done"] * 4 and hub.bytes_served == SIZE
+    one.cancel()
+
+
+async def test_after_the_end_a_pull_is_refused_in_words(opened: Open) -> None:
+    async with opened() as service:
+        await service.cancel("nobody")
+    state = await pulled(service, NAME)
+    assert state.stage == "failed" and state.error is not None and state.error.code == "model_unavailable"
 
 
 async def test_where_links_are_impossible_the_files_themselves_are_there(
