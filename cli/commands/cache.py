@@ -75,7 +75,7 @@ def clear(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[REF]", help="org/name or org/name:Q4_K_M; all models without it."),
+        typer.Argument(metavar="REF", help="org/name or org/name:Q4_K_M; all models without it."),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -98,7 +98,7 @@ def clear(
 def verify(
     context: typer.Context,
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[REF]...", help="org/name; all models without it.")
+        list[str] | None, typer.Argument(metavar="REF", help="org/name; all models without it.")
     ] = None,
     json: Json = False,
 ) -> None:

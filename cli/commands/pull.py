@@ -20,9 +20,7 @@ def pull(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[REF]...", help="org/name, org/name:Q4_K_M, hf.co/org/name, org/name@revision."
-        ),
+        typer.Argument(metavar="REF", help="org/name, org/name:Q4_K_M, hf.co/org/name, org/name@revision."),
     ] = None,
     quant: Annotated[
         str | None, typer.Option("--quant", metavar="NAME", help="The quantisation, if REF does not say it.")

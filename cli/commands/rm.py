@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def rm(
     context: typer.Context,
     models: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="A model as `hearth models` lists it, or org/name.")
+        list[str], typer.Argument(metavar="NAME", help="A model as `hearth models` lists it, or org/name.")
     ],
     weights: Annotated[
         bool, typer.Option("--weights", help="Yes, the weights: they have to be fetched again afterwards.")

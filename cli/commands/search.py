@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def search(
     context: typer.Context,
-    text: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Words of the name.")] = None,
+    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Words of the name.")] = None,
     gguf: Annotated[bool, typer.Option("--gguf", help="Only models with GGUF files.")] = False,
     mlx: Annotated[bool, typer.Option("--mlx", help="Only models for MLX.")] = False,
     safetensors: Annotated[bool, typer.Option("--safetensors", help="Only models with safetensors.")] = False,
