@@ -31,6 +31,8 @@ class Access(Struct, frozen=True, kw_only=True):
     offline: bool = False
     download_hosts: tuple[str, ...] = ()
     """Hosts that the endpoint may send downloads to, beside its own and those of Hugging Face."""
+    trusted_code: tuple[str, ...] = ()
+    """Revisions whose Python files are fetched too: `org/name@<commit>`."""
 
     def __repr__(self) -> str:
         return f"Access({self.endpoint}, {'a' if self.token else 'no'} token, {self.cache})"
@@ -52,6 +54,7 @@ def access_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> Ac
         offline=settings.hub.offline
         or any(environ.get(name, "").lower() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
         download_hosts=settings.hub.download_hosts,
+        trusted_code=settings.hub.trust_remote_code,
     )
 
 

@@ -2,7 +2,7 @@
 
 Of GGUF: every part of a split file, and the projector beside it. Of a folder: configuration, tokenizer, templates and
 the safetensors files that the index names, or that loaders look for. Never pickles, which run code; never second copies
-of the same weights (`original/`, `consolidated`, other frameworks'), and no programs. Pure.
+of the same weights (`original/`, `consolidated`, other frameworks'), and no programs but those that are trusted. Pure.
 """
 
 from __future__ import annotations
@@ -36,11 +36,18 @@ FOLDER: Final = "safetensors"
 
 
 def quantisations(
-    files: Sequence[HubFile], index: Mapping[str, str] | None = None, *, mlx: bool = False
+    files: Sequence[HubFile],
+    index: Mapping[str, str] | None = None,
+    *,
+    mlx: bool = False,
+    code: bool = False,
 ) -> list[Quantisation]:
-    """Every form in which the model can be pulled, the smallest first. `index` is the folder's index of weights."""
+    """Every form in which the model can be pulled, the smallest first. `index` is the folder's index of weights.
+
+    With `code` a folder's Python files belong to it: somebody has read them and trusts this revision.
+    """
     found = _gguf(files)
-    folder = _folder(files, index, "mlx" if mlx else "safetensors")
+    folder = _folder(files, index, "mlx" if mlx else "safetensors", code=code)
     if folder is not None:
         found.append(folder)
     return sorted(found, key=lambda each: (each.weights, each.name))
@@ -134,7 +141,7 @@ def _projector(projectors: Sequence[HubFile], stem: str) -> list[HubFile]:
 
 
 def _folder(
-    files: Sequence[HubFile], index: Mapping[str, str] | None, library: Library
+    files: Sequence[HubFile], index: Mapping[str, str] | None, library: Library, *, code: bool
 ) -> Quantisation | None:
     by_path = {file.path: file for file in files}
     if "config.json" not in by_path:
@@ -145,7 +152,12 @@ def _folder(
     small = [
         file
         for file in files
-        if file.size <= MOST_SMALL and (_SMALL.fullmatch(file.path) or _TEMPLATES.fullmatch(file.path))
+        if file.size <= MOST_SMALL
+        and (
+            _SMALL.fullmatch(file.path)
+            or _TEMPLATES.fullmatch(file.path)
+            or (code and file.path.endswith(".py"))
+        )
     ]
     every = (*sorted(small, key=lambda file: file.path), *weights)
     return Quantisation(name=FOLDER, format=library, files=every, size=sum(file.size for file in every))

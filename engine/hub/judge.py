@@ -8,6 +8,7 @@ buffers of the library a rule of thumb stands in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +16,13 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from engine.errors import HearthError
+from engine.errors import HearthError, InvalidRequest
 from engine.hub import addresses
 from engine.hub.client import Client
 from engine.hub.reference import Reference
 from engine.hub.source import NoRanges, Source
 from engine.library import fit, folder_fit, pools
+from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.dimensions import dimensions_of
 from engine.library.gguf import Header, Tensor, read_beginning
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
@@ -121,6 +123,8 @@ def gguf_demand(
     # Weights are spread evenly over the layers, one share for the embeddings and the output together.
     tensors = [Tensor("output.weight", (share,), "I8", 0, share)]
     tensors += [Tensor(f"blk.{layer}.weights", (share,), "I8", 0, share) for layer in range(layers)]
+    with contextlib.suppress(InvalidRequest):
+        devices = left_by(usable(devices, "llama"), options.device)
     need = fit.needs(
         [replace(header, tensors=tuple(tensors))],
         dimensions,
@@ -128,7 +132,7 @@ def gguf_demand(
         devices,
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,
-        gpu_layers=options.gpu_layers,
+        gpu_layers=gpu_layers(options),
     )
     found = pools.demand(need, fit.resident_bytes(need, dimensions))
     found[pools.MAIN] += projector
@@ -148,6 +152,7 @@ def folder_demand(
         weights=(Weight("weights", kind, (each.weights // width,)),),
     )
     backend = "mlx" if each.format == "mlx" else "transformers"
+    devices = usable(devices, backend)
     need = folder_fit.needs(folder, context_shape(options, folder.context), devices, options, backend=backend)
     return pools.demand(need, folder_fit.resident_bytes(need, backend))
 

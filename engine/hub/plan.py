@@ -41,7 +41,12 @@ async def offer(client: Client, reference: Reference, judge: Judge | None = None
     about, _ = await listing.model(client, reference)
     tree = await listing.tree(client, reference.repository, about.commit)
     index = await _index(client, reference.repository, about.commit, tree.files)
-    offered: Sequence[Quantisation] = choice.quantisations(tree.files, index, mlx="mlx" in about.libraries)
+    offered: Sequence[Quantisation] = choice.quantisations(
+        tree.files,
+        index,
+        mlx="mlx" in about.libraries,
+        code=f"{reference.repository}@{about.commit}" in client.access.trusted_code,
+    )
     free = 0
     if judge is not None and offered:
         offered, free = await judge(client, reference, about.commit, offered)

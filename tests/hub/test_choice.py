@@ -143,6 +143,11 @@ def test_of_a_model_folder_only_what_loaders_read_is_fetched(index: dict[str, st
     assert chosen("org/name", [offered], "", ()) is offered
 
 
+def test_python_files_are_fetched_of_trusted_revisions_alone() -> None:
+    (offered,) = quantisations(files(*FOLDER), code=True)
+    assert set(paths(offered)) == FETCHED | {"modeling_evil.py"}
+
+
 def test_shards_that_are_not_all_there_are_no_model() -> None:
     said = [each for each in FOLDER if each[0] != "model-00001-of-00002.safetensors"]
     assert quantisations(files(*(each for each in said if each[0] != "consolidated.safetensors"))) == []

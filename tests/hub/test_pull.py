@@ -126,6 +126,19 @@ async def test_the_hugging_face_library_takes_our_files_for_its_own(
     assert hub.bytes_served == before + len(b"# tiny\n") + SIZE
 
 
+async def test_the_code_of_a_trusted_revision_comes_with_it(
+    hub: HubServer, opened: Open, cache: Path
+) -> None:
+    files = {"config.json": b"{}", "model.safetensors": noise(10_000), "modeling_x.py": b"x = 1"}
+    commit = hub.add("org/own", files)
+    async with opened(trusted_code=(f"org/own@{'0' * 40}",)) as service:
+        await pulled(service, "org/own")
+    assert not [path for path in visible(cache) if path.endswith(".py")]
+    async with opened(trusted_code=(f"org/own@{commit}",)) as service:
+        await pulled(service, "org/own")
+    assert [path for path in visible(cache) if path.endswith("modeling_x.py")]
+
+
 async def test_connections_are_used_again(hub: HubServer, opened: Open, commit: str) -> None:
     async with opened(connections=2) as service:
         await pulled(service, NAME)
