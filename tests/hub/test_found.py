@@ -86,6 +86,23 @@ async def test_a_model_folder_is_found_under_the_name_of_its_repository(
     assert entry.size == len(files["model.safetensors"])
 
 
+async def test_a_model_that_sees_comes_with_its_projector(
+    hub: HubServer, engine: LocalEngine, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    from tests.weights.llava import tiny_llava
+
+    _, model, projector = tiny_llava(tmp_path)
+    files = {"eye-Q8_0.gguf": model.read_bytes(), "mmproj-eye-f32.gguf": projector.read_bytes()}
+    hub.add("org/eye-GGUF", {**files, "mmproj-eye-f16.gguf": projector.read_bytes() + bytes(32)})
+    state = await engine.pull(PullRequest(model="org/eye-GGUF")).wait()
+    assert state.stage == "done", state.error
+    (entry,) = [entry for entry in await engine.models() if entry.id == "org/eye-GGUF:Q8_0"]
+    assert entry.modalities == ("text", "image")
+    assert entry.projector is not None and entry.projector.endswith("mmproj-eye-f16.gguf")
+    assert len(names_in(state.path.rpartition("/")[0])) == 2
+
+
 async def test_what_is_being_pulled_is_not_deleted(hub: HubServer, engine: LocalEngine, cache: Path) -> None:
     hub.add(NAME, {"tiny-Q4_K_M.gguf": noise(4 << 20)})
     hub.rate = 1e6
