@@ -22,6 +22,7 @@ from engine.hub.disk import explained
 from engine.hub.in_use import holders
 from engine.hub.partial import JOURNAL, SUFFIX
 from engine.hub.reference import Reference
+from engine.library.gguf_parts import PART
 from engine.library.quantisations import label_of
 from engine.settings import show_size
 from engine.text_safety import plain
@@ -192,17 +193,33 @@ def _chosen(repo: CachedRepoInfo, reference: Reference) -> list[CachedFileInfo]:
     ggufs = [file for file in every if file.file_name.lower().endswith(".gguf")]
     models = [file for file in ggufs if "mmproj" not in file.file_name.lower()]
 
-    def is_meant(file: CachedFileInfo) -> bool:
-        stem = file.file_name[:-5]
-        return wanted in (stem.lower(), label_of(stem).lower(), label_of(file.file_path.parent.name).lower())
-
-    found = [file for file in models if is_meant(file)]
+    found = [file for file in models if wanted in (file.file_name[:-5].lower(), _stem(file).lower())]
     if not found:
-        here = sorted({label_of(file.file_name) or file.file_name for file in models})
+        found = [file for file in models if wanted == _label(file).lower()]
+        several = sorted({_stem(file) for file in found})
+        if len(several) > 1:
+            raise InvalidRequest(
+                f"{reference} means several models.",
+                f"Here are: {', '.join(plain(stem, 100) for stem in several)}.",
+                "Name one of these behind the colon.",
+                param="model",
+            )
+    if not found:
+        here = sorted({_label(file) or _stem(file) for file in models})
         raise _absent(reference, f"Here are: {', '.join(here) or 'no GGUF files'}.")
     if len(found) == len(models) and not any(file.file_name.endswith(".safetensors") for file in every):
         return every
     return found
+
+
+def _stem(file: CachedFileInfo) -> str:
+    """The name of a GGUF file without its suffix and, of a split one, without the number of the part."""
+    part = PART.match(file.file_name[:-5])
+    return part["stem"] if part else file.file_name[:-5]
+
+
+def _label(file: CachedFileInfo) -> str:
+    return label_of(_stem(file)) or label_of(file.file_path.parent.name)
 
 
 def _without_revisions(repo: CachedRepoInfo, cache: Path, *, dry_run: bool) -> Freed:
@@ -250,7 +267,20 @@ def _absent(reference: Reference, why: str) -> ModelNotFound:
 def _unreferenced(repo: CachedRepoInfo) -> list[Path]:
     used = {file.blob_path for revision in repo.revisions for file in revision.files}
     used |= {Path(os.path.abspath(path)) for path in used}
-    return [path for path in _blobs(repo.repo_path) if not _is_partial(path) and path not in used]
+    # Where links are impossible a blob may be the same file as the one that is shown.
+    return [
+        path
+        for path in _blobs(repo.repo_path)
+        if not _is_partial(path) and path not in used and _names_of(path) == 1
+    ]
+
+
+def _names_of(path: Path) -> int:
+    """How many names a file has; 0 if it has just gone."""
+    try:
+        return path.lstat().st_nlink
+    except OSError:
+        return 0
 
 
 def _partials(folder: Path) -> list[Path]:

@@ -165,6 +165,31 @@ def test_prune_takes_what_nothing_uses_and_nothing_else(filled: Path) -> None:
     assert caching.prune(filled, dry_run=False).files == 0
 
 
+async def test_models_of_one_quantisation_are_told_apart(hub: HubServer, opened: Open, cache: Path) -> None:
+    names = ("small-Q4_K_M.gguf", "large-Q4_K_M-00001-of-00002.gguf", "large-Q4_K_M-00002-of-00002.gguf")
+    hub.add("org/two-GGUF", {name: noise(9000, place) for place, name in enumerate(names)})
+    async with opened() as service:
+        for choice in ("small-Q4_K_M", "large-Q4_K_M"):
+            assert (await pulled(service, f"org/two-GGUF:{choice}")).stage == "done"
+    with pytest.raises(InvalidRequest, match="large-Q4_K_M, small-Q4_K_M"):
+        caching.delete(cache, parse("org/two-GGUF:Q4_K_M"), NOBODY, dry_run=False)
+    assert caching.delete(cache, parse("org/two-GGUF:large-Q4_K_M"), NOBODY, dry_run=False).files == 2
+    ((revision,),) = [each.revisions for each in caching.scan(cache, NOBODY).repositories]
+    assert [file.path for file in revision.files] == ["small-Q4_K_M.gguf"]
+
+
+async def test_files_that_are_no_links_count_once_and_are_not_pruned(
+    hub: HubServer, opened: Open, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_DISABLE_SYMLINKS", "1")
+    hub.add(NAME, {"tiny-Q4_K_M.gguf": Q4})
+    async with opened() as service:
+        await pulled(service, NAME)
+    (repository,) = caching.scan(cache, NOBODY).repositories
+    assert (repository.size, repository.unreferenced) == (len(Q4), 0)
+    assert caching.prune(cache, dry_run=False, age=-1.0).files == 0
+
+
 async def test_a_pull_that_was_given_up_can_be_cleared(hub: HubServer, opened: Open, cache: Path) -> None:
     hub.add(NAME, {"tiny-Q4_K_M.gguf": noise(4 * MIB)})
     hub.rate = 2e6
