@@ -31,6 +31,10 @@ EXAMPLES = """
 
   hearth models                         what could be run on this machine
 
+  hearth search qwen3 --gguf            models of the hub
+
+  hearth pull org/name:Q4_K_M           fetch one of them
+
   hearth estimate ember --ctx 1024      what that would take in memory
 
   hearth config show                    the settings, and where they come from
@@ -46,6 +50,10 @@ class Commands(LazyGroup):
         LazyCommand("chat", "cli.commands.chat", "Talk to a model here, or ask it one question."),
         LazyCommand("run", "cli.commands.chat", "The same as chat."),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
+        LazyCommand("search", "cli.commands.search", "Look for models at the hub."),
+        LazyCommand("pull", "cli.commands.pull", "Fetch a model from the hub."),
+        LazyCommand("rm", "cli.commands.rm", "Delete a model's weights."),
+        LazyCommand("cache", "cli.commands.cache", "Show and tidy up what was pulled."),
         LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )

@@ -13,7 +13,10 @@
     ├── WorkerDied            the model's process ended in mid-flight              500
     ├── DeadlineExceeded      a time limit of the request ran out                  504
     ├── ModelUnavailable      loading, quarantined or shutting down                503
+    ├── HubUnavailable        the model hub cannot be reached, or is busy          503
+    ├── PullFailed            what came from the hub is not what it should be      502
     ├── StorageFailed         a state file cannot be read or written               500
+    │   └── DiskFull          there is no room for what is to be written           507
     └── InternalError         a defect of Hearth                                   500
 
 An exception is for one process; `ErrorInfo` is the same thing as data, for events, frames, logs and bodies.
@@ -154,8 +157,24 @@ class ModelUnavailable(HearthError):
     retryable = True
 
 
+class HubUnavailable(HearthError):
+    code = "hub_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class PullFailed(HearthError):
+    code = "pull_failed"
+    http_status = 502
+
+
 class StorageFailed(HearthError):
     code = "storage_failed"
+
+
+class DiskFull(StorageFailed):
+    code = "disk_full"
+    http_status = 507
 
 
 class InternalError(HearthError):

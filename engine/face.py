@@ -10,22 +10,33 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.types import (
+    CacheScan,
     Embeddings,
     EmbedRequest,
     Estimate,
+    Freed,
     GenerationRequest,
+    HubCard,
+    HubFiles,
+    HubPage,
+    HubQuery,
     LoadedModel,
     LoadOptions,
     LogLine,
     Message,
     ModelEntry,
     ModelFacts,
+    NewRevision,
+    PullPlan,
+    PullRequest,
+    PullState,
     Ranking,
     RerankRequest,
     RunningRequest,
     StreamEvent,
     Terminal,
     Tool,
+    Verified,
 )
 
 
@@ -51,8 +62,87 @@ class Stream(Protocol):
         ...
 
 
+class Pulling(Protocol):
+    """How one pull goes on, for one reader. Who looks seldom misses states, never the last one."""
+
+    id: str
+
+    def __aiter__(self) -> AsyncIterator[PullState]:
+        """States as they come, the one that has ended last; may be awaited from any loop."""
+        ...
+
+    def drain(self) -> PullState | None:
+        """The newest state, if it has not been seen; never waits, callable from any thread."""
+        ...
+
+    def cancel(self) -> None:
+        """Give it up, from any thread. What is here of it stays, and the next pull goes on from there."""
+        ...
+
+    async def wait(self) -> PullState:
+        """The state that has ended."""
+        ...
+
+
 @runtime_checkable
-class Engine(Protocol):
+class Hub(Protocol):
+    """The part of the engine that finds models elsewhere and keeps those that are here in order."""
+
+    async def search_hub(self, query: HubQuery) -> HubPage:
+        """Models of the hub, and those on this machine that match; without a network only these, and why."""
+        ...
+
+    async def hub_card(self, model: str) -> HubCard:
+        """What a repository says of itself."""
+        ...
+
+    async def hub_files(self, model: str) -> HubFiles:
+        """The forms in which a model can be pulled, each with what it would need and whether that fits."""
+        ...
+
+    async def plan_pull(self, request: PullRequest) -> PullPlan:
+        """What a pull would fetch; nothing is fetched."""
+        ...
+
+    def pull(self, request: PullRequest) -> Pulling:
+        """Queue a pull and return at once; what cannot be pulled ends in a failed state."""
+        ...
+
+    def pulls(self) -> list[PullState]:
+        """The pull that runs, those that wait, then those that ended."""
+        ...
+
+    async def interrupted_pulls(self) -> list[PullState]:
+        """Pulls that were broken off, and of which a part is here; `pull` of the same model goes on with one."""
+        ...
+
+    async def cancel_pull(self, pull_id: str) -> bool:
+        """Give a pull up; False if there is none of that id that has not ended."""
+        ...
+
+    async def newer_revisions(self, model: str | None = None) -> list[NewRevision]:
+        """Whether the hub has something newer than what was pulled of `model`, or of every model."""
+        ...
+
+    async def cache_scan(self) -> CacheScan:
+        """What is in the cache that all Hugging Face programs share."""
+        ...
+
+    async def cache_prune(self, *, dry_run: bool = False) -> Freed:
+        """Delete what no revision uses, and partial downloads that were given up a day ago."""
+        ...
+
+    async def verify_weights(self, model: str) -> Verified:
+        """Read all files of a repository in the cache and hold them against their checksums. May take minutes."""
+        ...
+
+    async def delete_weights(self, model: str, *, dry_run: bool = False) -> Freed:
+        """Delete a model of the cache, or one quantisation of it. Raises ModelUnavailable while it is in use."""
+        ...
+
+
+@runtime_checkable
+class Engine(Hub, Protocol):
     """Every call may be made from any thread or loop. Calls raise `engine.errors.HearthError`."""
 
     def generate(self, request: GenerationRequest) -> Stream:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
+from engine.local_hub import LocalHub
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.estimates import Estimator
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class LocalEngine:
+class LocalEngine(LocalHub):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -97,6 +98,7 @@ class LocalEngine:
         )
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._sources = Sources(self._settings.media)
+        self._open_hub()
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -283,6 +285,7 @@ class LocalEngine:
             already, self._closed = self._closed, True
         if already:
             return
+        await self._hub.close()
         if self._loop is not None:
             await self._carry(self._shut())
         if self._thread is not None and self._loop is not None:

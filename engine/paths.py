@@ -81,6 +81,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "calibration.json"
 
     @property
+    def pulls_file(self) -> Path:
+        """Pulls that were begun and are not done."""
+        return self.state / "pulls.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held with `flock` by the one engine that owns the state folder."""
         return self.state / "hearth.lock"

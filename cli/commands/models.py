@@ -42,7 +42,7 @@ def run(context: typer.Context, json: bool) -> int:
     if not entries:
         from cli.terminal_text import dim
 
-        note = "No model was found. Put GGUF files in a folder and name it in the setting models.folders."
+        note = "No model was found. Fetch one with hearth pull, or name a folder of them in models.folders."
         print(dim(note, sys.stderr), file=sys.stderr)
         return 0
     rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "ADAPTERS", "")]

@@ -1,7 +1,7 @@
 """Every model on this machine, and what a name stands for.
 
-Models are the starter models, and the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's
-own models folder.
+Models are the starter models, the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's own
+models folder, and those in the cache that all Hugging Face programs share (`hub_cache`).
 Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
 
@@ -11,6 +11,7 @@ import difflib
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +27,11 @@ from engine.library.conversions import Conversions
 from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.gguf import Header, read_header
 from engine.library.gguf_parts import PART, parts_of
+from engine.library.hub_cache import SOURCE, models_in
 from engine.library.lora import Base, base_of
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
 from engine.library.projectors import Projectors
+from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.paths import Paths
@@ -39,6 +42,8 @@ from engine.types import AdapterRef, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
+_REPOSITORY = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
+_SITE = re.compile(r"^(?:https://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _LIBRARIES = {"transformers": ("transformers", "torch"), "mlx": ("mlx_lm", "mlx")}
 """What each backend of model folders must find installed."""
 
@@ -56,9 +61,20 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
 
 class Catalog:
-    """The models of this machine. `starter` is the folder of the only built-in model; None: there is none."""
+    """The models of this machine. `starter` is the folder of the only built-in model; None: there is none.
 
-    def __init__(self, settings: Settings, paths: Paths, *, starter: Path | str | None = "installed") -> None:
+    `hub_cache` is the cache of the Hugging Face programs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        starter: Path | str | None = "installed",
+        hub_cache: Path | None = None,
+    ) -> None:
+        self._hub_cache = hub_cache
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
         if isinstance(starter, str):
             self._starters = starter_folders()
@@ -165,9 +181,15 @@ class Catalog:
         return known[1]
 
     def _named(self, name: str, entries: list[ModelEntry]) -> ModelEntry | None:
+        name = _SITE.sub("", name)
         for entry in entries:
             if entry.id.lower() == name.lower():
                 return entry
+        # A repository of which several quantisations are here.
+        several = [entry for entry in entries if entry.id.lower().startswith(name.lower() + ":")]
+        several = [entry for entry in several if entry.source == SOURCE and not entry.broken] or several
+        if several:
+            return min(several, key=lambda entry: rank(entry.quantisation, entry.size))
         # Of os.path, since those of Path raise for a name that is too long or a home that nobody has.
         path = Path(os.path.expanduser(name)).absolute() if "\0" not in name else Path(os.sep)
         is_file = name.lower().endswith(".gguf") and os.path.isfile(path)
@@ -193,6 +215,9 @@ class Catalog:
                 part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
                     yield path, "folder", part["stem"] if part else path.stem
+        if self._hub_cache is not None:
+            for path, name in models_in(self._hub_cache):
+                yield path, SOURCE, name
 
     def _entry(
         self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
@@ -339,6 +364,8 @@ def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
     by_lower = {entry.id.lower(): entry.id for entry in entries}
     near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
+    if _REPOSITORY.fullmatch(name):
+        hint += f"Fetch it with `hearth pull {name}`. "
     is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",

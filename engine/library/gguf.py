@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -141,6 +141,38 @@ def read_header(path: Path) -> Header:
             _fail(path, f"reading it failed: {error.strerror}", "Check the disk, then try again.")
 
 
+def read_beginning(data: bytes, size: int) -> Header | None:
+    """What the first bytes, `data`, of a file of `size` bytes say of it; None if they are not those of a GGUF file.
+
+    Without tensors, and with as much metadata as is there: what a model's sizes are comes before its vocabulary.
+    """
+    reader = _Reader(BytesIO(data), size)
+    metadata: dict[str, Any] = {}
+    try:
+        _check_magic(reader)
+        version, _, count = reader.unpack("<I"), reader.unpack("<Q"), reader.unpack("<Q")
+        if version not in (2, 3):
+            return None
+    except _Malformed:
+        return None
+    try:
+        for _ in range(min(count, MAX_PAIRS)):
+            key = reader.text(MAX_NAME * 64, "a metadata key")
+            kind = reader.unpack("<I")
+            if kind != _ARRAY:
+                metadata[key] = _value(reader, kind)
+                continue
+            inner, length = reader.unpack("<I"), reader.unpack("<Q")
+            if length > KEPT_ARRAY:
+                # Its length is all that counts, and it may reach beyond what is here.
+                metadata[key] = SkippedArray(length)
+            value = _array(reader, inner, length)
+            metadata[key] = value
+    except _Malformed:
+        pass
+    return Header(version=version, metadata=metadata, tensors=(), file_size=size)
+
+
 def _fail(path: Path, reason: str, fix: str) -> NoReturn:
     raise ModelLoadFailed(f"{path.name} is not a usable GGUF file.", f"{path}: {reason}.", fix, param="model")
 
@@ -156,7 +188,7 @@ class _Malformed(Exception):
 class _Reader:
     """A forward reader over a small window of the file; never reads beyond its size at opening."""
 
-    def __init__(self, file: FileIO, size: int) -> None:
+    def __init__(self, file: FileIO | BytesIO, size: int) -> None:
         self.size = size
         self._file = file
         self._window = b""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import HearthError, InsufficientMemory, ModelUnavailable, WorkerDied
+from engine.library.pools import joined
 from engine.runtime.arrivals import Arrivals
 from engine.runtime.deaths import try_again
 from engine.runtime.estimates import Estimator
@@ -25,7 +26,7 @@ from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Piece, Reply, S
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
-from engine.types import Estimate, Failed, LoadedModel, LoadOptions, ModelFacts
+from engine.types import Device, Estimate, Failed, LoadedModel, LoadOptions, ModelFacts
 
 BUSY_PATIENCE = 10
 """How many times `stall_seconds` a worker may be silent that computes all the while."""
@@ -245,6 +246,20 @@ class Supervisor:
         """Every model that is in memory, on its way, or failed when it was last tried."""
         places = list(self._room.places.values())
         return [place.report() for place in places if place.state != "absent" or place.error is not None]
+
+    async def memory(self) -> tuple[tuple[Device, ...], dict[str, int]]:
+        """The devices there are, and the bytes by pool that further models may take if the idle ones left."""
+        await self._room.look_at_devices()
+        free = self._room.free()
+        for resident in self._room.residents():
+            if resident.idle:
+                free = joined(free, {pool: size for pool, size in resident.holds.items() if pool in free})
+        return self._room.devices, free
+
+    def files(self) -> dict[str, str]:
+        """The path of every model that is in memory or on its way, by its id."""
+        places = list(self._room.places.values())
+        return {place.id: place.target.entry.path for place in places if place.state != "absent"}
 
     def facts(self, model: str) -> ModelFacts | None:
         """What a resident model is; None if it is not resident."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
+from engine.hub.access import cache_folder
 from engine.paths import Paths
 from engine.runtime.backends import NAMES, OF_FORMAT
 from engine.runtime.backends.script import PREFIX, parse
@@ -28,7 +29,7 @@ class Targets:
         if self._catalog is None:
             from engine.library.catalog import Catalog
 
-            self._catalog = Catalog(self._settings, self._paths)
+            self._catalog = Catalog(self._settings, self._paths, hub_cache=cache_folder())
         return self._catalog
 
     def find(self, name: str, backend: BackendName = "auto") -> Target:

@@ -305,15 +305,26 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where models come from, and whose code may run. No model is fetched yet."""
+    """Where models come from, and whose code may run."""
 
     endpoint: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s]+$")] | None,
         Meta(
-            description="Address of the model hub or a mirror of it; not set: the Hugging Face Hub.",
+            description="Address of the model hub or a mirror of it; not set: HF_ENDPOINT, else the Hugging Face "
+            "Hub.",
             extra=OWN,
         ),
     ] = None
+    download_hosts: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...],
+        Meta(
+            description="Hosts that a mirror of the hub keeps its files on; it may send downloads there.",
+            extra=OWN,
+        ),
+    ] = ()
+    connections: Annotated[
+        int, Meta(ge=1, le=8, description="Connections that a pull opens at once, for 1 MiB each at a time.")
+    ] = 8
     offline: Annotated[
         bool, Meta(description="Never reach for the hub; what is on this machine still works.")
     ] = False

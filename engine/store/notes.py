@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -61,18 +61,32 @@ class Notes(Generic[_T]):
             # Written by another version of Hearth.
             return None
 
+    def newest(self) -> list[str]:
+        """The keys of all records, the one written last first."""
+        with self._lock:
+            self._read()
+            return sorted(self._lines, key=lambda key: self._lines[key].at, reverse=True)
+
     def put(self, key: str, record: _T) -> None:
         """Keep `record` under `key`."""
         line = _Line(time.time(), msgspec.Raw(msgspec.json.encode(record)))
+        self._change(lambda: self._add(key, line))
+
+    def drop(self, key: str) -> None:
+        """Forget the record of `key`, if there is one."""
+        if self.get(key) is not None:
+            self._change(lambda: self._lines.pop(key, None))
+
+    def _change(self, change: Callable[[], object]) -> None:
         with self._lock:
             try:
                 with self._held():
                     self._read()
-                    self._add(key, line)
+                    change()
                     self._write()
             except (OSError, StorageFailed) as error:
                 log.warning("%s cannot be written: %s", self._path.name, error)
-                self._add(key, line)
+                change()
 
     def _add(self, key: str, line: _Line) -> None:
         lines = {**self._lines, key: line}

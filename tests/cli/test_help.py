@@ -18,6 +18,10 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "chat",
         "run",
         "models",
+        "search",
+        "pull",
+        "rm",
+        "cache",
         "estimate",
         "config",
         "Examples",
@@ -69,4 +73,4 @@ def test_shell_completion_knows_the_commands(hearth_home: Path) -> None:
         COMP_CWORD="1",
         _TYPER_COMPLETE="x",
     )
-    assert set(done.stdout.split()) == {"chat", "config"}
+    assert set(done.stdout.split()) == {"cache", "chat", "config"}

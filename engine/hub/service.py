@@ -1,0 +1,240 @@
+"""The engine's room for the hub: a thread with a loop of its own, so that nobody waits for a download.
+
+The thread starts at the first call, and what is heavy is imported there. Every method may be called from any thread or
+loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.errors import HearthError, InternalError, ModelUnavailable
+from engine.hub.access import Access
+from engine.hub.reference import parse
+from engine.hub.stream import PullStream
+from engine.text_safety import plain
+from engine.types import HubCard, HubFiles, HubModel, HubQuery, PullPlan, PullRequest, PullState
+
+if TYPE_CHECKING:
+    from engine.hub.client import Client, Pace
+    from engine.hub.plan import Judge
+    from engine.hub.pulls import Pulls
+
+_T = TypeVar("_T")
+
+
+class HubService:
+    """`judge` tells what fits; `access` is looked up when the hub is first wanted, and may raise HearthError.
+
+    In the file `memory` pulls are remembered that are not done.
+    """
+
+    def __init__(
+        self,
+        access: Callable[[], Access],
+        *,
+        connections: int = 8,
+        judge: Judge | None = None,
+        pace: Pace | None = None,
+        memory: Path | None = None,
+    ) -> None:
+        self._memory = memory
+        self._access, self._connections, self._judge, self._pace = access, connections, judge, pace
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._client: Client | None = None
+        self._pulls: Pulls | None = None
+        self._closed = False
+
+    async def search(self, query: HubQuery) -> list[HubModel]:
+        """Raises HearthError."""
+
+        async def there() -> list[HubModel]:
+            from engine.hub import listing
+
+            return await listing.search(self._ready(), query)
+
+        return await self._there(there())
+
+    async def card(self, model: str) -> HubCard:
+        """Raises HearthError."""
+        reference = parse(model)
+
+        async def there() -> HubCard:
+            from engine.hub import listing
+
+            return await listing.card(self._ready(), reference)
+
+        return await self._there(there())
+
+    async def offer(self, model: str) -> HubFiles:
+        """Raises HearthError."""
+        reference = parse(model)
+
+        async def there() -> HubFiles:
+            from engine.hub import plan
+
+            return await plan.offer(self._ready(), reference, self._judge)
+
+        return await self._there(there())
+
+    async def plan(self, request: PullRequest) -> PullPlan:
+        """Raises HearthError."""
+        reference = parse(request.model, choice=request.quantisation, revision=request.revision)
+
+        async def there() -> PullPlan:
+            from engine.hub import plan
+
+            return await plan.told(self._ready(), reference, self._judge)
+
+        return await self._there(there())
+
+    async def newest(self, repository: str, ref: str) -> str:
+        """The commit that `ref` stands for at the hub. Raises HearthError."""
+
+        async def there() -> str:
+            from engine.hub import listing
+
+            about, _ = await listing.model(self._ready(), parse(repository, revision=ref))
+            return about.commit
+
+        return await self._there(there())
+
+    def pull(self, request: PullRequest) -> PullStream:
+        """Queue a pull and return at once. One that cannot even be understood ends in a failed state."""
+
+        def cancel() -> None:
+            # After the end there is nothing to give up.
+            with contextlib.suppress(HearthError):
+                self._call(self._cancel, stream)
+
+        stream = PullStream(uuid.uuid4().hex[:12], cancel)
+        try:
+            self._call(self._add, request, stream)
+        except HearthError as error:
+            stream.push(_failed(request, stream.id, error))
+        return stream
+
+    def pulls(self) -> list[PullState]:
+        """What runs, what waits, then what has ended."""
+        return self._pulls.states() if self._pulls is not None else []
+
+    async def interrupted(self) -> list[PullState]:
+        """Pulls of earlier processes, and given up ones of this, of which a part is here. Raises HearthError."""
+
+        def look() -> list[PullState]:
+            from engine.hub.unfinished import Unfinished
+
+            return Unfinished(self._memory).states(self._access().cache) if self._memory is not None else []
+
+        going = {state.model for state in self.pulls() if not state.ended}
+        return [state for state in await asyncio.to_thread(look) if state.model not in going]
+
+    async def cancel(self, id: str) -> bool:
+        """Give a pull up; False if there is none of that id that has not ended."""
+        if self._pulls is None:
+            return False
+        pulls = self._pulls
+
+        async def there() -> bool:
+            return pulls.cancel(id)
+
+        return await self._there(there())
+
+    async def close(self) -> None:
+        """End all pulls and the thread; a second call does nothing."""
+        with self._starting:
+            already, self._closed = self._closed, True
+            loop, thread = self._loop, self._thread
+        if already or loop is None or thread is None:
+            return
+
+        async def shut() -> None:
+            if self._pulls is not None:
+                await self._pulls.close()
+            if self._client is not None:
+                await self._client.close()
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(shut(), loop))
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join)
+
+    # --- on the hub's loop
+
+    def _ready(self) -> Client:
+        if self._client is None:
+            from engine.hub.client import Client
+
+            self._client = Client(self._access(), self._pace)
+        return self._client
+
+    def _add(self, request: PullRequest, stream: PullStream) -> None:
+        from engine.checking import check
+
+        try:
+            check(request)
+            reference = parse(request.model, choice=request.quantisation, revision=request.revision)
+            if self._pulls is None:
+                from engine.hub.pulls import Pulls
+                from engine.hub.unfinished import Unfinished
+
+                self._pulls = Pulls(
+                    self._ready(),
+                    connections=self._connections,
+                    judge=self._judge,
+                    unfinished=Unfinished(self._memory) if self._memory is not None else None,
+                )
+            self._pulls.add(reference, stream)
+        except HearthError as error:
+            stream.push(_failed(request, stream.id, error))
+        except Exception as error:
+            defect = InternalError("The pull met a defect of Hearth's.", f"{type(error).__name__}: {error}")
+            stream.push(_failed(request, stream.id, defect))
+
+    def _cancel(self, stream: PullStream) -> None:
+        if self._pulls is not None:
+            self._pulls.cancel(stream.id)
+
+    # --- threads
+
+    async def _there(self, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            loop = self._started()
+        except HearthError:
+            work.close()
+            raise
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        self._started().call_soon_threadsafe(function, *arguments)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._closed:
+                raise ModelUnavailable("Hearth is closing.", fix="Start it again.")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="hub", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def _failed(request: PullRequest, id: str, error: HearthError) -> PullState:
+    return PullState(id=id, model=plain(str(request.model), 120), stage="failed", error=error.info)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

@@ -1,0 +1,241 @@
+"""The part of `LocalEngine` that is about the hub and the cache: see `engine.face.Hub`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.checking import check
+from engine.errors import HearthError, InvalidRequest, ModelUnavailable
+from engine.hub.access import access_of
+from engine.hub.reference import MAIN, Reference, parse
+from engine.hub.service import HubService
+from engine.hub.stream import PullStream
+from engine.runtime.fitting import completed
+from engine.types import (
+    CacheScan,
+    Device,
+    Freed,
+    HubCard,
+    HubFiles,
+    HubModel,
+    HubPage,
+    HubQuery,
+    LoadOptions,
+    ModelEntry,
+    NewRevision,
+    PullPlan,
+    PullRequest,
+    PullState,
+    Quantisation,
+    Verified,
+)
+
+if TYPE_CHECKING:
+    from engine.hub.cache import Loaded
+    from engine.hub.client import Client
+    from engine.hub.judge import Judge
+    from engine.paths import Paths
+    from engine.runtime.supervisor import Supervisor
+    from engine.settings import Settings
+
+_T = TypeVar("_T")
+
+
+class LocalHub:
+    """What `LocalEngine` inherits; it brings what is declared here."""
+
+    _settings: Settings
+    _paths: Paths
+    _supervisor: Supervisor
+
+    def _open_hub(self) -> None:
+        """Get ready; nothing is started."""
+        self._judge: Judge | None = None
+        self._hub = HubService(
+            lambda: access_of(self._settings),
+            connections=self._settings.hub.connections,
+            judge=self._judged,
+            memory=self._paths.pulls_file,
+        )
+
+    async def models(self) -> list[ModelEntry]:
+        raise NotImplementedError
+
+    async def _on_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
+        raise NotImplementedError
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        raise NotImplementedError
+
+    # --- the hub
+
+    async def search_hub(self, query: HubQuery) -> HubPage:
+        check(query)
+        entries = await self.models()
+        words = query.text.lower().split()
+        local = tuple(entry for entry in entries if all(word in entry.id.lower() for word in words))
+        try:
+            found = await self._hub.search(query)
+        except HearthError as error:
+            return HubPage(local=local, problem=error.info)
+        here = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in entries}
+        if query.fits:
+            free = await self._free()
+            found = [each for each in found if _could_fit(each, free)]
+        marked = [_marked(each, here) for each in found[: query.limit]]
+        return HubPage(models=tuple(marked), local=local)
+
+    async def hub_card(self, model: str) -> HubCard:
+        return await self._hub.card(model)
+
+    async def hub_files(self, model: str) -> HubFiles:
+        # The engine's loop is that of its first caller, and not the hub's, from which memory is asked for.
+        self._running_loop()
+        return await self._hub.offer(model)
+
+    async def plan_pull(self, request: PullRequest) -> PullPlan:
+        check(request)
+        self._running_loop()
+        return await self._hub.plan(request)
+
+    def pull(self, request: PullRequest) -> PullStream:
+        with contextlib.suppress(HearthError):
+            self._running_loop()
+        return self._hub.pull(request)
+
+    def pulls(self) -> list[PullState]:
+        return self._hub.pulls()
+
+    async def interrupted_pulls(self) -> list[PullState]:
+        return await self._hub.interrupted()
+
+    async def cancel_pull(self, pull_id: str) -> bool:
+        return await self._hub.cancel(pull_id)
+
+    async def newer_revisions(self, model: str | None = None) -> list[NewRevision]:
+        wanted = parse(model).repository.lower() if model is not None else None
+        scan = await self.cache_scan()
+        asked = [
+            (repo.id, ref, revision.commit)
+            for repo in scan.repositories
+            if repo.kind == "model" and wanted in (None, repo.id.lower())
+            for revision in repo.revisions
+            for ref in revision.refs
+        ]
+        return list(await asyncio.gather(*(self._newer(*each) for each in asked)))
+
+    async def _newer(self, repository: str, ref: str, commit: str) -> NewRevision:
+        try:
+            remote = await self._hub.newest(repository, ref)
+        except HearthError as error:
+            return NewRevision(id=repository, ref=ref, local=commit, remote="", problem=error.info)
+        return NewRevision(id=repository, ref=ref, local=commit, remote=remote)
+
+    # --- the cache
+
+    async def cache_scan(self) -> CacheScan:
+        def work() -> CacheScan:
+            from engine.hub import cache
+
+            return cache.scan(access_of(self._settings).cache, self._loaded())
+
+        return await asyncio.to_thread(work)
+
+    async def cache_prune(self, *, dry_run: bool = False) -> Freed:
+        def work() -> Freed:
+            from engine.hub import cache
+
+            return cache.prune(access_of(self._settings).cache, dry_run=dry_run)
+
+        return await asyncio.to_thread(work)
+
+    async def verify_weights(self, model: str) -> Verified:
+        reference = await self._cached(model)
+        over = threading.Event()
+
+        def work() -> Verified:
+            from engine.hub.verify import verify
+
+            return verify(access_of(self._settings).cache, reference, lambda: not over.is_set())
+
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            # A cancel leaves the thread behind, which is to end.
+            over.set()
+
+    async def delete_weights(self, model: str, *, dry_run: bool = False) -> Freed:
+        reference = await self._cached(model)
+        going = [state.model for state in self.pulls() if not state.ended and state.stage != "queued"]
+        if any(parse(name).repository.lower() == reference.repository.lower() for name in going):
+            raise ModelUnavailable(
+                f"{reference} is being pulled and is not deleted.",
+                fix="Cancel the pull first.",
+                param="model",
+            )
+
+        def work() -> Freed:
+            from engine.hub import cache
+
+            return cache.delete(access_of(self._settings).cache, reference, self._loaded(), dry_run=dry_run)
+
+        return await asyncio.to_thread(work)
+
+    async def _cached(self, model: str) -> Reference:
+        """The reference that `model` means: one of the hub's, or a name that is listed here."""
+        entry = next((entry for entry in await self.models() if entry.id.lower() == model.lower()), None)
+        if entry is not None and entry.source != "huggingface":
+            raise InvalidRequest(
+                f"{entry.id} is not deleted.",
+                f"It does not lie in the model cache but at {entry.path}.",
+                "Delete it there yourself.",
+                param="model",
+            )
+        # As a listed name a short commit stands behind its repository, which is no revision of the hub's.
+        return parse(model) if entry is None else _reference_of(entry)
+
+    def _loaded(self) -> Loaded:
+        from engine.hub.cache import Loaded
+
+        return Loaded(self._supervisor.files())
+
+    # --- what fits
+
+    async def _judged(
+        self, client: Client, reference: Reference, commit: str, offered: Sequence[Quantisation]
+    ) -> tuple[Sequence[Quantisation], int]:
+        from engine.hub.judge import Judge
+
+        if self._judge is None:
+            self._judge = Judge(self._memory, completed(LoadOptions(), self._settings.runtime))
+        return await self._judge(client, reference, commit, offered)
+
+    async def _memory(self) -> tuple[Sequence[Device], Mapping[str, int]]:
+        return await self._on_loop(self._supervisor.memory())
+
+    async def _free(self) -> int:
+        _, free = await self._memory()
+        return max(free.values(), default=0)
+
+
+def _could_fit(each: HubModel, free: int) -> bool:
+    """Whether a model may fit in its usual form: about 5 bits a weight in GGUF, 16 elsewhere; unknown sizes may."""
+    bits = 5 if "gguf" in each.libraries else 16
+    return each.parameters * bits // 8 <= free
+
+
+def _marked(each: HubModel, here: set[str]) -> HubModel:
+    from msgspec.structs import replace
+
+    return replace(each, local=True) if each.id.lower() in here else each
+
+
+def _reference_of(entry: ModelEntry) -> Reference:
+    name, _, choice = entry.id.partition(":")
+    repository, _, _ = name.partition("@")
+    commit = next((part for part in entry.path.split("/") if len(part) == 40), MAIN)
+    return Reference(repository, choice, commit)
