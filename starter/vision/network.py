@@ -44,7 +44,7 @@ class VisionShape:
     tower: TowerShape = field(default_factory=TowerShape)
     text: ModelShape = field(
         default_factory=lambda: ModelShape(
-            vocab_size=4097, hidden=128, layers=4, heads=4, kv_heads=2, ffn=384
+            vocab_size=4097, hidden=128, layers=3, heads=4, kv_heads=2, ffn=256
         )
     )
 
