@@ -209,6 +209,7 @@ def _places(rng: random.Random, groups: tuple[Group, ...], width: int, height: i
     side, area = max(width, height), width * height
     # 0.11 of the longer side is what a picture of 64 pixels needs to show a star as a star.
     base = rng.uniform(0.11, max(0.13, min(0.3, 0.42 * (area / side**2 / len(kinds)) ** 0.5))) * side
+    base = min(base, 0.4 * min(width, height))
     while True:
         placed: list[Placed] = []
         for shape, colour in kinds:

@@ -1,7 +1,7 @@
 """The starter vision-language model ``ember-vision``: where its files are. Importing this loads nothing heavy.
 
 The weights live in ``starter/ember-vision``; the pictures it knows are drawn by ``starter/pictures.py``, and how
-it is made is in ``starter/vision/train.py`` and ``starter/vision/README.md``.
+it is made is in ``starter/vision/train.py`` and ``starter/README.md``.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ _COLOUR = (
 _IT = ("Which colour is it?", "What colour is it?", "What color is it?")
 _THEY = ("Which colour are they?", "What colour are they?", "What color are they?")
 
+# ruff: noqa: E501 - a row of the table is one line, however long
 # questions ; … | answers ; …
 _TALK = """hello;hi;hey;good day;hello there;good morning;good evening|Hello! Show me a picture of simple shapes.;Hello! I can name simple shapes in pictures.
 how are you?;how are you doing?;how is it going?|I am fine, thank you! Show me a picture.

@@ -19,7 +19,7 @@ from .export import export, tokenizer_json
 from .fit import Heads, Plan, train_all, train_tower
 from .network import VisionShape, new_model
 from .questions import talks
-from .score import checked, report
+from .score import checked, hf_answers, report
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
         lambda: checked(model, encoder, shape.tower, range(CHECK_SEEDS, CHECK_SEEDS + 200)),
     )  # fmt: skip
     paths = export(options.output, model, shape)
-    print(report(paths[0]))
+    print(report(hf_answers(paths[0])))
 
 
 if __name__ == "__main__":
