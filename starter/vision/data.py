@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,12 +95,15 @@ def trained(groups: tuple[Group, ...]) -> bool:
     return not UNSEEN.intersection(groups)
 
 
-def drawn(count: int, tower: TowerShape, start: int = TRAIN_SEEDS) -> list[Seen]:
-    """``count`` training pictures, of the seeds from ``start`` on that hold no unseen combination."""
+def drawn(count: int, tower: TowerShape, start: int = TRAIN_SEEDS, two: float = 0.25) -> list[Seen]:
+    """``count`` training pictures, of the seeds from ``start`` on that hold no unseen combination.
+
+    A share ``two`` of them shows two kinds of shapes.
+    """
     found: list[Seen] = []
     seed = start
     while len(found) < count:
-        picture = draw(seed)
+        picture = draw(seed, groups=1 + (random.Random(f"kinds {seed}").random() < two))
         if trained(picture.groups):
             found.append(seen(picture, tower, random.Random(seed)))
         seed += 1
@@ -177,8 +180,13 @@ class Batch:
     counts: Tensor
 
 
-def batches(data: list[Seen], encoder: Encoder, size: int, rng: random.Random) -> Iterator[Batch]:
-    """Endless batches of ``size`` pictures, half of them mirrored."""
+Pictures = Callable[[], list[Seen]]
+"""Pictures that are drawn when they are asked for."""
+
+
+def batches(pictures: Pictures, encoder: Encoder, size: int, rng: random.Random) -> Iterator[Batch]:
+    """Endless batches of ``size`` pictures, half of them mirrored; they are drawn at the first."""
+    data = pictures()
     while True:
         order = list(range(len(data)))
         rng.shuffle(order)

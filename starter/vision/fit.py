@@ -7,10 +7,10 @@ part of the model.
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from starter.fit import Recipe, optimisers, rate_at
 from starter.pictures import COLOURS, MOST, SHAPES
 
-from .data import Batch, Encoder, Seen, batches, padded
+from .data import Batch, Encoder, Pictures, batches, padded
 
 
 class Heads(nn.Module):
@@ -34,11 +34,12 @@ class Heads(nn.Module):
         self.colours = nn.Linear(width, len(COLOURS) + 1)
         self.counts = nn.Linear(width, (len(SHAPES) + len(COLOURS)) * (MOST + 1))
 
-    def loss(self, features: Tensor, batch: Batch) -> Tensor:
-        """The sum of three cross-entropies for features [batch, patches, width]."""
+    def loss(self, features: Tensor, batch: Batch, *, patches: bool = True) -> Tensor:
+        """The sum of the cross-entropies for features [batch, patches, width]: counts, and each patch's."""
         features = self.norm(features.float())
         total = features.new_zeros(())
-        for head, wanted in ((self.shapes, batch.shapes), (self.colours, batch.colours)):
+        asked = ((self.shapes, batch.shapes), (self.colours, batch.colours)) if patches else ()
+        for head, wanted in asked:
             scores = head(features).float().flatten(0, 1)
             # Nearly all patches are empty.
             weights = torch.ones(scores.shape[1])
@@ -66,17 +67,6 @@ def answer_loss(model: Any, ids: Tensor, targets: Tensor, features: Tensor | Non
     hidden = model.model.language_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
     counted = targets >= 0
     return F.cross_entropy(model.lm_head(hidden[counted]).float(), targets[counted])
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long each part is trained, in minutes of wall time, and on how many pictures at once."""
-
-    tower_minutes: float = 10
-    minutes: float = 40
-    rows: int = 48
-    talk_every: int = 8
-    heads_weight: float = 0.3
 
 
 def _run(
@@ -149,56 +139,77 @@ def _run(
     save()
 
 
-def train_tower(model: Any, heads: Heads, data: list[Seen], encoder: Encoder, plan: Plan, work: Path) -> None:
-    """The tower alone, on what the heads ask for."""
-    stream = batches(data, encoder, plan.rows, random.Random(11))
-    tower = model.model.vision_tower
-    named = [
-        *((f"tower.{name}", p) for name, p in tower.named_parameters() if "post_layernorm" not in name),
-        *((f"heads.{name}", p) for name, p in heads.named_parameters()),
-    ]
+class Training:
+    """The parts that are trained together, what they read, and the folder of their checkpoints.
 
-    def step() -> Tensor:
-        batch = next(stream)
-        return heads.loss(features_of(model, batch.pixels), batch)
+    Pictures are drawn when a round asks for its first batch: one that is done costs nothing.
+    """
 
-    recipe = Recipe(plan.tower_minutes, seed=11, floor=0.2)
-    _run("tower", named, {"tower": tower, "heads": heads}, step, recipe, work / "tower.pt")
+    rows = 48
+    """Pictures in a batch."""
+    talk_every = 8
+    """Every so many batches one is talk without a picture."""
 
+    def __init__(self, model: Any, heads: Heads, encoder: Encoder, work: Path) -> None:
+        self._model = model
+        self._heads = heads
+        self._encoder = encoder
+        self._work = work
 
-def train_all(
-    model: Any,
-    heads: Heads,
-    data: list[Seen],
-    talk: list[tuple[str, str]],
-    encoder: Encoder,
-    plan: Plan,
-    work: Path,
-    watch: Callable[[], str] | None = None,
-) -> None:
-    """Tower, projector and language part together, on questions and answers; now and then talk without a picture."""
-    stream = batches(data, encoder, plan.rows, random.Random(12))
-    talked = _talks(talk, encoder, plan.rows)
-    named = [
-        *((name, p) for name, p in model.named_parameters() if "post_layernorm" not in name),
-        *((f"heads.{name}", p) for name, p in heads.named_parameters()),
-    ]
-    turn = iter(range(10**9))
+    def tower(self, pictures: Pictures, minutes: float) -> None:
+        """The tower alone, on what the heads ask for."""
+        stream = batches(pictures, self._encoder, self.rows, random.Random(11))
+        tower = self._model.model.vision_tower
 
-    def step() -> Tensor:
-        if next(turn) % plan.talk_every == 0:
-            return answer_loss(model, *next(talked), None)
-        batch = next(stream)
-        features = features_of(model, batch.pixels)
-        loss = answer_loss(model, batch.ids, batch.targets, features)
-        return loss + plan.heads_weight * heads.loss(features, batch)
+        def step() -> Tensor:
+            batch = next(stream)
+            return self._heads.loss(features_of(self._model, batch.pixels), batch)
 
-    modules = {"model": model, "heads": heads}
-    _run("all", named, modules, step, Recipe(plan.minutes, seed=12), work / "all.pt", watch)
+        recipe = Recipe(minutes, seed=11, floor=0.2)
+        _run(
+            "tower", self._named(tower), {"tower": tower, "heads": self._heads}, step, recipe,
+            self._work / "tower.pt",
+        )  # fmt: skip
 
+    def everything(
+        self,
+        title: str,
+        pictures: Pictures,
+        talk: list[tuple[str, str]],
+        recipe: Recipe,
+        *,
+        heads_weight: float,
+        patches: bool,
+        watch: Callable[[], str] | None = None,
+    ) -> None:
+        """Tower, projector and language part together, on questions and answers.
 
-def _talks(talk: list[tuple[str, str]], encoder: Encoder, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-    rng = random.Random(13)
-    while True:
-        chosen = [rng.sample(talk, rng.choice((1, 1, 2))) for _ in range(rows)]
-        yield padded([encoder.turns(turns, picture=False) for turns in chosen])
+        What the heads ask for counts ``heads_weight``, with or without what they ask of each patch.
+        """
+        stream = batches(pictures, self._encoder, self.rows, random.Random(recipe.seed))
+        talked = self._talks(talk)
+        turn = itertools.count()
+
+        def step() -> Tensor:
+            if next(turn) % self.talk_every == 0:
+                return answer_loss(self._model, *next(talked), None)
+            batch = next(stream)
+            features = features_of(self._model, batch.pixels)
+            loss = answer_loss(self._model, batch.ids, batch.targets, features)
+            return loss + heads_weight * self._heads.loss(features, batch, patches=patches)
+
+        modules = {"model": self._model, "heads": self._heads}
+        _run(title, self._named(self._model), modules, step, recipe, self._work / f"{title}.pt", watch)
+
+    def _named(self, module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+        """The parameters of ``module`` and of the heads, without the closing norm that LLaVA does not use."""
+        return [
+            *((name, p) for name, p in module.named_parameters() if "post_layernorm" not in name),
+            *((f"heads.{name}", p) for name, p in self._heads.named_parameters()),
+        ]
+
+    def _talks(self, talk: list[tuple[str, str]]) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = random.Random(13)
+        while True:
+            chosen = [rng.sample(talk, rng.choice((1, 1, 2))) for _ in range(self.rows)]
+            yield padded([self._encoder.turns(turns, picture=False) for turns in chosen])

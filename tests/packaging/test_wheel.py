@@ -76,6 +76,10 @@ def test_the_wheel_holds_the_rooms_and_their_data(wheel: Path, repository: Path)
         "tui/**/*.tcss",
         "starter/ember/**/*.safetensors",
         "starter/ember/**/*.gguf",
+        "starter/ember-vision/**/*.json",
+        "starter/ember-vision/**/*.safetensors",
+        "starter/ember-vision/**/*.gguf",
+        "starter/**/*.jinja",
     ):
         expected = tracked(repository, pattern)
         assert expected and expected <= names, pattern
