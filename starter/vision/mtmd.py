@@ -6,6 +6,7 @@ For the score and for tests, on the CPU. Serving is the engine's.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,7 @@ class Mtmd:
 
         self._llama: Any = llama_cpp
         self._mtmd: Any = mtmd_cpp
-        # Kept, since a callback that is collected takes the process with it; nothing is printed.
-        self._quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
-        llama_cpp.llama_log_set(self._quiet, None)
-        mtmd_cpp.mtmd_log_set(self._quiet, None)
-        mtmd_cpp.mtmd_helper_log_set(self._quiet, None)
+        _silence()
         load = llama_cpp.llama_model_default_params()
         load.n_gpu_layers = 0
         self._model = _got(llama_cpp.llama_model_load_from_file(str(language).encode(), load), language)
@@ -121,6 +118,19 @@ class Mtmd:
             mtmd.mtmd_input_chunks_free(chunks)
             raise RuntimeError(f"mtmd could not read the prompt ({done})")
         return chunks
+
+
+@cache
+def _silence() -> Any:
+    """Let the libraries print nothing. Cached, since a callback that is collected takes the process with it."""
+    import llama_cpp
+    from llama_cpp import mtmd_cpp
+
+    quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
+    llama_cpp.llama_log_set(quiet, None)
+    mtmd_cpp.mtmd_log_set(quiet, None)
+    mtmd_cpp.mtmd_helper_log_set(quiet, None)
+    return quiet
 
 
 def _got(pointer: Any, path: Path) -> Any:
