@@ -2,6 +2,7 @@
 
 The answers are those of ``starter/pictures.py``; the wordings there are among these.
 """
+# ruff: noqa: E501 - a row of a table is one line, however long
 
 from __future__ import annotations
 
@@ -17,12 +18,8 @@ ALL = (
     "What shapes are in the picture?", "Name the shapes.", "Caption this image.", "What is shown here?",
 )  # fmt: skip
 _SHAPE = (
-    "What shape is it?",
-    "What shape is this?",
-    "Which shape is it?",
-    "Name the shape.",
-    "Which shape do you see?",
-)
+    "What shape is it?", "What shape is this?", "Which shape is it?", "Name the shape.", "Which shape do you see?",
+)  # fmt: skip
 _SHAPES = (
     "What shape are they?", "What shape are these?", "Which shape are they?", "Name the shape.", "What kind of shape is it?",
 )  # fmt: skip
@@ -47,7 +44,6 @@ _COLOUR = (
 _IT = ("Which colour is it?", "What colour is it?", "What color is it?")
 _THEY = ("Which colour are they?", "What colour are they?", "What color are they?")
 
-# ruff: noqa: E501 - a row of the table is one line, however long
 # questions ; … | answers ; …
 _TALK = """hello;hi;hey;good day;hello there;good morning;good evening|Hello! Show me a picture of simple shapes.;Hello! I can name simple shapes in pictures.
 how are you?;how are you doing?;how is it going?|I am fine, thank you! Show me a picture.
@@ -107,7 +103,7 @@ def talks() -> list[tuple[str, str]]:
         texts, answers = (side.split(";") for side in row.split("|"))
         for text in texts:
             for answer in answers:
-                full = answer.format(shapes=shapes.replace("cross", "cross"), colours=colours)
+                full = answer.format(shapes=shapes, colours=colours)
                 found += [(text, full), (f"{text[0].upper()}{text[1:]}", full)]
     found += [(text, NO_PICTURE) for text in ALL for _ in range(3)]
     found += [("How many shapes are there?", NO_PICTURE), ("Which colour is it?", NO_PICTURE)] * 3

@@ -1,8 +1,8 @@
 """Make ember-vision from nothing: ``python -m starter.vision.train``.
 
 The tower on what is where in the pictures, then all of it on questions about them, a second round on fresh ones,
-exports, and the score on pictures that it has never seen. What is finished is kept in
-the work folder and not done again; ``--fresh`` starts over.
+exports, and the score on pictures that it has never seen. What is finished is kept in the work folder and not done
+again; ``--fresh`` starts over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tower-minutes", type=float, default=10, help="wall time for the tower")
     parser.add_argument("--minutes", type=float, default=40, help="wall time for all of it")
-    parser.add_argument("--polish-minutes", type=float, default=25, help="wall time for its second round")
+    parser.add_argument("--polish-minutes", type=float, default=24, help="wall time for its second round")
     parser.add_argument("--pictures", type=int, default=100_000, help="how many pictures are drawn")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
