@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.runtime.backends import reading_opener
 from engine.runtime.backends.base import LoadSpec
 from engine.types import Capabilities, LoadOptions, Sampling
-from starter import gguf_path, hf_path
+from starter import gguf_path, hf_path, vision_paths
 
 COLUMNS = {
     "llama.cpp (GGUF)": ("llama", gguf_path()),
@@ -32,10 +32,11 @@ _ABILITIES = {
 }
 
 
-def document(found: dict[str, Capabilities]) -> str:
-    """The document: `found` by heading."""
+def document(found: dict[str, Capabilities], seeing: dict[str, Capabilities]) -> str:
+    """The document: what is `found` by heading, of a model that reads text, and of one that sees."""
     constraints = sorted({kind for each in found.values() for kind in each.constraints})
     rows = [
+        ("images, of models that see", ["image" in each.modalities for each in seeing.values()]),
         *((text, [getattr(each, name) for each in found.values()]) for name, text in _ABILITIES.items()),
         *(
             (f"answers held to: {kind}", [kind in each.constraints for each in found.values()])
@@ -49,8 +50,8 @@ def document(found: dict[str, Capabilities]) -> str:
     lines = [
         "# Backends",
         "",
-        "What each backend can do with the starter model `ember`; of other models it depends on what they are. A",
-        "request that asks for more is refused, and the refusal names what.",
+        "What each backend can do with the starter model `ember`, and of images with `ember-vision`; of other models it",
+        "depends on what they are. A request that asks for more is refused, and the refusal names what.",
         "",
         "What all of them can do means the same on all of them; `tests/parity` holds them to it. Greedy text is",
         "token for token that of the bare library, up to the first place where the two best tokens are as good as",
@@ -67,16 +68,23 @@ def document(found: dict[str, Capabilities]) -> str:
     return "\n".join(lines)
 
 
-def capabilities() -> dict[str, Capabilities]:
-    """What the backends say, by heading. No weights are loaded."""
+def capabilities(*, seeing: bool = False) -> dict[str, Capabilities]:
+    """What the backends say of ember, or of the starter model that sees, by heading. No weights are loaded."""
     found = {}
     for heading, (backend, path) in COLUMNS.items():
         read = reading_opener(backend, lambda level, text: None)
-        model = read(LoadSpec(model="ember", path=str(path), options=LoadOptions()))
+        spec = LoadSpec(model="ember", path=str(path), options=LoadOptions())
+        if seeing:
+            gguf, projector, folder = vision_paths()
+            path = gguf if backend == "llama" else folder
+            spec = LoadSpec(
+                model="ember-vision", path=str(path), projector=str(projector), options=LoadOptions()
+            )
+        model = read(spec)
         found[heading] = model.facts.capabilities
         model.close()
     return found
 
 
 if __name__ == "__main__":
-    print(document(capabilities()), end="")
+    print(document(capabilities(), capabilities(seeing=True)), end="")

@@ -1,6 +1,6 @@
-"""The starter model ``ember``: where its files are. Importing this package loads nothing heavy.
+"""The starter models ``ember`` and ``ember-vision``: where their files are. Importing this package loads nothing heavy.
 
-The weights live in ``starter/ember``; how they are made is in ``starter/train.py`` and ``starter/README.md``.
+How they are made is in ``starter/train.py``, ``starter/vision`` and ``starter/README.md``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 
 _HOME = Path(__file__).parent / "ember"
 
-__all__ = ["adapter_path", "gguf_path", "hf_path"]
+__all__ = ["adapter_path", "gguf_path", "hf_path", "vision_paths"]
 
 
 def gguf_path() -> Path:
@@ -20,6 +20,12 @@ def gguf_path() -> Path:
 def hf_path() -> Path:
     """The Hugging Face folder of ember (safetensors, tokenizer, config), for transformers and mlx-lm."""
     return _HOME / "hf"
+
+
+def vision_paths() -> tuple[Path, Path, Path]:
+    """Of ember-vision: the Q8_0 GGUF file, its projector, and the Hugging Face folder of the same weights."""
+    home = Path(__file__).parent / "ember-vision"
+    return home / "ember-vision-q8_0.gguf", home / "mmproj-ember-vision-f16.gguf", home / "hf"
 
 
 def adapter_path(name: str) -> Path:

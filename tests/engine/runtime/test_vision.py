@@ -29,6 +29,7 @@ from engine.types import (
     TextPart,
 )
 from starter import gguf_path
+from starter.pictures import draw
 from tests.weights.llava import tiny_llava
 
 
@@ -284,3 +285,21 @@ async def test_a_draft_model_guesses_for_words_and_not_at_pictures(engine: Local
     assert [read.tokens, seen.tokens] == [each.tokens for each in plain]
     assert read.done.usage.draft_accepted > 0
     assert seen.done.usage.draft_accepted == seen.done.usage.draft_rejected == 0
+
+
+@pytest.mark.parametrize("model", ["ember-vision", "ember-vision-hf"])
+async def test_the_starter_model_names_what_it_sees(engine: LocalEngine, model: str) -> None:
+    if model not in {each.id for each in await engine.models()}:
+        pytest.skip("transformers is not installed")
+    pictures = [draw(seed) for seed in range(8)]
+    said = await asyncio.gather(*(said_of(engine, model, picture.image) for picture in pictures))
+    assert sum(text == picture.caption for text, picture in zip(said, pictures, strict=True)) >= 7, said
+
+
+async def said_of(engine: LocalEngine, model: str, image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    request = ask(model, file.getvalue(), "What do you see?", max_tokens=40)
+    return "".join(
+        [event.text async for event in engine.generate(request) if isinstance(event, Delta)]
+    ).strip()
