@@ -50,8 +50,8 @@ def document(found: dict[str, Capabilities], seeing: dict[str, Capabilities]) ->
     lines = [
         "# Backends",
         "",
-        "What each backend can do with the starter model `ember`, and of images with `ember-vision`; of other models it",
-        "depends on what they are. A request that asks for more is refused, and the refusal names what.",
+        "What each backend can do with the starter model `ember`, and of images with `ember-vision`; of other models",
+        "it depends on what they are. A request that asks for more is refused, and the refusal names what.",
         "",
         "What all of them can do means the same on all of them; `tests/parity` holds them to it. Greedy text is",
         "token for token that of the bare library, up to the first place where the two best tokens are as good as",
