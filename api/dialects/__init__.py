@@ -1,0 +1,16 @@
+"""One package a protocol: thin codecs between its JSON and the engine's one request and one event stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from litestar.types import ControllerRouterHandler
+
+
+def routes() -> list[ControllerRouterHandler]:
+    """The handlers of every dialect."""
+    from api.dialects.hub import routes as hub
+    from api.dialects.openai import chat, models
+
+    return [*hub.ROUTES, chat.chat_completions, models.list_models, models.get_model]
