@@ -82,7 +82,7 @@ class Hub:
         What is no name but a path is not looked at: over HTTP models are those that are listed.
         """
         if not isinstance(name, str) or not name.strip():
-            raise InvalidRequest("model is required", fix="Name a model in `model`.", param="model")
+            raise InvalidRequest("model is required", param="model")
         wanted = name.strip()
         if wanted.startswith(SCRIPTED) and self._scripted:
             return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from api.hub import Hub
     from api.security.credentials import Principal
+    from engine import Stream
 
 _T = TypeVar("_T")
 
@@ -60,15 +61,19 @@ class Call:
         return replace(full, id=self.id, client=self.principal.name, source=self.dialect)
 
     def answer(
-        self, *requests: GenerationRequest, whole: Whole, codec: Codec | None, model: str = ""
+        self, request: GenerationRequest, *, whole: Whole, codec: Codec | None, model: str = ""
     ) -> Live:
-        """Start the generations and hand back what sends their answer; several become choices of one."""
-        engine = self.hub.engine
-        if len(requests) == 1:
-            stream: Any = engine.generate(requests[0])
-        else:
-            numbered = [replace(each, id=f"{self.id}-{place}") for place, each in enumerate(requests)]
-            stream = Merged(self.id, [engine.generate(each) for each in numbered], requests[0].n)
+        """Start a generation and hand back what sends its answer."""
+        return self.send(self.hub.engine.generate(request), whole=whole, codec=codec, model=model)
+
+    def merged(self, requests: Sequence[GenerationRequest]) -> Merged:
+        """Start several generations, whose choices become those of one."""
+        if len(requests) > 1:
+            requests = [replace(each, id=f"{self.id}-{place}") for place, each in enumerate(requests)]
+        return Merged(self.id, [self.hub.engine.generate(each) for each in requests], requests[0].n)
+
+    def send(self, stream: Stream | Merged, *, whole: Whole, codec: Codec | None, model: str = "") -> Live:
+        """What sends the answer of `stream`; `model` is the name that the client asked for."""
         return Live(
             self.hub,
             stream,

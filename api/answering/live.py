@@ -24,6 +24,7 @@ from engine.types import Admitted, Done, Failed, Loading, Queued, StreamEvent
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
+    from api.answering.merged import Merged
     from api.hub import Hub
     from engine import Stream
 
@@ -39,7 +40,7 @@ class Live:
     def __init__(
         self,
         hub: Hub,
-        stream: Stream,
+        stream: Stream | Merged,
         principal: Principal,
         dialect: errors.Dialect,
         *,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.hub import routes as hub
-    from api.dialects.openai import chat, models
+    from api.dialects.openai import chat, completions, embeddings, models
 
-    return [*hub.ROUTES, chat.chat_completions, models.list_models, models.get_model]
+    openai = [
+        chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
+    ]  # fmt: skip
+    return [*hub.ROUTES, *openai]

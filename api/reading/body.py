@@ -40,7 +40,7 @@ async def read_json(request: Request[Any, Any, Any], limit: int) -> Any:
 def parse(raw: bytes) -> Any:
     """`raw` as JSON. Raises InvalidRequest."""
     if not raw.strip():
-        raise InvalidRequest("missing request body", fix="Send a JSON object.")
+        raise InvalidRequest("missing request body")
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:

@@ -48,7 +48,7 @@ class Fields:
         """As `take`, and it must be there."""
         found = self.take(name, kind, *also)
         if found is None:
-            raise InvalidRequest(f"{name} is required", fix=f"Send `{self._where}{name}`.", param=self._where + name)
+            raise InvalidRequest(f"{self._where}{name} is required", param=self._where + name)
         return found
 
     def known(self, names: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from api import errors
-from api.errors import TooLarge, TooSlow
+from api.errors import NoRoute, TooLarge, TooSlow
 from api.security.hosts import host_allowed, origin_allowed
 from api.security.rates import Rates
 from api.security.routes import covers, need
@@ -122,6 +122,8 @@ class Guard:
         peer = (scope.get("client") or ("127.0.0.1", 0))[0]
         principal = hub.doorkeeper.principal(headers, peer, from_page=bool(origin))
         if not covers(principal.scopes, needed):
+            if needed == "admin" and not path.startswith("/hearth/"):
+                raise NoRoute(f"There is no {path[:200]}.")
             raise NotAllowed(
                 "This key may not do that." if principal.key else "That needs a key.",
                 f"It takes the scope `{needed}`.",

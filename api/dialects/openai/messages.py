@@ -23,7 +23,7 @@ _ROLES: Final[dict[str, Role]] = {
 def messages_of(value: Any) -> tuple[Message, ...]:
     """The messages of `value`. Raises InvalidRequest naming the one that cannot be read."""
     if not isinstance(value, list):
-        raise InvalidRequest("messages is required", "It must be a list.", param="messages")
+        raise InvalidRequest("`messages` must be a list.", param="messages")
     if not value:
         raise InvalidRequest("`messages` is empty.", fix="Send at least one message.", param="messages")
     if len(value) > MAX_MESSAGES:
