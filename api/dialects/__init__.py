@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.hub import routes as hub
+    from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
 
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
     ]  # fmt: skip
-    return [*hub.ROUTES, *openai]
+    return [*hub.ROUTES, *openai, *ollama.ROUTES]
