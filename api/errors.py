@@ -14,6 +14,7 @@ One `HearthError` becomes one of these bodies; the status is the error's own, bu
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -81,6 +82,7 @@ _OPENAI = {
     429: "rate_limit_error", 501: "not_supported_error", 503: "service_unavailable",
 }  # fmt: skip
 _OPENAI_CODES = {"context_overflow": "context_length_exceeded", "unauthorized": "invalid_api_key"}
+_FIGURES = re.compile(r"([\d,]*\d) tokens, and there is room for ([\d,]*\d)")
 _LLAMA = {**_OPENAI, 503: "unavailable_error"}
 
 
@@ -168,7 +170,9 @@ def _text(error: ErrorInfo, dialect: Dialect, model: str) -> str:
     if error.code == "context_overflow":
         # Agents look for these words.
         if dialect == "anthropic":
-            return f"prompt is too long: {error.sentence()}"
+            figures = _FIGURES.search(error.what)
+            said = f"{figures[1]} tokens > {figures[2]} maximum. ".replace(",", "") if figures else ""
+            return f"prompt is too long: {said}{error.sentence()}"
         if dialect == "ollama":
             return f"the input length exceeds the context length. {error.sentence()}"
     if error.code == "queue_full" and dialect == "ollama":

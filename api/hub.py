@@ -84,7 +84,7 @@ class Hub:
         if not isinstance(name, str) or not name.strip():
             raise InvalidRequest("model is required", param="model")
         wanted = name.strip()
-        if wanted.startswith(SCRIPTED) and self._scripted:
+        if self.is_scripted(wanted):
             return wanted
         parts = re.split(r"[/:]", wanted)
         if (
@@ -103,6 +103,10 @@ class Hub:
         if ":" not in wanted and wanted.lower() in self.default_adapters:
             return f"{wanted}:{self.default_adapters[wanted.lower()]}"
         return wanted
+
+    def is_scripted(self, name: str) -> bool:
+        """Whether `name` is a scripted model, for tests, and may be one."""
+        return self._scripted and name.startswith(SCRIPTED)
 
     # --- its life
 

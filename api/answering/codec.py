@@ -22,6 +22,8 @@ class Codec(Protocol):
     """Turns events into bytes, one stream long. What it returns is sent as one piece."""
 
     media_type: bytes
+    early: bool
+    """Whether the stream begins before the engine has taken the request in."""
 
     def event(self, event: StreamEvent) -> bytes:
         """The bytes of `event`; empty where the dialect has none. `Done` closes the stream."""

@@ -127,7 +127,7 @@ class Live:
                 return
             data = encode(event)
             if not self._started:
-                if isinstance(event, Queued | Loading):
+                if isinstance(event, Queued | Loading) and not codec.early:
                     continue
                 await self._begin(codec, event)
             if isinstance(event, Done):

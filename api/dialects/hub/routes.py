@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from api.dialects.hub import health
+from api.dialects.hub import chat, health, requests
 
-ROUTES = [health.root, health.health]
+ROUTES = [
+    health.root, health.health, chat.chat, chat.load_adapter, chat.adapters, requests.running, requests.cancel,
+]  # fmt: skip

@@ -68,6 +68,7 @@ class OllamaCodec:
     """A line for each piece of text or thinking, one for each call, one at the end."""
 
     media_type = NDJSON
+    early = False
 
     def __init__(self, model: str, kind: Kind, extra: dict[str, Any]) -> None:
         self._extra = extra

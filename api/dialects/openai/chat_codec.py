@@ -84,6 +84,7 @@ class ChatCodec:
     """`chat.completion.chunk`. The role comes once a choice, reasoning and content never in one chunk."""
 
     media_type = SSE
+    early = False
 
     def __init__(self, head: Head, *, usage: bool) -> None:
         self._usage = usage

@@ -58,6 +58,7 @@ class CompletionCodec:
     """Chunks of the same object; `text` pieces, then the reason."""
 
     media_type = SSE
+    early = False
 
     def __init__(
         self,

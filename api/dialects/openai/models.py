@@ -18,7 +18,7 @@ _encoder = msgspec.json.Encoder()
 _cache: dict[int, tuple[tuple[Listed, ...], bytes]] = {}
 
 
-@route(["/v1/models", "/models"], http_method=["GET", "HEAD"], status_code=200)
+@route(["/v1/models", "/models", "/anthropic/v1/models"], http_method=["GET", "HEAD"], status_code=200)
 async def list_models(request: Request[Any, Any, Any]) -> ASGIApp:
     """Every model and adapter; Anthropic's paging where it is asked for."""
     listing: Listing = request.app.state["listing"]
@@ -32,7 +32,7 @@ async def list_models(request: Request[Any, Any, Any]) -> ASGIApp:
     return Reply(known[1])
 
 
-@route(["/v1/models/{name:path}", "/models/{name:path}"], http_method=["GET", "HEAD"], status_code=200)
+@route(["/v1/models/{name:path}", "/models/{name:path}", "/anthropic/v1/models/{name:path}"], http_method=["GET", "HEAD"], status_code=200)
 async def get_model(request: Request[Any, Any, Any], name: str) -> ASGIApp:
     """One model by its id, which may hold slashes and colons. Raises ModelNotFound."""
     listing: Listing = request.app.state["listing"]
