@@ -39,7 +39,7 @@ def build(hub: Hub) -> ASGIApp:
     app = Litestar(
         route_handlers=routes(),
         lifespan=[lifespan],
-        exception_handlers={Exception: render},  # type: ignore[dict-item]
+        exception_handlers={Exception: render},
         state=State({"hub": hub, "listing": Listing(hub)}),
         openapi_config=None,
         logging_config=None,
@@ -57,7 +57,9 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     if isinstance(error, HearthError):
         info = error.info
     elif isinstance(error, NotFoundException):
-        info = errors.NoRoute(f"There is no {scope['path'][:200]}.", fix="See docs/server.md for the routes.").info
+        info = errors.NoRoute(
+            f"There is no {scope['path'][:200]}.", fix="See docs/server.md for the routes."
+        ).info
     elif isinstance(error, MethodNotAllowedException):
         info = errors.WrongMethod(f"{scope['path'][:200]} does not know {scope['method']}.").info
     elif isinstance(error, HTTPException) and error.status_code < 500:

@@ -97,7 +97,9 @@ def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
     if path.startswith("/v1/models") and anthropic:
         return "anthropic"
     head = path.strip("/").partition("/")[0]
-    if head in ("v1", "models", "completions", "embeddings", "responses") or path.startswith("/chat/completions"):
+    if head in ("v1", "models", "completions", "embeddings", "responses") or path.startswith(
+        "/chat/completions"
+    ):
         return "openai"
     if head in ("chat", "adapters", "", "docs"):
         return "hub"

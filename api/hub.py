@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from api.errors import Unauthorized
+from api.meter import Meter
 from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
 from engine import Engine
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hearth.server")
 _TICK_S: Final = 1.0
+_LAST_S: Final = 2.0
+"""How long answers may take to say that they are ended."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200})?", re.ASCII)
 SCRIPTED: Final = "scripted:"
 
@@ -66,13 +69,15 @@ class Hub:
         self.own_names = own_names
         """Names, beside those of the settings, that requests may be addressed to: the address bound."""
         self.started = time.time()
-        self.closing = self.impatient = False
+        self.closing = False
         self.live: set[Live] = set()
+        self.meter = Meter()
         self.requests: deque[LoggedRequest] = deque(maxlen=500)
         self.default_adapters: dict[str, str] = {}
         """By model: the adapter of requests that name none, until the server ends."""
         self._scripted, self._on_request = scripted, on_request
         self._keeper: asyncio.Task[None] | None = None
+        self._idle, self._hurry = asyncio.Event(), asyncio.Event()
 
     # --- names
 
@@ -117,19 +122,40 @@ class Hub:
     async def close(self) -> None:
         """Let running answers end, for a while; then end them in their protocol's own words."""
         self.closing = True
-        deadline = time.monotonic() + self.settings.server.drain_seconds
-        while self.live and time.monotonic() < deadline and not self.impatient:
-            await asyncio.sleep(0.05)
+        await self._idle_within(self.settings.server.drain_seconds)
         why = ModelUnavailable("Hearth is shutting down.", fix="Send the request again when it is back.")
         for live in list(self.live):
             live.stop(why.info)
-        deadline = time.monotonic() + 2.0
-        while self.live and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        self._hurry.clear()
+        await self._idle_within(_LAST_S)
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+
+    def hurry(self) -> None:
+        """Wait no longer for running answers. On the server's loop."""
+        self._hurry.set()
+
+    def enter(self, live: Live) -> None:
+        """An answer begins."""
+        self.live.add(live)
+
+    def leave(self, live: Live) -> None:
+        """An answer has ended."""
+        self.live.discard(live)
+        if self.closing and not self.live:
+            self._idle.set()
+
+    async def _idle_within(self, seconds: float) -> None:
+        """Wait until no answer is being sent, at most so long, and not in a hurry."""
+        if not self.live:
+            return
+        self._idle.clear()
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._idle, self._hurry)]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _keep(self) -> None:
         while True:
@@ -169,6 +195,7 @@ class Hub:
             ignored=tuple(scope.get("hearth.ignored", ())),
         )
         self.requests.append(line)
+        self.meter.answers[line.dialect, status] += 1
         if self._on_request is not None:
             self._on_request(line)
         _log.info(

@@ -14,7 +14,7 @@ def holder(host: str, port: int) -> str:
     except (psutil.Error, OSError):
         return ""
     for each in connections:
-        if each.status != psutil.CONN_LISTEN or each.laddr.port != port or each.pid is None:
+        if each.status != psutil.CONN_LISTEN or not each.laddr or each.laddr.port != port or each.pid is None:
             continue
         try:
             command = " ".join(psutil.Process(each.pid).cmdline()) or psutil.Process(each.pid).name()

@@ -67,6 +67,7 @@ class Server:
         self._uvicorn: _Uvicorn | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._draining: asyncio.Future[None] | None = None
         self._switch = 0.0
 
     @property
@@ -88,14 +89,12 @@ class Server:
     def ask_to_stop(self) -> None:
         """Begin to end, from any thread: running answers may go on for a while, new requests are turned away."""
         self.hub.closing = True
-        if self._loop is not None and not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stop_soon)
+        self._soon(self._stop_soon)
 
     def ask_to_stop_now(self) -> None:
         """As `ask_to_stop`, and running answers are ended at once."""
-        self.hub.impatient = True
         self.ask_to_stop()
+        self._soon(self.hub.hurry)
 
     def bind(self) -> list[socket.socket]:
         """Sockets that listen. Raises as `serve`."""
@@ -148,9 +147,14 @@ class Server:
     def _take_port(self, port: int) -> None:
         self.port = port
 
+    def _soon(self, function: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function)
+
     def _stop_soon(self) -> None:
-        task = asyncio.ensure_future(self._drain())
-        self._draining = task
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain())
 
     async def _drain(self) -> None:
         await self.hub.close()

@@ -51,10 +51,12 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 def notice_file(paths: Paths) -> Path:
+    """Where a running server says who and where it is."""
     return paths.runtime / "server.json"
 
 
 def log_file(paths: Paths) -> Path:
+    """The log of servers behind a terminal."""
     return paths.logs / "server.log"
 
 
@@ -143,7 +145,9 @@ def start(paths: Paths, arguments: Sequence[str]) -> Notice:
     there = running(paths)
     if there is not None:
         raise AlreadyRunning(
-            "A server of yours runs already.", f"It listens on {there.url} (pid {there.pid}).", "hearth stop ends it."
+            "A server of yours runs already.",
+            f"It listens on {there.url} (pid {there.pid}).",
+            "hearth stop ends it.",
         )
     ensure(paths.logs)
     log = log_file(paths)
@@ -200,7 +204,9 @@ def stop(paths: Paths, *, force: bool, patience: float) -> bool:
             notice_file(paths).unlink(missing_ok=True)
             return True
     raise StartFailed(
-        f"The server (pid {there.pid}) does not end.", "It may be in the middle of an answer.", "hearth stop --force"
+        f"The server (pid {there.pid}) does not end.",
+        "It may be in the middle of an answer.",
+        "hearth stop --force",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec.structs import replace
 
 from api import errors
-from api.answering.codec import Codec, Whole
+from api.answering.codec import Codec, Source, Whole
 from api.answering.live import Live
 from api.answering.merged import Merged
 from api.errors import Cancelled
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from api.hub import Hub
     from api.security.credentials import Principal
-    from engine import Stream
 
 _T = TypeVar("_T")
 
@@ -53,7 +52,15 @@ class Call:
 
     def model(self) -> str:
         """The model that is asked for. Raises InvalidRequest, ModelNotFound."""
-        return self.hub.model(self.fields.any("model"))
+        return self.hub.model(self.named)
+
+    @property
+    def named(self) -> str:
+        """The model's name as the client wrote it; llama-server's clients may leave it out."""
+        said = self.fields.any("model")
+        if said is None and self.dialect in ("openai", "llama"):
+            return self.hub.settings.models.default
+        return said if isinstance(said, str) else ""
 
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with the extensions that every route knows, and who asks."""
@@ -72,7 +79,7 @@ class Call:
             requests = [replace(each, id=f"{self.id}-{place}") for place, each in enumerate(requests)]
         return Merged(self.id, [self.hub.engine.generate(each) for each in requests], requests[0].n)
 
-    def send(self, stream: Stream | Merged, *, whole: Whole, codec: Codec | None, model: str = "") -> Live:
+    def send(self, stream: Source, *, whole: Whole, codec: Codec | None, model: str = "") -> Live:
         """What sends the answer of `stream`; `model` is the name that the client asked for."""
         return Live(
             self.hub,

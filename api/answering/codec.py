@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from api.answering.result import Result
@@ -10,6 +11,16 @@ from engine.types import Loading, Prefill, Queued, StreamEvent
 
 SSE: Final = b"text/event-stream; charset=utf-8"
 NDJSON: Final = b"application/x-ndjson"
+
+
+class Source(Protocol):
+    """What an answer is read from: the engine's streams, and what stands in for them here."""
+
+    id: str
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]: ...
+
+    def cancel(self) -> None: ...
 
 
 class Whole(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from api import errors
-from api.answering.codec import Codec, Whole
+from api.answering.codec import Codec, Source, Whole
 from api.answering.reply import Reply, as_error
 from api.answering.result import Result
 from api.security.credentials import Principal
@@ -24,9 +24,7 @@ from engine.types import Admitted, Done, Failed, Loading, Queued, StreamEvent
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
-    from api.answering.merged import Merged
     from api.hub import Hub
-    from engine import Stream
 
 SILENCE_S: Final = 4.0
 """After so long without a byte a stream says that it is still there."""
@@ -40,7 +38,7 @@ class Live:
     def __init__(
         self,
         hub: Hub,
-        stream: Stream | Merged,
+        stream: Source,
         principal: Principal,
         dialect: errors.Dialect,
         *,
@@ -64,7 +62,7 @@ class Live:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send, self._task = send, asyncio.current_task()
-        self._hub.live.add(self)
+        self._hub.enter(self)
         watcher = asyncio.create_task(self._watch(receive))
         try:
             if self._codec is None:
@@ -77,7 +75,7 @@ class Live:
             if not self._gone:
                 raise
         finally:
-            self._hub.live.discard(self)
+            self._hub.leave(self)
             watcher.cancel()
             if not self._ended:
                 self._stream.cancel()
@@ -111,6 +109,7 @@ class Live:
         try:
             async for event in self._stream:
                 result.add(event)
+            self._hub.meter.add(result.usage, result.timings)
             reply = Reply(self._whole.body(result), headers=[*self._headers, *_truncation(result.truncated)])
         except HearthError as error:
             reply = self._error(self._why or error.info)
@@ -132,6 +131,7 @@ class Live:
                 await self._begin(codec, event)
             if isinstance(event, Done):
                 self._ended = True
+                self._hub.meter.add(event.usage, event.timings)
                 await self._put(data, more=False)
             elif data:
                 await self._put(data)

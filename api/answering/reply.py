@@ -55,5 +55,3 @@ def as_error(error: ErrorInfo, dialect: errors.Dialect, *, model: str = "", requ
         status=errors.status_of(error, dialect),
         headers=errors.headers_of(error, dialect),
     )
-
-

@@ -90,7 +90,9 @@ class Result:
     @property
     def truncated(self) -> bool:
         """Whether something of the prompt or the text so far was left out."""
-        dropped = self.admitted is not None and bool(self.admitted.dropped_messages or self.admitted.dropped_tokens)
+        dropped = self.admitted is not None and bool(
+            self.admitted.dropped_messages or self.admitted.dropped_tokens
+        )
         return dropped or self.shifted > 0
 
     def add(self, event: StreamEvent) -> None:

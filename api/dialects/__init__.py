@@ -12,6 +12,7 @@ def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.anthropic import routes as anthropic
     from api.dialects.hub import routes as hub
+    from api.dialects.llama_server import routes as llama
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -19,4 +20,4 @@ def routes() -> list[ControllerRouterHandler]:
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
     ]  # fmt: skip
-    return [*hub.ROUTES, *openai, *ollama.ROUTES, *anthropic.ROUTES, *native.ROUTES]
+    return [*hub.ROUTES, *openai, *ollama.ROUTES, *anthropic.ROUTES, *native.ROUTES, *llama.ROUTES]

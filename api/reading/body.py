@@ -91,7 +91,9 @@ def _inflated(raw: bytes, reader: Any, limit: int) -> bytes:
             piece = reader.decompress(rest, _CHUNK)
             size += len(piece)
             if size > limit:
-                raise TooLarge("The unpacked body is too large.", f"The server reads at most {limit:,} bytes.")
+                raise TooLarge(
+                    "The unpacked body is too large.", f"The server reads at most {limit:,} bytes."
+                )
             parts.append(piece)
             rest = reader.unconsumed_tail
             if not rest or reader.eof:
@@ -108,7 +110,7 @@ def _inflated(raw: bytes, reader: Any, limit: int) -> bytes:
 
 def _unzstd(raw: bytes, limit: int) -> bytes:
     try:
-        import zstandard
+        import zstandard  # type: ignore[import-not-found]
     except ImportError:
         raise UnknownEncoding(
             "The request's body is packed with zstd.", "No library for it is installed.", "Send it as it is."

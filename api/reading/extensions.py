@@ -59,7 +59,9 @@ def extended(
     constraint = constraint_of(fields)
     if constraint is not None:
         if request.constraint is not None:
-            raise InvalidRequest("The answer is to have two forms.", "A request has one.", "Leave one of them out.")
+            raise InvalidRequest(
+                "The answer is to have two forms.", "A request has one.", "Leave one of them out."
+            )
         found["constraint"] = constraint
     if (cache := fields.take("cache_prompt", bool)) is not None:
         found["cache"] = CachePolicy(read=cache)
@@ -74,7 +76,7 @@ def load_of(options: Mapping[str, Any]) -> LoadOptions:
         value = options.get(name)
         if value is None:
             continue
-        said = as_kind(value, kind, f"options.{name}")
+        said: Any = as_kind(value, kind, f"options.{name}")
         if ours in ("gpu_layers",) and said < 0:
             continue
         if ours in ("threads", "context", "batch") and said <= 0:
@@ -127,7 +129,10 @@ def adapter_of(value: Any, field: str) -> AdapterRef:
         value = value.get("name") or value.get("lora_name") or value.get("id")
     if isinstance(value, int):
         raise InvalidRequest(
-            "Adapters go by name here.", "Their numbers change.", "`GET /adapters` lists the names.", param=field
+            "Adapters go by name here.",
+            "Their numbers change.",
+            "`GET /adapters` lists the names.",
+            param=field,
         )
     name = as_kind(value, str, field)
     if not _ADAPTER.fullmatch(name) or name.lower().endswith(".gguf"):
@@ -156,7 +161,9 @@ def constraint_of(fields: Fields) -> Constraint | None:
             if name in kinds and value is not None
         ]
     if len(found) > 1:
-        raise InvalidRequest("The answer is to have two forms.", "A request has one.", "Leave one of them out.")
+        raise InvalidRequest(
+            "The answer is to have two forms.", "A request has one.", "Leave one of them out."
+        )
     return found[0] if found else None
 
 

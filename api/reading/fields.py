@@ -64,7 +64,10 @@ class Fields:
         self._taken.add(name)
         if self._body.get(name) not in (None, False, "", [], {}):
             raise InvalidRequest(
-                f"`{self._where}{name}` cannot be honoured.", why, fix or "Leave it out.", param=self._where + name
+                f"`{self._where}{name}` cannot be honoured.",
+                why,
+                fix or "Leave it out.",
+                param=self._where + name,
             )
 
     @property
@@ -82,7 +85,9 @@ def as_kind(value: Any, kind: type[_T], name: str) -> _T:
     except msgspec.ValidationError as error:
         if kind is int and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return cast(_T, int(value))
-        raise InvalidRequest(f"`{name}` has a value that cannot be used.", words(str(error)), param=name) from None
+        raise InvalidRequest(
+            f"`{name}` has a value that cannot be used.", words(str(error)), param=name
+        ) from None
 
 
 def words(problem: str) -> str:

@@ -43,4 +43,6 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest("An image is not valid base64.", fix="Send the file's bytes, base64.", param="images") from None
+        raise InvalidRequest(
+            "An image is not valid base64.", fix="Send the file's bytes, base64.", param="images"
+        ) from None

@@ -61,7 +61,9 @@ def biases(value: Any) -> tuple[dict[int, float], list[int]]:
     else:
         raise InvalidRequest("`logit_bias` must map token ids to numbers.", param="logit_bias")
     if len(pairs) > MAX_BIASES:
-        raise InvalidRequest("`logit_bias` names too many tokens.", f"At most {MAX_BIASES}.", param="logit_bias")
+        raise InvalidRequest(
+            "`logit_bias` names too many tokens.", f"At most {MAX_BIASES}.", param="logit_bias"
+        )
     found: dict[int, float] = {}
     banned: list[int] = []
     for key, bias in pairs:

@@ -48,7 +48,9 @@ class Doorkeeper:
             scopes: tuple[Scope, ...] = ("generate",) if from_page else ("generate", "manage")
             return Principal(name=_product(headers.get("user-agent", "")), scopes=scopes)
         if secret:
-            raise Unauthorized("This key is not valid.", "It is unknown, revoked or expired.", "Use another key.")
+            raise Unauthorized(
+                "This key is not valid.", "It is unknown, revoked or expired.", "Use another key."
+            )
         raise Unauthorized(
             "A key is needed.",
             "This server answers nobody without one."
@@ -64,7 +66,9 @@ def _secret(headers: Mapping[str, str]) -> str:
     other = headers.get("x-api-key", "").strip()
     if bearer and other and bearer != other:
         raise InvalidRequest(
-            "Two different keys were sent.", "`Authorization` has one, `x-api-key` another.", "Send one of them."
+            "Two different keys were sent.",
+            "`Authorization` has one, `x-api-key` another.",
+            "Send one of them.",
         )
     return bearer or other
 

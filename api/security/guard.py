@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from api import errors
@@ -70,15 +70,17 @@ class Guard:
                     await answer.empty(204)
                 else:
                     body = _Body(receive, self._hub.settings.server.max_body)
-                    await self._app(scope, body.receive if scope["type"] == "http" else receive, answer.send)
+                    await self._app(scope, body.receive if raw["type"] == "http" else receive, answer.send)
         except HearthError as error:
-            if scope["type"] == "websocket":
+            if raw["type"] == "websocket":
                 await _refuse_socket(raw, send, error.info)
             elif not answer.started:
                 await answer.fail(error.info, dialect, head=raw.get("method") == "HEAD")
         except Exception as error:
-            _log.exception("%s %s failed", raw.get("method", "WS"), path[:200].encode("unicode_escape").decode())
-            if scope["type"] == "http" and not answer.started:
+            _log.exception(
+                "%s %s failed", raw.get("method", "WS"), path[:200].encode("unicode_escape").decode()
+            )
+            if raw["type"] == "http" and not answer.started:
                 await answer.fail(errors.defect(error), dialect)
         finally:
             self._hub.log(raw, answer.status, time.monotonic() - started)
@@ -170,7 +172,7 @@ class _Answer:
         end: Any = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(end)
 
-    def _headers(self, there: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _headers(self, there: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         names = {name for name, _ in there}
         found = [(name, value) for name, value in _ALWAYS if name not in names]
         found.append((b"x-request-id", self._id.encode()))
@@ -219,7 +221,9 @@ class _Body:
 
 def _check_lengths(scope: dict[str, Any]) -> None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
-        raise InvalidRequest("The request's headers are too long.", f"At most {MAX_HEADERS:,} bytes are read.")
+        raise InvalidRequest(
+            "The request's headers are too long.", f"At most {MAX_HEADERS:,} bytes are read."
+        )
     if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > MAX_PATH:
         raise InvalidRequest("The request's address is too long.", f"At most {MAX_PATH:,} bytes are read.")
 

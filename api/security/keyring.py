@@ -26,7 +26,7 @@ from engine.paths import Paths, ensure
 
 Scope = Literal["generate", "manage", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-"""generate: ask models and list them; manage: load, unload, pull, delete; admin: everything, the engine's own routes too."""
+"""generate: ask models and list them; manage: load, unload, pull, delete; admin: the engine's own routes too."""
 PREFIX: Final = "hth_"
 _BYTES: Final = 32
 _STALE_S: Final = 0.5
@@ -115,7 +115,9 @@ class Keyring:
         with self._changing() as keys:
             if any(each.name == name and each.usable(now) for each in keys):
                 raise InvalidRequest(
-                    f"There is a key named {name!r} already.", fix="Choose another name, or revoke it.", param="name"
+                    f"There is a key named {name!r} already.",
+                    fix="Choose another name, or revoke it.",
+                    param="name",
                 )
             keys.append(key)
         return key, secret
@@ -178,7 +180,9 @@ def _read(file: Path) -> list[Key]:
 def _write(file: Path, keys: Sequence[Key]) -> None:
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         with os.fdopen(descriptor, "wb") as out:
             out.write(msgspec.json.format(msgspec.json.encode(keys)))
             out.flush()

@@ -21,7 +21,9 @@ def publish(paths: Paths, token: str) -> None:
     beside = file.with_name(f".token.{os.getpid()}")
     ensure(file.parent)
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         with os.fdopen(descriptor, "w") as out:
             out.write(token)
         beside.replace(file)

@@ -23,13 +23,20 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is for; metrics and logs go by it.")],
     scopes: Annotated[
         str,
-        typer.Option("--scopes", help="What it may do: generate, manage, admin; several with commas between."),
+        typer.Option(
+            "--scopes", help="What it may do: generate, manage, admin; several with commas between."
+        ),
     ] = "generate",
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="After how long it ends, such as 30d or 12h.")
+        str | None,
+        typer.Option("--expires", metavar="TIME", help="After how long it ends, such as 30d or 12h."),
     ] = None,
-    per_minute: Annotated[int | None, typer.Option("--per-minute", min=1, help="Most requests in a minute.")] = None,
-    concurrent: Annotated[int | None, typer.Option("--concurrent", min=1, help="Most requests at once.")] = None,
+    per_minute: Annotated[
+        int | None, typer.Option("--per-minute", min=1, help="Most requests in a minute.")
+    ] = None,
+    concurrent: Annotated[
+        int | None, typer.Option("--concurrent", min=1, help="Most requests at once.")
+    ] = None,
 ) -> None:
     """Make a key and print it. It is shown this once; only its hash is kept."""
     raise typer.Exit(guarded(lambda: _create(name, scopes, expires, per_minute, concurrent)))
@@ -90,7 +97,8 @@ def _list(json: bool) -> int:
     keys = Keyring(resolve()).keys()
     if json:
         shown = [
-            {name: value for name, value in msgspec.to_builtins(key).items() if name != "hash"} for key in keys
+            {name: value for name, value in msgspec.to_builtins(key).items() if name != "hash"}
+            for key in keys
         ]
         print(msgspec.json.format(msgspec.json.encode(shown)).decode())
         return OK

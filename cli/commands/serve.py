@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 REFUSED, TAKEN = 78, 75
 """Exit statuses, as sysexits has them: the configuration is not allowed; somebody else has what is needed."""
-HOST = typer.Option("--host", metavar="ADDRESS", help="Address to listen on; beyond this machine needs a key.")
+HOST = typer.Option(
+    "--host", metavar="ADDRESS", help="Address to listen on; beyond this machine needs a key."
+)
 PORT = typer.Option("--port", "-p", metavar="PORT", help="Port to listen on; 0 for any free one.")
 
 
@@ -22,7 +24,8 @@ def serve(
     host: Annotated[str | None, HOST] = None,
     port: Annotated[int | None, PORT] = None,
     background: Annotated[
-        bool, typer.Option("--background", help="Leave it running behind this terminal, as `hearth start` does.")
+        bool,
+        typer.Option("--background", help="Leave it running behind this terminal, as `hearth start` does."),
     ] = False,
 ) -> None:
     """Serve the models of this machine to programs, until Ctrl+C.

@@ -46,7 +46,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
     max_body: Annotated[
         int,
-        Meta(ge=1024, le=2**31, description="Most bytes of a request, such as 32MB; images count.", extra=SIZE),
+        Meta(
+            ge=1024, le=2**31, description="Most bytes of a request, such as 32MB; images count.", extra=SIZE
+        ),
     ] = 32 * 2**20
     drain_seconds: Annotated[
         float,

@@ -41,7 +41,12 @@ def messages_of(fields: Fields) -> tuple[Message, ...]:
     for place, each in enumerate(listed):
         for message in _messages(each, f"messages.{place}", names):
             _append(found, message)
-    images = sum(isinstance(part, ImagePart) for one in found if not isinstance(one.content, str) for part in one.content)
+    images = sum(
+        isinstance(part, ImagePart)
+        for one in found
+        if not isinstance(one.content, str)
+        for part in one.content
+    )
     if images > MAX_IMAGES:
         raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param="messages")
     return tuple(found)
@@ -52,7 +57,9 @@ def text_of(value: Any, where: str) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     blocks = as_kind(value, list[dict[str, Any]], where)
-    return "\n".join(as_kind(block.get("text"), str, where) for block in blocks if block.get("type") == "text")
+    return "\n".join(
+        as_kind(block.get("text"), str, where) for block in blocks if block.get("type") == "text"
+    )
 
 
 def _append(found: list[Message], message: Message) -> None:
@@ -145,7 +152,9 @@ def _image(source: dict[str, Any], where: str) -> ImagePart:
             return image_of_base64(data, media if isinstance(media, str) else None)
         case "url":
             return image_of_url(as_kind(source.get("url"), str, f"{where}.source.url"))
-    raise Unsupported(f"{where}: an image's source is base64 or url", "Files are not kept here.", param="messages")
+    raise Unsupported(
+        f"{where}: an image's source is base64 or url", "Files are not kept here.", param="messages"
+    )
 
 
 def _document(block: dict[str, Any], where: str) -> DocumentPart:
@@ -157,7 +166,10 @@ def _document(block: dict[str, Any], where: str) -> DocumentPart:
         case "content":
             return DocumentPart(text=text_of(source.get("content"), f"{where}.source.content"), title=title)
     raise Unsupported(
-        f"{where}: this kind of document cannot be read", "Documents are read as text.", "Send its text.", param="messages"
+        f"{where}: this kind of document cannot be read",
+        "Documents are read as text.",
+        "Send its text.",
+        param="messages",
     )
 
 

@@ -92,7 +92,9 @@ def _thinking(fields: Fields, config: dict[str, Any]) -> Thinking:
     """Off unless it is asked for."""
     effort = config.get("effort")
     if effort is not None and effort not in _EFFORTS:
-        raise InvalidRequest(f"output_config.effort: must be one of {', '.join(_EFFORTS)}", param="output_config")
+        raise InvalidRequest(
+            f"output_config.effort: must be one of {', '.join(_EFFORTS)}", param="output_config"
+        )
     value = fields.take("thinking", dict[str, Any]) or {}
     match value.get("type"):
         case None | "disabled":
@@ -117,5 +119,7 @@ def _form(config: dict[str, Any]) -> Constraint | None:
         return None
     form = as_kind(value, dict[str, Any], "output_config.format")
     if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
-        raise InvalidRequest("output_config.format: must be a json_schema with a schema", param="output_config")
+        raise InvalidRequest(
+            "output_config.format: must be a json_schema with a schema", param="output_config"
+        )
     return Constraint(kind="schema", value=form["schema"])

@@ -20,7 +20,7 @@ async def messages(request: Request[Any, Any, Any]) -> ASGIApp:
     """The assistant's next message, at once or as events."""
     call = await Call.of(request)
     asked = call.complete(message_request(call.fields, call.model()))
-    named = str(call.fields.any("model"))
+    named = call.named
     codec = MessageCodec(call.id, named, asked.stop) if call.fields.take("stream", bool) else None
     return call.answer(asked, whole=MessageWhole(call.id, named, asked.stop), codec=codec, model=named)
 
@@ -30,9 +30,7 @@ async def count_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     """How many tokens the prompt of that message has, by the model's own template; its weights are not loaded."""
     call = await Call.of(request)
     asked = call.complete(message_request(call.fields, call.model(), counting=True))
-    return as_json(
-        {"input_tokens": await call.attended(call.hub.engine.count(asked))}, headers=call.notes()
-    )
+    return as_json({"input_tokens": await call.attended(call.hub.engine.count(asked))}, headers=call.notes())
 
 
 ROUTES = [messages, count_tokens]

@@ -117,7 +117,13 @@ async def adapters(request: Request[Any, Any, Any]) -> ASGIApp:
     for entry in await hub.engine.models():
         default = hub.default_adapters.get(entry.id.lower())
         found += [
-            {"name": name, "model": entry.id, "id": f"{entry.id}:{name}", "default": name == default, "error": None}
+            {
+                "name": name,
+                "model": entry.id,
+                "id": f"{entry.id}:{name}",
+                "default": name == default,
+                "error": None,
+            }
             for name in entry.adapters
         ]
         found += [

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 RUNNING: Final = "Ollama is running"
 """The very words that many clients look for."""
-_SAFE = ["GET", "HEAD"]
 
 
-@route("/", http_method=_SAFE, status_code=200)
+@route("/", http_method=["GET", "HEAD"], status_code=200)
 async def root(request: Request[Any, Any, Any]) -> ASGIApp:
     """A JSON client gets the status, others the words that tell that a server is there."""
     accept = request.headers.get("accept", "")
@@ -28,7 +27,7 @@ async def root(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_text(RUNNING)
 
 
-@route(["/health", "/healthz", "/v1/health"], http_method=_SAFE, status_code=200)
+@route(["/health", "/healthz", "/v1/health"], http_method=["GET", "HEAD"], status_code=200)
 async def health(request: Request[Any, Any, Any]) -> ASGIApp:
     """Whether the server can answer, and with what."""
     hub: Hub = request.app.state["hub"]

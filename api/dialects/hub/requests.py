@@ -23,7 +23,7 @@ async def running(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @delete("/requests/{request_id:str}", status_code=200)
 async def cancel(request: Request[Any, Any, Any], request_id: str) -> ASGIApp:
-    """Cancel a request; its id is that of the header `x-request-id` of its answer. Raises NoRoute if it does not run."""
+    """Cancel the request of that id (`x-request-id` of its answer). Raises NoRoute if it does not run."""
     hub: Hub = request.app.state["hub"]
     if not await hub.engine.cancel(request_id):
         raise NoRoute(f"No request {request_id[:80]!r} runs.", "It may have ended already.")

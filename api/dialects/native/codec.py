@@ -38,5 +38,3 @@ class NativeWhole:
 
     def body(self, result: Result) -> bytes:
         raise AssertionError("a native generation is a stream")
-
-

@@ -85,6 +85,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/load", status_code=200)
 async def load(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Make a model resident."""
     call, asked = await _read(request, Load)
     await call.attended(call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive))
     return as_json({})
@@ -92,6 +93,7 @@ async def load(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/unload", status_code=200)
 async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Free a model."""
     call, asked = await _read(request, Named)
     await call.hub.engine.unload(asked.model)
     return as_json({})
@@ -99,6 +101,7 @@ async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/pin", status_code=200)
 async def pin(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Never send a model away by itself."""
     call, asked = await _read(request, Named)
     await call.hub.engine.pin(asked.model)
     return as_json({})
@@ -106,6 +109,7 @@ async def pin(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/unpin", status_code=200)
 async def unpin(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Take that back."""
     call, asked = await _read(request, Named)
     await call.hub.engine.unpin(asked.model)
     return as_json({})
@@ -113,18 +117,21 @@ async def unpin(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/estimate", status_code=200)
 async def estimate(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What a load would take."""
     call, asked = await _read(request, Load)
     return as_json(await call.attended(call.hub.engine.estimate(asked.model, asked.options)))
 
 
 @post("/hearth/v1/facts", status_code=200)
 async def facts(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What a model is."""
     call, asked = await _read(request, Named)
     return as_json(await call.attended(call.hub.engine.facts(asked.model)))
 
 
 @post("/hearth/v1/tokenize", status_code=200)
 async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Text to tokens."""
     call, asked = await _read(request, Tokenize)
     tokens = await call.attended(call.hub.engine.tokenize(asked.model, asked.text, special=asked.special))
     return as_json({"tokens": tokens})
@@ -132,12 +139,14 @@ async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/detokenize", status_code=200)
 async def detokenize(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Tokens to text."""
     call, asked = await _read(request, Detokenize)
     return as_json({"text": await call.attended(call.hub.engine.detokenize(asked.model, asked.tokens))})
 
 
 @post("/hearth/v1/render", status_code=200)
 async def render(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The prompt that the model's template makes."""
     call, asked = await _read(request, Render)
     engine = call.hub.engine
     text = await call.attended(
@@ -148,54 +157,64 @@ async def render(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/count", status_code=200)
 async def count(request: Request[Any, Any, Any]) -> ASGIApp:
+    """How many tokens a prompt has."""
     call, asked = await _read(request, GenerationRequest)
     return as_json({"count": await call.attended(call.hub.engine.count(asked))})
 
 
 @post("/hearth/v1/embed", status_code=200)
 async def embed(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Vectors; their bytes are base64."""
     call, asked = await _read(request, EmbedRequest)
     return as_json(await call.attended(call.hub.engine.embed(asked)))
 
 
 @post("/hearth/v1/rerank", status_code=200)
 async def rerank(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Documents by their nearness to a query."""
     call, asked = await _read(request, RerankRequest)
     return as_json(await call.attended(call.hub.engine.rerank(asked)))
 
 
 @get("/hearth/v1/models", status_code=200)
 async def models(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Every model of this machine."""
     return as_json(await request.app.state["hub"].engine.models())
 
 
 @get("/hearth/v1/loaded", status_code=200)
 async def loaded(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The models in memory."""
     return as_json(request.app.state["hub"].engine.loaded())
 
 
 @get("/hearth/v1/running", status_code=200)
 async def running(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The requests that run and wait."""
     return as_json(request.app.state["hub"].engine.running())
 
 
 @delete("/hearth/v1/running/{request_id:str}", status_code=200)
 async def cancel(request: Request[Any, Any, Any], request_id: str) -> ASGIApp:
+    """Cancel a request by its id."""
     return as_json({"cancelled": await request.app.state["hub"].engine.cancel(request_id)})
 
 
 @get("/hearth/v1/logs", status_code=200)
 async def logs(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The newest log lines, oldest first."""
     return as_json(request.app.state["hub"].engine.logs(_limit(request, 500)))
 
 
 @get("/hearth/v1/request_log", status_code=200)
 async def request_log(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The last finished requests, newest first."""
     return as_json(await request.app.state["hub"].engine.request_log(_limit(request, 100)))
 
 
 @get("/hearth/v1/model_log", status_code=200)
 async def model_log(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What became of models, newest first."""
     return as_json(await request.app.state["hub"].engine.model_log(_limit(request, 100)))
 
 

@@ -68,7 +68,9 @@ async def _vectors(
     adapters = adapters_of(fields)
     engine = call.hub.engine
     if not texts:
-        await call.attended(engine.unload(model) if alive == 0 else engine.load(model, load, keep_alive=alive))
+        await call.attended(
+            engine.unload(model) if alive == 0 else engine.load(model, load, keep_alive=alive)
+        )
         return None
     if not all(texts):
         raise InvalidRequest("invalid input: a text is empty", param="input")

@@ -21,6 +21,7 @@ from api.reading.keywords import OLLAMA
 from engine.errors import InvalidRequest
 from engine.types import GenerationRequest, Message, Thinking
 
+
 @post("/api/generate", status_code=200)
 async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     """A continuation of a prompt; with an empty one the model is loaded, or unloaded with `keep_alive: 0`."""
@@ -80,7 +81,9 @@ def generate_request(fields: Fields, model: str) -> GenerationRequest:
     images = images_of(fields)
     if raw and (fields.has("template") or system or fields.any("context")):
         raise InvalidRequest("raw mode does not support template, system, or context", param="raw")
-    fields.refuse("template", "It is written in Go's template language; models bring their own template here.")
+    fields.refuse(
+        "template", "It is written in Go's template language; models bring their own template here."
+    )
     fields.known(("width", "height", "steps"))
     common = shared(fields)
     fields.known(("context",))
@@ -110,13 +113,17 @@ def _named(call: Call) -> str:
 
 def _finish(call: Call, request: GenerationRequest) -> GenerationRequest:
     """With who asks, and what routes of all dialects may say; `options` has been read already."""
-    rest = {name: call.fields.any(name) for name in ("adapters", "adapter", "lora", "cache_prompt", "grammar")}
+    rest = {
+        name: call.fields.any(name) for name in ("adapters", "adapter", "lora", "cache_prompt", "grammar")
+    }
     from api.reading.extensions import adapters_of, constraint_of
 
     fields = Fields(rest)
     adapters, constraint = adapters_of(fields), constraint_of(fields)
     if constraint is not None and request.constraint is not None:
-        raise InvalidRequest("The answer is to have two forms.", fix="Send `format` or `grammar`.", param="format")
+        raise InvalidRequest(
+            "The answer is to have two forms.", fix="Send `format` or `grammar`.", param="format"
+        )
     return replace(
         request,
         adapters=adapters if adapters is not None else request.adapters,
@@ -142,6 +149,8 @@ async def _rendered(call: Call, request: GenerationRequest, named: str) -> ASGIA
     if request.system:
         messages.insert(0, Message(role="system", content=request.system))
     engine = call.hub.engine
-    text = request.prompt or "" if request.raw else await engine.render(request.model, messages, request.tools)
+    text = (
+        request.prompt or "" if request.raw else await engine.render(request.model, messages, request.tools)
+    )
     info = {"rendered_template": text, "image_count": len(request.images)}
     return as_json({"model": named, "created_at": rfc3339(), "_debug_info": info})

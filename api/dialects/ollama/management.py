@@ -36,7 +36,9 @@ async def add(request: Request[Any, Any, Any]) -> ASGIApp:
 async def push(request: Request[Any, Any, Any]) -> ASGIApp:
     """Raises NotHere: Hearth gives nothing away."""
     await Call.of(request)
-    raise NotHere("Hearth publishes no models.", "It has no account at a registry.", "Use the registry's own program.")
+    raise NotHere(
+        "Hearth publishes no models.", "It has no account at a registry.", "Use the registry's own program."
+    )
 
 
 @post("/api/copy", status_code=200)

@@ -12,7 +12,12 @@ from api.reading.images import MAX_IMAGES, image_of_base64
 from engine.errors import InvalidRequest
 from engine.types import ImagePart, Message, Part, Role, TextPart, ToolCall
 
-_ROLES: Final[dict[str, Role]] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_ROLES: Final[dict[str, Role]] = {
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
 
 
 def messages_of(value: Any) -> tuple[Message, ...]:
@@ -54,7 +59,9 @@ def _message(value: dict[str, Any], where: str) -> Message:
 
 
 def _call(value: dict[str, Any], place: int, where: str) -> ToolCall:
-    function = Fields(as_kind(value.get("function"), dict[str, Any], f"{where}.tool_calls"), f"{where}.tool_calls")
+    function = Fields(
+        as_kind(value.get("function"), dict[str, Any], f"{where}.tool_calls"), f"{where}.tool_calls"
+    )
     arguments = function.any("arguments")
     if not isinstance(arguments, str):
         arguments = msgspec.json.encode(arguments if arguments is not None else {}).decode()

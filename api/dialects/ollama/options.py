@@ -115,7 +115,9 @@ def _check(options: dict[str, Any]) -> None:
             continue
         kind = next((kind for kind, names in _KINDS.items() if name in names), None)
         if name == "stop":
-            if isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            if isinstance(value, str) or (
+                isinstance(value, list) and all(isinstance(one, str) for one in value)
+            ):
                 continue
             raise InvalidRequest('option "stop" must be of type array', param="options.stop")
         if kind is None:

@@ -13,9 +13,17 @@ from engine.types import Delta, Done, Message, StreamEvent
 class Remembering:
     """`stream`, with `extra["context"]` filled in before its last event. See `engine.face.Stream`."""
 
-    def __init__(self, stream: Stream, engine: Engine, prompt: list[int] | None, said: Said, extra: dict[str, Any]) -> None:
+    def __init__(
+        self, stream: Stream, engine: Engine, prompt: list[int] | None, said: Said, extra: dict[str, Any]
+    ) -> None:
         self.id = stream.id
-        self._stream, self._engine, self._prompt, self._said, self._extra = stream, engine, prompt, said, extra
+        self._stream, self._engine, self._prompt, self._said, self._extra = (
+            stream,
+            engine,
+            prompt,
+            said,
+            extra,
+        )
 
     def cancel(self) -> None:
         self._stream.cancel()
@@ -27,7 +35,9 @@ class Remembering:
                 answer += event.token_ids
             elif isinstance(event, Done) and event.reason == "finished":
                 try:
-                    prompt = self._prompt if self._prompt is not None else await self._said.tokens(self._engine)
+                    prompt = (
+                        self._prompt if self._prompt is not None else await self._said.tokens(self._engine)
+                    )
                     self._extra["context"] = [*prompt, *answer]
                 except HearthError:
                     # The model has gone meanwhile; the answer stands without it.

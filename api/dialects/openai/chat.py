@@ -26,7 +26,7 @@ async def chat_completions(request: Request[Any, Any, Any]) -> ASGIApp:
     """A chat's next message, at once or as server-sent events."""
     call = await Call.of(request)
     asked = call.complete(chat_request(call.fields, call.model()))
-    named = str(call.fields.any("model"))
+    named = call.named
     options = StreamOptions(call.fields)
     head = Head.of(call.id, named)
     codec = ChatCodec(head, usage=options.usage) if options.stream else None
@@ -86,7 +86,9 @@ def thinking_of(fields: Fields) -> Thinking:
         return found
     if effort not in _EFFORTS:
         raise InvalidRequest(
-            "`reasoning_effort` is none of the levels.", f"They are {', '.join(_EFFORTS)}.", param="reasoning_effort"
+            "`reasoning_effort` is none of the levels.",
+            f"They are {', '.join(_EFFORTS)}.",
+            param="reasoning_effort",
         )
     if effort == "none":
         return Thinking(enabled=False)

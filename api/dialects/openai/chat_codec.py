@@ -69,13 +69,19 @@ class ChatWhole:
             message["reasoning_content"] = message["reasoning"] = choice.reasoning
         if calls:
             message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
                 for call in calls
             ]
         return {
             "index": choice.index,
             "message": message,
-            "logprobs": {"content": logprobs_of(choice.logprobs), "refusal": None} if self._logprobs else None,
+            "logprobs": {"content": logprobs_of(choice.logprobs), "refusal": None}
+            if self._logprobs
+            else None,
             "finish_reason": REASONS[choice.reason],
         }
 
@@ -107,7 +113,10 @@ class ChatCodec:
             return self._call(event)
         if isinstance(event, Finished):
             reason = _json.encode(REASONS[event.reason])
-            finish = b'"choices":[{"index":%d,"delta":{},"logprobs":null,"finish_reason":%s}' % (event.choice, reason)
+            finish = b'"choices":[{"index":%d,"delta":{},"logprobs":null,"finish_reason":%s}' % (
+                event.choice,
+                reason,
+            )
             return self._opening(event.choice) + self._head + finish + self._tail
         if isinstance(event, Done):
             return self._done(event)
@@ -163,7 +172,9 @@ class ChatCodec:
             call = {"index": event.index, "id": event.id or "", "type": "function", "function": function}
             pieces.append(self._tool(event.choice, call))
         if arguments:
-            pieces.append(self._tool(event.choice, {"index": event.index, "function": {"arguments": arguments}}))
+            pieces.append(
+                self._tool(event.choice, {"index": event.index, "function": {"arguments": arguments}})
+            )
         return b"".join(pieces)
 
     def _tool(self, choice: int, call: dict[str, Any]) -> bytes:

@@ -29,7 +29,7 @@ async def completions(request: Request[Any, Any, Any]) -> ASGIApp:
     """Continuations of one or several prompts, `n` of each."""
     call = await Call.of(request)
     base = completion_request(call.fields, call.model())
-    named = str(call.fields.any("model"))
+    named = call.named
     options = StreamOptions(call.fields)
     prompts = prompts_of(call.fields)
     asked = [replace(call.complete(base), **prompt) for prompt in prompts]

@@ -21,7 +21,9 @@ _json = msgspec.json.Encoder()
 class CompletionWhole:
     """`admissions` has, by prompt, what the engine said when it took it in; `width` is `n`."""
 
-    def __init__(self, head: Head, admissions: Sequence[Admitted | None], width: int, *, logprobs: bool) -> None:
+    def __init__(
+        self, head: Head, admissions: Sequence[Admitted | None], width: int, *, logprobs: bool
+    ) -> None:
         self._head, self._logprobs = head, logprobs
         self._admissions, self._width = admissions, width
 
@@ -73,11 +75,14 @@ class CompletionCodec:
         self._admissions, self._width = admissions, width
         self._progress = Progress()
         self._legacy: dict[int, Legacy] = {}
-        self._head = b'data: {"id":%s,"object":"text_completion","created":%d,"model":%s,"system_fingerprint":%s,' % (
-            _json.encode(head.id),
-            head.created,
-            _json.encode(head.model),
-            _json.encode(FINGERPRINT),
+        self._head = (
+            b'data: {"id":%s,"object":"text_completion","created":%d,"model":%s,"system_fingerprint":%s,'
+            % (
+                _json.encode(head.id),
+                head.created,
+                _json.encode(head.model),
+                _json.encode(FINGERPRINT),
+            )
         )
         self._tail = b'],"usage":null}\n\n' if usage else b"]}\n\n"
 

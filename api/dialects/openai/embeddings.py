@@ -25,7 +25,11 @@ _encoder = msgspec.json.Encoder()
 @post(["/v1/embeddings"], status_code=200)
 async def embeddings(request: Request[Any, Any, Any]) -> ASGIApp:
     """A vector of unit length for each input."""
-    call = await Call.of(request)
+    return await vectors(await Call.of(request))
+
+
+async def vectors(call: Call) -> ASGIApp:
+    """The answer to a request whose body has been read."""
     fields = call.fields
     fields.known(OPENAI)
     form = fields.take("encoding_format", str) or "float"
@@ -56,7 +60,7 @@ async def embeddings(request: Request[Any, Any, Any]) -> ASGIApp:
     answer = {
         "object": "list",
         "data": data,
-        "model": str(fields.any("model")),
+        "model": call.named,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     cut = [(b"x-hearth-truncated", b"true")] if any(found.truncated) else []
@@ -80,9 +84,9 @@ def dimensions_of(fields: Fields) -> int | None:
 def inputs_of(fields: Fields, name: str) -> tuple[str | tuple[int, ...], ...]:
     """Text, token ids, or a list of either."""
     value = fields.any(name)
-    if isinstance(value, str):
-        value = [value]
-    elif isinstance(value, list) and value and all(type(each) is int for each in value):
+    if isinstance(value, str) or (
+        isinstance(value, list) and value and all(type(each) is int for each in value)
+    ):
         value = [value]
     if not isinstance(value, list) or not value:
         raise InvalidRequest(f"`{name}` must be text or a list of texts.", param=name)

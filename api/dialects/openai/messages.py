@@ -29,7 +29,12 @@ def messages_of(value: Any) -> tuple[Message, ...]:
     if len(value) > MAX_MESSAGES:
         raise InvalidRequest("There are too many messages.", f"At most {MAX_MESSAGES}.", param="messages")
     found = tuple(_message(each, f"messages[{place}]") for place, each in enumerate(value))
-    images = sum(isinstance(part, ImagePart) for one in found if not isinstance(one.content, str) for part in one.content)
+    images = sum(
+        isinstance(part, ImagePart)
+        for one in found
+        if not isinstance(one.content, str)
+        for part in one.content
+    )
     if images > MAX_IMAGES:
         raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param="messages")
     return found
@@ -39,7 +44,9 @@ def _message(value: Any, where: str) -> Message:
     fields = Fields(as_kind(value, dict[str, Any], where), where)
     role = _ROLES.get(fields.need("role", str).lower())
     if role is None:
-        raise InvalidRequest(f"`{where}.role` is unknown.", f"It is one of {', '.join(_ROLES)}.", param="messages")
+        raise InvalidRequest(
+            f"`{where}.role` is unknown.", f"It is one of {', '.join(_ROLES)}.", param="messages"
+        )
     calls = tuple(_call(each, f"{where}.tool_calls") for each in fields.take("tool_calls", list[Any]) or ())
     if legacy := fields.take("function_call", dict[str, Any]):
         calls += (_call({"id": "", "function": legacy}, f"{where}.function_call"),)
@@ -94,7 +101,9 @@ def _part(value: dict[str, Any], where: str) -> Part:
 def _file(value: dict[str, Any], where: str) -> DocumentPart:
     data = value.get("file_data")
     if not isinstance(data, str):
-        raise Unsupported(f"`{where}` names a file that is not here.", fix="Send `file_data`.", param="messages")
+        raise Unsupported(
+            f"`{where}` names a file that is not here.", fix="Send `file_data`.", param="messages"
+        )
     if data.startswith("data:"):
         image = image_of_url(data)
         assert image.data is not None

@@ -28,11 +28,18 @@ async def list_models(request: Request[Any, Any, Any]) -> ASGIApp:
         return as_json(_page(listed, query.get("after_id"), query.get("before_id"), query.get("limit")))
     known = _cache.get(id(listing))
     if known is None or known[0] is not listed:
-        known = _cache[id(listing)] = (listed, _encoder.encode(envelope([model_of(one) for one in listed], False)))
+        known = _cache[id(listing)] = (
+            listed,
+            _encoder.encode(envelope([model_of(one) for one in listed], False)),
+        )
     return Reply(known[1])
 
 
-@route(["/v1/models/{name:path}", "/models/{name:path}", "/anthropic/v1/models/{name:path}"], http_method=["GET", "HEAD"], status_code=200)
+@route(
+    ["/v1/models/{name:path}", "/models/{name:path}", "/anthropic/v1/models/{name:path}"],
+    http_method=["GET", "HEAD"],
+    status_code=200,
+)
 async def get_model(request: Request[Any, Any, Any], name: str) -> ASGIApp:
     """One model by its id, which may hold slashes and colons. Raises ModelNotFound."""
     listing: Listing = request.app.state["listing"]

@@ -53,7 +53,9 @@ def tool_choice_of(fields: Fields) -> ToolChoice:
 def offered(tools: tuple[Tool, ...], choice: ToolChoice) -> tuple[tuple[Tool, ...], ToolChoice]:
     """Tools and choice as the engine takes them: `auto` among some is `auto` with those alone."""
     if choice.mode == "auto" and choice.names:
-        return tuple(tool for tool in tools if tool.name in choice.names), ToolChoice(parallel=choice.parallel)
+        return tuple(tool for tool in tools if tool.name in choice.names), ToolChoice(
+            parallel=choice.parallel
+        )
     if choice.mode == "named":
         missing = [name for name in choice.names if name not in {tool.name for tool in tools}]
         if missing:

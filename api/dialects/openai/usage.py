@@ -60,9 +60,7 @@ def timings_of(usage: Usage, timings: Timings) -> dict[str, Any]:
 
 def logprobs_of(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
     """Entries of `logprobs.content`; `bytes` are those of the token, also where they are no text alone."""
-    return [
-        {**_entry(token), "top_logprobs": [_entry(other) for other in token.top]} for token in tokens
-    ]
+    return [{**_entry(token), "top_logprobs": [_entry(other) for other in token.top]} for token in tokens]
 
 
 def piece_text(token: TokenLogprob) -> str:
