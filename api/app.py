@@ -70,6 +70,9 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     reply: Reply = as_error(info, scope["hearth.dialect"], request_id=f"req_{scope['hearth.id']}")
     headers = {name.decode(): value.decode() for name, value in reply.headers if name != b"content-length"}
     headers.pop("content-type")
+    if reply.status in (408, 413):
+        # What is left of the body is not read, so the connection cannot be used again.
+        headers["connection"] = "close"
     return Response(
         b"" if scope["method"] == "HEAD" else reply.body,
         status_code=reply.status,

@@ -22,9 +22,10 @@ async def running(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @delete("/requests/{request_id:str}", status_code=200)
-async def cancel(request: Request[Any, Any, Any], request_id: str) -> ASGIApp:
+async def cancel(request: Request[Any, Any, Any]) -> ASGIApp:
     """Cancel the request of that id (`x-request-id` of its answer). Raises NoRoute if it does not run."""
     hub: Hub = request.app.state["hub"]
+    request_id: str = request.path_params["request_id"]
     if not await hub.engine.cancel(request_id):
         raise NoRoute(f"No request {request_id[:80]!r} runs.", "It may have ended already.")
     return as_json({"id": request_id, "cancelled": True})

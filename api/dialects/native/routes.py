@@ -195,9 +195,10 @@ async def running(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @delete("/hearth/v1/running/{request_id:str}", status_code=200)
-async def cancel(request: Request[Any, Any, Any], request_id: str) -> ASGIApp:
+async def cancel(request: Request[Any, Any, Any]) -> ASGIApp:
     """Cancel a request by its id."""
-    return as_json({"cancelled": await request.app.state["hub"].engine.cancel(request_id)})
+    hub: Hub = request.app.state["hub"]
+    return as_json({"cancelled": await hub.engine.cancel(request.path_params["request_id"])})
 
 
 @get("/hearth/v1/logs", status_code=200)

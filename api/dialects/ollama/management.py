@@ -64,9 +64,9 @@ async def remove(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 @route("/api/blobs/{digest:str}", http_method=["HEAD", "POST"], status_code=200)
-async def blob(request: Request[Any, Any, Any], digest: str) -> ASGIApp:
+async def blob(request: Request[Any, Any, Any]) -> ASGIApp:
     """A HEAD finds nothing; a POST is refused. Raises InvalidRequest for what is no digest, NotHere."""
-    if not _DIGEST.fullmatch(digest):
+    if not _DIGEST.fullmatch(request.path_params["digest"]):
         raise InvalidRequest("invalid digest format", param="digest")
     if request.method == "HEAD":
         return Reply(b"", status=404)

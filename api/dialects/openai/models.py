@@ -40,10 +40,10 @@ async def list_models(request: Request[Any, Any, Any]) -> ASGIApp:
     http_method=["GET", "HEAD"],
     status_code=200,
 )
-async def get_model(request: Request[Any, Any, Any], name: str) -> ASGIApp:
+async def get_model(request: Request[Any, Any, Any]) -> ASGIApp:
     """One model by its id, which may hold slashes and colons. Raises ModelNotFound."""
     listing: Listing = request.app.state["listing"]
-    wanted = name.strip("/")
+    wanted = str(request.path_params["name"]).strip("/")
     found = await listing.find(wanted)
     if found is None:
         raise ModelNotFound(
