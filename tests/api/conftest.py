@@ -33,7 +33,9 @@ def api_engine(api_paths: Paths) -> Iterator[LocalEngine]:
 @pytest.fixture(scope="session")
 def server(api_engine: LocalEngine, api_paths: Paths) -> Iterator[Server]:
     """The server that most tests ask; scripted models have names here."""
-    settings = Settings(server=ServerSettings(drain_seconds=0.5, allowed_origins=("http://app.example:3000",)))
+    settings = Settings(
+        server=ServerSettings(drain_seconds=0.5, allowed_origins=("http://app.example:3000",))
+    )
     made = Server(api_engine, settings, paths=api_paths, port=0, scripted=True)
     made.start()
     yield made

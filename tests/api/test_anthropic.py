@@ -97,7 +97,9 @@ def test_a_tool_is_used_where_it_must(client: httpx.Client, choice: dict[str, An
     changes = {"tools": [TOOL], "tool_choice": choice, "max_tokens": 80}
     whole = ask(client, **changes).json()
     block = next(one for one in whole["content"] if one["type"] == "tool_use")
-    streamed = next(one for one in joined(events(ask(client, stream=True, **changes))) if one["type"] == "tool_use")
+    streamed = next(
+        one for one in joined(events(ask(client, stream=True, **changes))) if one["type"] == "tool_use"
+    )
     assert whole["stop_reason"] == "tool_use"
     assert block["id"].startswith("toolu_") and streamed["id"].startswith("toolu_")
     assert (streamed["name"], streamed["input"]) == ("look", {})
@@ -106,7 +108,11 @@ def test_a_tool_is_used_where_it_must(client: httpx.Client, choice: dict[str, An
 
 def test_a_conversation_with_a_tool_goes_on(client: httpx.Client) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"place": 2}}
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "a needle"}]}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "toolu_1",
+        "content": [{"type": "text", "text": "a needle"}],
+    }
     messages = [*HELLO, {"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
     answer = ask(client, messages=messages, tools=[TOOL], tool_choice={"type": "none"}, system="Be brief.")
     assert answer.status_code == 200
@@ -126,10 +132,25 @@ def test_an_assistant_at_the_end_is_continued(client: httpx.Client) -> None:
 
 
 def test_counts_are_those_of_the_message(client: httpx.Client) -> None:
-    body = {"model": "ember", "messages": HELLO, "system": [{"type": "text", "text": "Be brief."}], "tools": [TOOL]}
+    body = {
+        "model": "ember",
+        "messages": HELLO,
+        "system": [{"type": "text", "text": "Be brief."}],
+        "tools": [TOOL],
+    }
     counted = client.post("/v1/messages/count_tokens?beta=true", json=body).json()
     usage = ask(client, **{name: body[name] for name in ("system", "tools")}).json()["usage"]
     assert counted == {"input_tokens": usage["input_tokens"] + usage["cache_read_input_tokens"]}
+
+
+def test_a_cache_miss_is_explained_to_those_who_ask(client: httpx.Client) -> None:
+    first = {"role": "user", "content": "A long beginning that both have. " * 3 + "One."}
+    ask(client, messages=[first])
+    other = {**first, "content": first["content"].replace("One", "Two")}
+    assert ask(client, messages=[other]).json()["diagnostics"] is None
+    third = {**first, "content": first["content"].replace("One", "Three")}
+    reason = ask(client, messages=[third], diagnostics={}).json()["diagnostics"]["cache_miss_reason"]
+    assert reason["type"] == "messages_changed" and reason["cache_missed_input_tokens"] > 0
 
 
 def test_a_form_holds(client: httpx.Client) -> None:
@@ -149,7 +170,9 @@ def test_a_form_holds(client: httpx.Client) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, 400, "invalid_request_error"),
     ],
 )
-def test_errors_have_their_own_form(client: httpx.Client, changes: dict[str, Any], status: int, kind: str) -> None:
+def test_errors_have_their_own_form(
+    client: httpx.Client, changes: dict[str, Any], status: int, kind: str
+) -> None:
     for stream in (False, True):
         response = ask(client, stream=stream, **changes)
         error = response.json()

@@ -45,16 +45,25 @@ def status(answer: bytes) -> int:
     ],
 )  # fmt: skip
 def test_a_request_must_be_addressed_to_this_server(server: Server, host: str, expected: int) -> None:
-    head = f"GET /api/tags HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: localhost\r\nConnection: close\r\n\r\n"
+    head = (
+        f"GET /api/tags HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert status(raw(server, head.encode())) == expected
 
 
 def test_two_hosts_are_none(server: Server) -> None:
-    assert status(raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.com\r\nConnection: close\r\n\r\n")) == 400
+    assert (
+        status(
+            raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.com\r\nConnection: close\r\n\r\n")
+        )
+        == 400
+    )
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/json"])
-@pytest.mark.parametrize("origin", ["http://evil.com", "null", "http://localhost:1", "https://app.example:3000"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.com", "null", "http://localhost:1", "https://app.example:3000"]
+)
 def test_foreign_pages_may_do_nothing(client: httpx.Client, kind: str, origin: str) -> None:
     for path in ("/api/delete", "/api/pull", "/api/generate", "/v1/chat/completions", "/adapters/load"):
         method = "DELETE" if path == "/api/delete" else "POST"
@@ -120,7 +129,9 @@ def test_with_auth_required_only_good_keys_open(open_server: Open, header: str) 
         for (method, path), good in paths.items():
             for name, secret in secrets.items():
                 value = f"Bearer {secret}" if header == "authorization" else secret
-                response = client.request(method, path, content=b"{}", headers={header: value} if secret else {})
+                response = client.request(
+                    method, path, content=b"{}", headers={header: value} if secret else {}
+                )
                 wanted = {401, 403} if name not in good else {200, 400, 501}
                 assert response.status_code in wanted, (path, name, response.text)
                 if name in ("bad", "none", "revoked", "expired") and path != "/health":
@@ -139,7 +150,9 @@ def test_every_route_needs_what_the_table_says_and_no_unlisted_one_is_open(open_
     assert len(listed) > 60
     with httpx.Client(base_url=server.url) as client:
         for method, path in listed:
-            concrete = path.replace("{name:path}", "x").replace("{request_id:str}", "x").replace("{digest:str}", "x")
+            concrete = (
+                path.replace("{name:path}", "x").replace("{request_id:str}", "x").replace("{digest:str}", "x")
+            )
             response = client.request(method, concrete)
             if need(method, concrete) == "nothing":
                 assert response.status_code == 200
@@ -171,7 +184,9 @@ def test_a_key_has_its_limits(open_server: Open) -> None:
     server = open_server(auth="required")
     _, secret = server.hub.keyring.create("k", per_minute=3)
     with httpx.Client(base_url=server.url, headers={"x-api-key": secret}) as client:
-        codes = [client.get("/v1/models", headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code for n in range(5)]
+        codes = [
+            client.get("/v1/models", headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code for n in range(5)
+        ]
         assert codes == [200, 200, 200, 429, 429]
         assert int(client.get("/v1/models").headers["retry-after"]) > 0
 
@@ -195,7 +210,9 @@ def test_other_addresses_need_a_key(api_engine: Any, tmp_path: Any) -> None:
         b'{"model": 1e999}', b'{"seed":' + b"9" * 5000 + b"}",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat", "/v1/messages", "/completion", "/chat"])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/api/chat", "/v1/messages", "/completion", "/chat"]
+)
 def test_what_is_no_request_is_a_400(client: httpx.Client, path: str, body: bytes) -> None:
     response = client.post(path, content=body)
     assert response.status_code == 400, response.text
@@ -226,7 +243,10 @@ def test_packed_bodies_are_unpacked(client: httpx.Client) -> None:
     for content in (b"nonsense", packed[:-12], b""):
         bad = client.post("/v1/chat/completions", content=content, headers={"content-encoding": "gzip"})
         assert bad.status_code == 400
-    assert client.post("/v1/chat/completions", content=b"x", headers={"content-encoding": "br"}).status_code == 415
+    assert (
+        client.post("/v1/chat/completions", content=b"x", headers={"content-encoding": "br"}).status_code
+        == 415
+    )
 
 
 def test_long_headers_and_addresses_are_refused(server: Server) -> None:

@@ -59,7 +59,9 @@ def test_requests_are_listed_and_cancelled_by_id(client: httpx.Client) -> None:
 
 def test_texts_become_tokens_and_back(client: httpx.Client) -> None:
     tokens = client.post("/tokenize", json={"content": "The sky is blue. Ünïcødé."}).json()["tokens"]
-    assert client.post("/detokenize", json={"tokens": tokens}).json() == {"content": "The sky is blue. Ünïcødé."}
+    assert client.post("/detokenize", json={"tokens": tokens}).json() == {
+        "content": "The sky is blue. Ünïcødé."
+    }
     prompt = client.post("/apply-template", json={"messages": HELLO}).json()["prompt"]
     assert "Hello" in prompt
     assert client.post("/detokenize", json={"tokens": [-1]}).status_code == 400
@@ -69,14 +71,18 @@ def test_completion_in_llama_servers_form(client: httpx.Client) -> None:
     ask = {"prompt": "The sky", "n_predict": 3, "temperature": 0}
     whole = client.post("/completion", json=ask).json()
     assert (whole["stop"], whole["stop_type"], whole["tokens_predicted"]) == (True, "limit", 3)
-    pieces = [json.loads(data) for _, data in sse(client.post("/completion", json={**ask, "stream": True}).text)]
+    pieces = [
+        json.loads(data) for _, data in sse(client.post("/completion", json={**ask, "stream": True}).text)
+    ]
     assert "".join(piece["content"] for piece in pieces) == whole["content"]
     assert [piece["stop"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     several = client.post("/completion", json={**ask, "prompt": ["The sky", "Hello"]}).json()
     assert [one["index"] for one in several] == [0, 1] and several[0]["content"] == whole["content"]
     mixed = client.post("/completion", json={**ask, "prompt": ["The sky"], "n_probs": 2}).json()
     assert len(mixed["completion_probabilities"]) == 3
-    short = client.post("/completion", json={**ask, "response_fields": ["content", "timings/predicted_n"]}).json()
+    short = client.post(
+        "/completion", json={**ask, "response_fields": ["content", "timings/predicted_n"]}
+    ).json()
     assert short == {"content": whole["content"], "predicted_n": 3}
     held = client.post("/completion", json={**ask, "grammar": 'root ::= "yes" | "no"'}).json()
     assert held["content"] in ("yes", "no")
@@ -116,7 +122,10 @@ def test_native_routes_speak_the_engines_own_structs(client: httpx.Client, serve
     entries = msgspec.json.decode(client.get("/hearth/v1/models").content, type=list[ModelEntry])
     assert "ember" in [entry.id for entry in entries]
     tokens = client.post("/hearth/v1/tokenize", json={"model": "ember", "text": "Hello"}).json()["tokens"]
-    assert client.post("/hearth/v1/detokenize", json={"model": "ember", "tokens": tokens}).json()["text"] == "Hello"
+    assert (
+        client.post("/hearth/v1/detokenize", json={"model": "ember", "tokens": tokens}).json()["text"]
+        == "Hello"
+    )
     assert client.post("/hearth/v1/count", content=msgspec.json.encode(ask)).json() == {"count": 9}
     assert client.post("/hearth/v1/facts", json={"model": "ember"}).json()["architecture"] == "llama"
     assert client.post("/hearth/v1/load", json={"model": "ember", "keep_alive": "x"}).status_code == 400

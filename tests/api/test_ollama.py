@@ -69,7 +69,9 @@ def test_an_empty_prompt_loads_and_unloads(client: httpx.Client) -> None:
     assert "ember:latest" not in names
 
 
-@pytest.mark.parametrize(("keep_alive", "ahead"), [(-1, "2318"), ("-1m", "2318"), ("1h30m", "20"), (60, "20")])
+@pytest.mark.parametrize(
+    ("keep_alive", "ahead"), [(-1, "2318"), ("-1m", "2318"), ("1h30m", "20"), (60, "20")]
+)
 def test_keep_alive_is_seen_in_ps(client: httpx.Client, keep_alive: object, ahead: str) -> None:
     generate(client, prompt="", keep_alive=keep_alive)
     model = next(one for one in client.get("/api/ps").json()["models"] if one["name"] == "ember:latest")
@@ -90,7 +92,9 @@ def test_calls_come_whole(client: httpx.Client) -> None:
     call = {"options": {"temperature": 0, "num_predict": 80}, "tools": [TOOL]}
     pieces = lines(chat(client, messages=[{"role": "user", "content": "What is 3 + 4? Use look."}], **call))
     calls = [made for piece in pieces for made in piece["message"].get("tool_calls", ())]
-    whole = chat(client, stream=False, messages=[{"role": "user", "content": "What is 3 + 4? Use look."}], **call).json()
+    whole = chat(
+        client, stream=False, messages=[{"role": "user", "content": "What is 3 + 4? Use look."}], **call
+    ).json()
     shown = [{**one["function"]} for one in whole["message"].get("tool_calls", ())]
     assert [one["function"] for one in calls] == shown
     for one in calls:
@@ -142,13 +146,22 @@ def test_truncation_is_told_or_refused(client: httpx.Client) -> None:
         ({"use_mmap": 1}, 'option "use_mmap" must be of type boolean'),
     ],
 )
-def test_options_of_the_wrong_type_are_named(client: httpx.Client, options: dict[str, Any], words: str) -> None:
+def test_options_of_the_wrong_type_are_named(
+    client: httpx.Client, options: dict[str, Any], words: str
+) -> None:
     response = chat(client, options=options)
     assert response.status_code == 400 and response.json()["error"].startswith(words)
 
 
 def test_old_and_unknown_options_are_let_pass(client: httpx.Client) -> None:
-    options = {**FAST, "numa": False, "mirostat": 0, "low_vram": True, "nonsense": 1, "repetition_penalty": 1.1}
+    options = {
+        **FAST,
+        "numa": False,
+        "mirostat": 0,
+        "low_vram": True,
+        "nonsense": 1,
+        "repetition_penalty": 1.1,
+    }
     assert chat(client, options=options, stream=False).status_code == 200
 
 
@@ -160,7 +173,12 @@ def test_old_and_unknown_options_are_let_pass(client: httpx.Client) -> None:
         ("/api/show", {"model": "nobody"}, 404, "model 'nobody' not found"),
         ("/api/embed", {"model": "ember", "input": 5}, 400, "invalid input type"),
         ("/api/generate", {"model": "ember", "prompt": "x", "keep_alive": "soon"}, 400, "`keep_alive`"),
-        ("/api/generate", {"model": "ember", "prompt": "x", "images": ["%%%"]}, 400, "An image is not valid base64"),
+        (
+            "/api/generate",
+            {"model": "ember", "prompt": "x", "images": ["%%%"]},
+            400,
+            "An image is not valid base64",
+        ),
         ("/api/generate", {"model": "ember", "prompt": "x", "template": "{{ .Prompt }}"}, 400, "`template`"),
         ("/api/pull", {"model": "llama3"}, 501, "Models cannot be added"),
         ("/api/push", {"model": "ember"}, 501, "Hearth publishes no models"),
@@ -200,7 +218,15 @@ def test_lists_and_details_have_what_clients_read(client: httpx.Client) -> None:
     assert tags["ember:latest"]["details"]["quantization_level"] == "Q8_0"
     assert tags["ember:pirate"]["details"]["parent_model"] == "ember"
     shown = client.post("/api/show", json={"model": "ember:latest"}).json()
-    for name in ("license", "modelfile", "parameters", "template", "model_info", "modified_at", "capabilities"):
+    for name in (
+        "license",
+        "modelfile",
+        "parameters",
+        "template",
+        "model_info",
+        "modified_at",
+        "capabilities",
+    ):
         assert name in shown
     assert shown["model_info"]["llama.context_length"] == 2048
     assert {"completion", "tools", "thinking"} <= set(shown["capabilities"])

@@ -32,7 +32,9 @@ def joined(parts: list[dict[str, Any]], choice: int = 0) -> dict[str, Any]:
             found["reasoning_content"] += delta.get("reasoning_content") or ""
             assert not (delta.get("content") and delta.get("reasoning_content"))
             for call in delta.get("tool_calls", ()):
-                known = found["calls"].setdefault(call["index"], {"id": "", "name": "", "arguments": "", "type": ""})
+                known = found["calls"].setdefault(
+                    call["index"], {"id": "", "name": "", "arguments": "", "type": ""}
+                )
                 known["id"] += call.get("id", "")
                 known["type"] += call.get("type", "")
                 known["name"] += call["function"].get("name", "")
@@ -55,7 +57,10 @@ def test_the_stream_comes_to_the_same_as_the_whole(client: httpx.Client) -> None
     assert parts[-1]["choices"] == []
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         assert parts[-1]["usage"][name] == whole["usage"][name]
-    assert whole["usage"]["total_tokens"] == whole["usage"]["prompt_tokens"] + whole["usage"]["completion_tokens"]
+    assert (
+        whole["usage"]["total_tokens"]
+        == whole["usage"]["prompt_tokens"] + whole["usage"]["completion_tokens"]
+    )
     assert {(part["id"], part["created"], part["object"]) for part in parts} == {
         (parts[0]["id"], parts[0]["created"], "chat.completion.chunk")
     }
@@ -120,7 +125,10 @@ def test_log_probabilities_are_those_of_the_tokens(client: httpx.Client) -> None
         assert entry["logprob"] == pytest.approx(best[0])
     parts = chunks(ask(client, logprobs=True, top_logprobs=3, stream=True))
     streamed = [
-        entry for part in parts for one in part["choices"] for entry in (one["logprobs"] or {"content": ()})["content"]
+        entry
+        for part in parts
+        for one in part["choices"]
+        for entry in (one["logprobs"] or {"content": ()})["content"]
     ]
     assert [entry["token"] for entry in streamed] == [entry["token"] for entry in entries]
 
@@ -164,10 +172,19 @@ def test_what_is_unknown_is_named_and_let_pass(client: httpx.Client) -> None:
         ({"response_format": {"type": "yaml"}}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "no"}}, "tools": [TOOL]}, "tool_choice"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "http://x/y.png"}]}]}, "messages"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": "http://x/y.png"}]}
+                ]
+            },
+            "messages",
+        ),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(client: httpx.Client, changes: dict[str, Any], param: str) -> None:
+def test_what_cannot_be_used_is_refused_by_name(
+    client: httpx.Client, changes: dict[str, Any], param: str
+) -> None:
     response = ask(client, **changes)
     assert response.status_code == 400, response.text
     error = response.json()["error"]
@@ -191,7 +208,9 @@ def test_the_window_can_be_chosen_for_a_request(client: httpx.Client) -> None:
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["total_tokens"] == 64
     by_header = client.post(
-        "/v1/chat/completions", json=ASK | {"model": model, "max_tokens": None}, headers={"x-hearth-num-ctx": "80"}
+        "/v1/chat/completions",
+        json=ASK | {"model": model, "max_tokens": None},
+        headers={"x-hearth-num-ctx": "80"},
     )
     assert by_header.json()["usage"]["total_tokens"] == 80
 
@@ -214,7 +233,11 @@ def test_a_failure_in_mid_stream_is_an_event(client: httpx.Client) -> None:
 
 def test_an_adapter_is_a_model_of_its_own(client: httpx.Client) -> None:
     base = ask(client).json()["choices"][0]["message"]["content"]
-    for changes in ({"model": "ember:pirate"}, {"adapters": ["pirate"]}, {"lora": [{"name": "pirate", "scale": 1}]}):
+    for changes in (
+        {"model": "ember:pirate"},
+        {"adapters": ["pirate"]},
+        {"lora": [{"name": "pirate", "scale": 1}]},
+    ):
         assert ask(client, **changes).json()["choices"][0]["message"]["content"] != base
 
 

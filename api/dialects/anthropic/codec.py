@@ -44,8 +44,10 @@ Kind = Literal["text", "thinking", "tool_use"]
 class MessageWhole:
     """`message`."""
 
-    def __init__(self, request_id: str, model: str, stops: Collection[str] = ()) -> None:
-        self._id, self._model, self._stops = request_id, model, stops
+    def __init__(
+        self, request_id: str, model: str, stops: Collection[str] = (), *, diagnoses: bool = False
+    ) -> None:
+        self._id, self._model, self._stops, self._diagnoses = request_id, model, stops, diagnoses
 
     def body(self, result: Result) -> bytes:
         choice = result.first
@@ -53,7 +55,7 @@ class MessageWhole:
         answer["content"] = _blocks(choice)
         answer["stop_reason"], answer["stop_sequence"] = ended(choice.reason, choice.stop_string, self._stops)
         answer["usage"] = usage_of(result.usage)
-        answer["diagnostics"] = _diagnostics(result.admitted)
+        answer["diagnostics"] = diagnostics(result.admitted) if self._diagnoses else None
         if result.truncated:
             answer["truncated"] = True
         return _json.encode(answer)
@@ -65,8 +67,10 @@ class MessageCodec:
     media_type = SSE
     early = False
 
-    def __init__(self, request_id: str, model: str, stops: Collection[str] = ()) -> None:
-        self._id, self._model, self._stops = request_id, model, stops
+    def __init__(
+        self, request_id: str, model: str, stops: Collection[str] = (), *, diagnoses: bool = False
+    ) -> None:
+        self._id, self._model, self._stops, self._diagnoses = request_id, model, stops, diagnoses
         self._progress = Progress()
         self._started = False
         self._open: tuple[Kind, int] | None = None
@@ -113,7 +117,7 @@ class MessageCodec:
         message = envelope(self._id, self._model)
         usage = usage_of(Usage(prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens))
         message["usage"] = {**usage, "output_tokens": 1}
-        message["diagnostics"] = _diagnostics(event)
+        message["diagnostics"] = diagnostics(event) if self._diagnoses else None
         return _event("message_start", {"type": "message_start", "message": message}) + PING
 
     def _switch(self, kind: Kind, which: int, block: dict[str, Any]) -> bytes:
@@ -232,13 +236,18 @@ def _use(call: ToolCall) -> dict[str, Any]:
     return {"type": "tool_use", "id": use_id(call.id), "name": call.name, "input": arguments}
 
 
-def _diagnostics(admitted: Admitted | None) -> dict[str, Any] | None:
-    """Why the cache did not have all of the prompt."""
+def diagnostics(admitted: Admitted | None) -> dict[str, Any]:
+    """Why the cache did not have all of the prompt, for clients that ask; `first_missed_token` is Hearth's own."""
     miss: CacheMiss | None = admitted.miss if admitted is not None else None
-    if miss is None:
-        return None
-    words = {"model": "model_changed", "tools": "tools_changed", "text": "input_changed"}
-    return {"cache_miss_reason": words.get(miss.cause, miss.cause), "first_missed_token": miss.token}
+    if admitted is None or miss is None:
+        return {"cache_miss_reason": None}
+    words = {"adapter": "model_changed", "tools": "tools_changed", "text": "messages_changed"}
+    kind = words.get(miss.cause)
+    if kind is None:
+        return {"cache_miss_reason": {"type": "unavailable"}, "cause": miss.cause}
+    missed = admitted.prompt_tokens - admitted.cached_tokens
+    reason = {"type": kind, "cache_missed_input_tokens": missed, "first_missed_token": miss.token}
+    return {"cache_miss_reason": reason}
 
 
 def _event(name: str, body: dict[str, Any]) -> bytes:

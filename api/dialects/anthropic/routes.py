@@ -21,8 +21,11 @@ async def messages(request: Request[Any, Any, Any]) -> ASGIApp:
     call = await Call.of(request)
     asked = call.complete(message_request(call.fields, call.model()))
     named = call.named
-    codec = MessageCodec(call.id, named, asked.stop) if call.fields.take("stream", bool) else None
-    return call.answer(asked, whole=MessageWhole(call.id, named, asked.stop), codec=codec, model=named)
+    diagnoses = call.fields.has("diagnostics")
+    streams = call.fields.take("stream", bool)
+    codec = MessageCodec(call.id, named, asked.stop, diagnoses=diagnoses) if streams else None
+    whole = MessageWhole(call.id, named, asked.stop, diagnoses=diagnoses)
+    return call.answer(asked, whole=whole, codec=codec, model=named)
 
 
 @post([f"{base}/messages/count_tokens" for base in _BASES], status_code=200)
