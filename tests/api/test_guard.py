@@ -205,7 +205,8 @@ def test_other_addresses_need_a_key(api_engine: Any, tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"model":"\xff"}', b"[" * 200_000, b'{"a":' * 100 + b"1" + b"}" * 100, b'{"model":"x"', b'{"model":"\\ud800"}',
+        b'{"model":"\xff"}', b"[" * 200_000, b'{"a":' * 100 + b"1" + b"}" * 100, b'{"model":"x"',
+        b'{"model":"\\ud800"}',
         b"\0\0\0", '{"model":"x"}'.encode("utf-16"), b"[]", b'"x"', b"7", b"nul", b'{"model":NaN}', b"{}x",
         b'{"model": 1e999}', b'{"seed":' + b"9" * 5000 + b"}",
     ],

@@ -32,7 +32,7 @@ def test_chat_and_adapters(client: httpx.Client) -> None:
         assert loaded == {"status": "ok", "model": "ember", "adapter": "pirate"}
         with_it = client.post("/chat", json=ask).json()
         assert with_it["adapter"] == "pirate" and with_it["response"] != base["response"]
-        assert [one["default"] for one in client.get("/adapters").json()["adapters"]][0]
+        assert next(one["default"] for one in client.get("/adapters").json()["adapters"])
         asked = client.post("/chat", json={**ask, "model": "ember:base"}).json()
         assert asked["response"] == base["response"]
     finally:
