@@ -15,6 +15,7 @@ One `HearthError` becomes one of these bodies; the status is the error's own, bu
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -86,6 +87,7 @@ _FIGURES = re.compile(r"([\d,]*\d) tokens, and there is room for ([\d,]*\d)")
 _LLAMA = {**_OPENAI, 503: "unavailable_error"}
 
 
+@lru_cache(maxsize=256)
 def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
     """The dialect of a path; `anthropic` says that the client named itself as one, for paths that are shared."""
     if path.startswith("/api/") or path == "/api":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -73,6 +74,7 @@ def _secret(headers: Mapping[str, str]) -> str:
     return bearer or other
 
 
+@lru_cache(maxsize=256)
 def _product(agent: str) -> str:
     """The program's name of a User-Agent header, without its version."""
     return plain(agent.partition("/")[0], _ANYTHING) or "http"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,7 +31,8 @@ def host_of(header: str) -> str | None:
     return name.removesuffix(".") or None
 
 
-def host_allowed(header: str, allowed: Collection[str]) -> bool:
+@lru_cache(maxsize=256)
+def host_allowed(header: str, allowed: tuple[str, ...]) -> bool:
     """Whether a request addressed to `header` is for this server; `allowed` are names beside the loopback ones."""
     name = host_of(header)
     if name is None:
@@ -55,6 +57,7 @@ def origin_allowed(origin: str, host: str, allowed: Collection[str]) -> bool:
     return f"{parts.netloc.lower()}" == host.strip().lower() and (port is not None or ":" not in host)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(address: str) -> bool:
     """Whether `address`, an IP or `localhost`, is this machine alone."""
     if address.lower() == "localhost":
