@@ -47,7 +47,7 @@ USUAL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(NAMES), JSON, max_size=3))
 def test_no_body_makes_a_defect(client: httpx.Client, path: str, changes: dict[str, Any]) -> None:
     import json

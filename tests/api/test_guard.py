@@ -266,25 +266,26 @@ def test_no_socket_is_opened_to_strangers(server: Server, origin: str | None) ->
     assert status(answer) in (403, 404)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../../x", "..%2f..%2fx", "/etc/passwd", "sha256:../../etc/passwd", "C:\\x", "//h/x", "a\0b", "x" * 10_000,
-        "~/x", "./ember", "ember/../x", "starter/ember/ember-q8_0.gguf", "a//b", "scripted:", "ember:../../x",
-        "ember:/etc/passwd", "ember:x/y", "http://evil.com/x", "..", ".", "-", "em\nber",
-    ],
-)  # fmt: skip
-def test_names_lead_to_no_files(open_server: Open, name: str) -> None:
+NAMES = [
+    "../../x", "..%2f..%2fx", "/etc/passwd", "sha256:../../etc/passwd", "C:\\x", "//h/x", "a\0b", "x" * 10_000,
+    "~/x", "./ember", "ember/../x", "starter/ember/ember-q8_0.gguf", "a//b", "scripted:", "ember:../../x",
+    "ember:/etc/passwd", "ember:x/y", "http://evil.com/x", "..", ".", "-", "em\nber",
+]  # fmt: skip
+
+
+def test_names_lead_to_no_files(open_server: Open) -> None:
     server = open_server()
     server.hub._scripted = False
     with httpx.Client(base_url=server.url) as client:
-        for path in ("/api/show", "/api/generate", "/api/pull", "/api/create"):
-            response = client.post(path, json={"model": name, "prompt": "x"})
-            assert 400 <= response.status_code < 500 or response.status_code == 501, (path, response.text)
-        copied = client.post("/api/copy", json={"source": name, "destination": name})
-        assert 400 <= copied.status_code < 500
-        chat = client.post("/v1/chat/completions", json={"model": name, "messages": HELLO})
-        assert 400 <= chat.status_code < 500
+        for name in NAMES:
+            for path in ("/api/show", "/api/generate", "/api/pull", "/api/create"):
+                response = client.post(path, json={"model": name, "prompt": "x"})
+                refused = 400 <= response.status_code < 500 or response.status_code == 501
+                assert refused, (path, name, response.text)
+            copied = client.post("/api/copy", json={"source": name, "destination": name})
+            assert 400 <= copied.status_code < 500
+            chat = client.post("/v1/chat/completions", json={"model": name, "messages": HELLO})
+            assert 400 <= chat.status_code < 500
 
 
 def test_a_slow_body_does_not_hold_the_server(server: Server, client: httpx.Client, monkeypatch: Any) -> None:

@@ -79,7 +79,7 @@ def test_silence_is_filled_while_a_model_loads(
     from api.answering import live
 
     monkeypatch.setattr(live, "SILENCE_S", 0.1)
-    model = "scripted:load_ms=3000,text=done"
+    model = "scripted:load_ms=1400,text=done"
     for path, last in (("/v1/chat/completions", "[DONE]"), ("/v1/messages", "message_stop")):
         client.post("/api/generate", json={"model": model, "keep_alive": 0})
         body = {"model": model, "messages": HELLO, "stream": True, "max_tokens": 9}

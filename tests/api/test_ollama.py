@@ -177,7 +177,7 @@ def test_old_and_unknown_options_are_let_pass(client: httpx.Client) -> None:
             "/api/generate",
             {"model": "ember", "prompt": "x", "images": ["%%%"]},
             400,
-            "An image is not valid base64",
+            "The image in `images[0]`",
         ),
         ("/api/generate", {"model": "ember", "prompt": "x", "template": "{{ .Prompt }}"}, 400, "`template`"),
         ("/api/pull", {"model": "llama3"}, 501, "Models cannot be added"),

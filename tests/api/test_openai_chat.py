@@ -175,10 +175,10 @@ def test_what_is_unknown_is_named_and_let_pass(client: httpx.Client) -> None:
         (
             {
                 "messages": [
-                    {"role": "user", "content": [{"type": "image_url", "image_url": "http://x/y.png"}]}
+                    {"role": "user", "content": [{"type": "image_url", "image_url": "file:///x/y.png"}]}
                 ]
             },
-            "messages",
+            "messages[0].content[0].image_url",
         ),
     ],
 )

@@ -11,9 +11,9 @@ import msgspec
 
 from api.dialects.openai.messages import MAX_MESSAGES
 from api.reading.fields import Fields, as_kind
-from api.reading.images import MAX_IMAGES, image_of_base64, image_of_url
 from engine.errors import InvalidRequest, Unsupported
-from engine.types import DocumentPart, ImagePart, Message, Part, Role, TextPart, ToolCall
+from engine.media import image_from_json
+from engine.types import DocumentPart, Message, Part, Role, TextPart, ToolCall
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "assistant": "assistant", "system": "system"}
 _SKIPPED: Final = frozenset(
@@ -41,14 +41,6 @@ def messages_of(fields: Fields) -> tuple[Message, ...]:
     for place, each in enumerate(listed):
         for message in _messages(each, f"messages.{place}", names):
             _append(found, message)
-    images = sum(
-        isinstance(part, ImagePart)
-        for one in found
-        if not isinstance(one.content, str)
-        for part in one.content
-    )
-    if images > MAX_IMAGES:
-        raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param="messages")
     return tuple(found)
 
 
@@ -129,7 +121,7 @@ def _part(block: dict[str, Any], where: str) -> Part:
         case "text":
             return TextPart(as_kind(block.get("text"), str, f"{where}.text"))
         case "image":
-            return _image(as_kind(block.get("source"), dict[str, Any], f"{where}.source"), where)
+            return image_from_json(block, where)
         case "document":
             return _document(block, where)
         case "search_result":
@@ -142,19 +134,6 @@ def _part(block: dict[str, Any], where: str) -> Part:
                 "Blocks are text, image, document, tool_use, tool_result and thinking.",
                 param="messages",
             )
-
-
-def _image(source: dict[str, Any], where: str) -> ImagePart:
-    match source.get("type"):
-        case "base64":
-            media = source.get("media_type")
-            data = as_kind(source.get("data"), str, f"{where}.source.data")
-            return image_of_base64(data, media if isinstance(media, str) else None)
-        case "url":
-            return image_of_url(as_kind(source.get("url"), str, f"{where}.source.url"))
-    raise Unsupported(
-        f"{where}: an image's source is base64 or url", "Files are not kept here.", param="messages"
-    )
 
 
 def _document(block: dict[str, Any], where: str) -> DocumentPart:

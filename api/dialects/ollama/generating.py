@@ -19,7 +19,7 @@ from api.dialects.openai.tools import tools_of
 from api.reading.fields import Fields, as_kind
 from api.reading.keywords import OLLAMA
 from engine.errors import InvalidRequest
-from engine.types import GenerationRequest, Message, Thinking
+from engine.types import GenerationRequest, ImagePart, Message, Thinking
 
 
 @post("/api/generate", status_code=200)
@@ -89,6 +89,8 @@ def generate_request(fields: Fields, model: str) -> GenerationRequest:
     fields.known(("context",))
     if not prompt and not images and suffix is None:
         return GenerationRequest(model=model, load=common["load"], keep_alive=common.get("keep_alive"))
+    if images:
+        _keep_images(common)
     return GenerationRequest(
         model=model, prompt=prompt, raw=raw, suffix=suffix, system=system or None, images=images, **common
     )
@@ -101,7 +103,16 @@ def chat_request(fields: Fields, model: str) -> GenerationRequest:
     if not messages:
         as_kind([] if messages is None else messages, list[Any], "messages")
         return GenerationRequest(model=model, load=common["load"], keep_alive=common.get("keep_alive"))
-    return GenerationRequest(model=model, messages=messages_of(messages), tools=tools_of(fields), **common)
+    found = messages_of(messages)
+    if any(isinstance(part, ImagePart) for one in found for part in one.content):
+        _keep_images(common)
+    return GenerationRequest(model=model, messages=found, tools=tools_of(fields), **common)
+
+
+def _keep_images(common: dict[str, Any]) -> None:
+    """A text with images in it cannot be shifted while it grows; its oldest turns can still go."""
+    if common["overflow"] == "shift":
+        common["overflow"] = "drop_oldest"
 
 
 def _named(call: Call) -> str:

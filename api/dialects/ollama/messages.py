@@ -8,8 +8,8 @@ import msgspec
 
 from api.dialects.openai.messages import MAX_MESSAGES
 from api.reading.fields import Fields, as_kind
-from api.reading.images import MAX_IMAGES, image_of_base64
 from engine.errors import InvalidRequest
+from engine.media import image_from_text
 from engine.types import ImagePart, Message, Part, Role, TextPart, ToolCall
 
 _ROLES: Final[dict[str, Role]] = {
@@ -26,17 +26,13 @@ def messages_of(value: Any) -> tuple[Message, ...]:
     if len(listed) > MAX_MESSAGES:
         raise InvalidRequest("There are too many messages.", f"At most {MAX_MESSAGES}.", param="messages")
     found = tuple(_message(each, f"messages[{place}]") for place, each in enumerate(listed))
-    if sum(isinstance(part, ImagePart) for one in found for part in one.content) > MAX_IMAGES:
-        raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param="messages")
     return found
 
 
 def images_of(fields: Fields, where: str = "images") -> tuple[ImagePart, ...]:
     """`images`: base64, without a prefix."""
     listed = fields.take("images", list[str]) or []
-    if len(listed) > MAX_IMAGES:
-        raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param=where)
-    return tuple(image_of_base64(each) for each in listed)
+    return tuple(image_from_text(each, f"{where}[{place}]") for place, each in enumerate(listed))
 
 
 def _message(value: dict[str, Any], where: str) -> Message:

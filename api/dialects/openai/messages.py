@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 
 from api.reading.fields import Fields, as_kind
-from api.reading.images import MAX_IMAGES, image_of_url
 from engine.errors import InvalidRequest, Unsupported
-from engine.types import DocumentPart, ImagePart, Message, Part, Role, TextPart, ToolCall
+from engine.media import image_from_json
+from engine.types import DocumentPart, Message, Part, Role, TextPart, ToolCall
 
 MAX_MESSAGES: Final = 2048
 _ROLES: Final[dict[str, Role]] = {
@@ -29,14 +30,6 @@ def messages_of(value: Any) -> tuple[Message, ...]:
     if len(value) > MAX_MESSAGES:
         raise InvalidRequest("There are too many messages.", f"At most {MAX_MESSAGES}.", param="messages")
     found = tuple(_message(each, f"messages[{place}]") for place, each in enumerate(value))
-    images = sum(
-        isinstance(part, ImagePart)
-        for one in found
-        if not isinstance(one.content, str)
-        for part in one.content
-    )
-    if images > MAX_IMAGES:
-        raise InvalidRequest("There are too many images.", f"At most {MAX_IMAGES}.", param="messages")
     return found
 
 
@@ -81,12 +74,8 @@ def _part(value: dict[str, Any], where: str) -> Part:
             return TextPart(as_kind(value.get("text"), str, f"{where}.text"))
         case "refusal":
             return TextPart(as_kind(value.get("refusal"), str, f"{where}.refusal"))
-        case "image_url" | "input_image":
-            image = value.get("image_url")
-            if isinstance(image, str):
-                return image_of_url(image, value.get("detail"))
-            image = as_kind(image, dict[str, Any], f"{where}.image_url")
-            return image_of_url(as_kind(image.get("url"), str, f"{where}.image_url.url"), image.get("detail"))
+        case "image_url" | "input_image" | "image":
+            return image_from_json(value, where)
         case "file" | "input_file":
             return _file(as_kind(value.get("file", value), dict[str, Any], f"{where}.file"), where)
         case kind:
@@ -105,11 +94,9 @@ def _file(value: dict[str, Any], where: str) -> DocumentPart:
             f"`{where}` names a file that is not here.", fix="Send `file_data`.", param="messages"
         )
     if data.startswith("data:"):
-        image = image_of_url(data)
-        assert image.data is not None
         try:
-            data = image.data.decode()
-        except UnicodeDecodeError:
+            data = base64.b64decode(data.partition(",")[2], validate=True).decode()
+        except ValueError:
             raise Unsupported(f"`{where}` holds a file that is not text.", param="messages") from None
     title = value.get("filename")
     return DocumentPart(text=data, title=title if isinstance(title, str) else None)
