@@ -62,7 +62,8 @@ def _content(value: Any, where: str) -> str | tuple[Part, ...]:
         return ""
     if isinstance(value, str):
         return value
-    parts = tuple(_part(each, where) for each in as_kind(value, list[dict[str, Any]], where))
+    listed = as_kind(value, list[dict[str, Any]], where)
+    parts = tuple(_part(each, f"{where}[{place}]") for place, each in enumerate(listed))
     if all(isinstance(part, TextPart) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, TextPart))
     return parts
