@@ -16,6 +16,7 @@ from api import errors
 from api.answering.reply import Reply, as_error
 from api.dialects import routes
 from api.dialects.listing import Listing
+from api.dialects.responses.store import Responses
 from api.security.guard import Guard
 from engine.errors import HearthError, InvalidRequest
 
@@ -40,7 +41,7 @@ def build(hub: Hub) -> ASGIApp:
         route_handlers=routes(),
         lifespan=[lifespan],
         exception_handlers={Exception: render},
-        state=State({"hub": hub, "listing": Listing(hub)}),
+        state=State({"hub": hub, "listing": Listing(hub), "responses": Responses()}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

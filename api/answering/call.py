@@ -16,7 +16,8 @@ from api.errors import Cancelled
 from api.reading.body import read_object
 from api.reading.extensions import extended
 from api.reading.fields import Fields
-from engine.types import GenerationRequest
+from engine.errors import HearthError
+from engine.types import GenerationRequest, Thinking
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -33,6 +34,7 @@ class Call:
     def __init__(self, request: Request[Any, Any, Any], hub: Hub, fields: Fields) -> None:
         self.hub, self.fields = hub, fields
         self._request = request
+        self._passed_over: list[str] = []
         scope = cast("dict[str, Any]", request.scope)
         self._scope = scope
         self.id: str = scope["hearth.id"]
@@ -67,6 +69,24 @@ class Call:
         full = extended(request, self.fields, self.headers, self.principal)
         return replace(full, id=self.id, client=self.principal.name, source=self.dialect)
 
+    async def settled(self, request: GenerationRequest) -> GenerationRequest:
+        """`request` without a wish for thinking where the model cannot: agents send it whatever model they have.
+
+        It is named in `x-hearth-ignored`.
+        """
+        thinking = request.thinking
+        if not thinking.enabled and thinking.effort in (None, "none") and not thinking.budget:
+            return request
+        try:
+            facts = await self.attended(self.hub.engine.facts(request.model))
+        except HearthError:
+            # Whatever it is, the generation says it in its place.
+            return request
+        if facts.thinking:
+            return request
+        self._passed_over.append("thinking")
+        return replace(request, thinking=Thinking())
+
     def answer(
         self, request: GenerationRequest, *, whole: Whole, codec: Codec | None, model: str = ""
     ) -> Live:
@@ -95,7 +115,7 @@ class Call:
 
     def notes(self) -> list[tuple[bytes, bytes]]:
         """Headers that say what was passed over of the request."""
-        ignored = self.fields.ignored
+        ignored = [*self.fields.ignored, *self._passed_over]
         if not ignored:
             return []
         self._scope["hearth.ignored"] = ignored

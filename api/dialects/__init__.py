@@ -16,8 +16,17 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
+    from api.dialects.responses import routes as responses
 
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
     ]  # fmt: skip
-    return [*hub.ROUTES, *openai, *ollama.ROUTES, *anthropic.ROUTES, *native.ROUTES, *llama.ROUTES]
+    return [
+        *hub.ROUTES,
+        *openai,
+        *ollama.ROUTES,
+        *anthropic.ROUTES,
+        *native.ROUTES,
+        *llama.ROUTES,
+        *responses.ROUTES,
+    ]

@@ -159,3 +159,17 @@ def test_ollama_raises_by_status(ollama: Any) -> None:
     with pytest.raises(library.ResponseError) as caught:
         ollama.chat(model="nobody", messages=HELLO)
     assert caught.value.status_code == 404 and "not found" in caught.value.error
+
+
+def test_openai_makes_responses(openai: Any) -> None:
+    ask = {"model": "ember", "input": "Hello", "temperature": 0}
+    whole = openai.responses.create(**ask, max_output_tokens=12)
+    with openai.responses.stream(**ask, max_output_tokens=12) as stream:
+        kinds = [event.type for event in stream]
+    assert whole.output_text and kinds[0] == "response.created" and kinds[-1] == "response.incomplete"
+    after = openai.responses.create(
+        model="ember", input="And?", previous_response_id=whole.id, max_output_tokens=8
+    )
+    assert after.usage.input_tokens > whole.usage.input_tokens
+    behind = openai.responses.create(**ask, background=True, max_output_tokens=8)
+    assert openai.responses.retrieve(behind.id).status in ("queued", "in_progress", "incomplete", "completed")

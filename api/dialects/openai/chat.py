@@ -25,7 +25,7 @@ MAX_TOP: Final = 20
 async def chat_completions(request: Request[Any, Any, Any]) -> ASGIApp:
     """A chat's next message, at once or as server-sent events."""
     call = await Call.of(request)
-    asked = call.complete(chat_request(call.fields, call.model()))
+    asked = await call.settled(call.complete(chat_request(call.fields, call.model())))
     named = call.named
     options = StreamOptions(call.fields)
     head = Head.of(call.id, named)

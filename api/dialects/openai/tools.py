@@ -66,8 +66,12 @@ def offered(tools: tuple[Tool, ...], choice: ToolChoice) -> tuple[tuple[Tool, ..
 
 
 def format_of(fields: Fields) -> Constraint | None:
-    """`response_format`, with the schema where either family of clients puts it."""
-    value = fields.take("response_format", dict[str, Any])
+    """`response_format`."""
+    return form_of(fields.take("response_format", dict[str, Any]))
+
+
+def form_of(value: dict[str, Any] | None) -> Constraint | None:
+    """The form of an answer, with the schema where either family of clients puts it."""
     if not value:
         return None
     match value.get("type"):
