@@ -50,6 +50,13 @@ class UnknownEncoding(HearthError):
     http_status = 415
 
 
+class Unprocessable(HearthError):
+    """Well formed, and nothing that could be answered."""
+
+    code = "unprocessable"
+    http_status = 422
+
+
 class TooSlow(HearthError):
     code = "too_slow"
     http_status = 408

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.anthropic import routes as anthropic
+    from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
     from api.dialects.llama_server import routes as llama
     from api.dialects.native import routes as native
@@ -29,4 +30,5 @@ def routes() -> list[ControllerRouterHandler]:
         *native.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
+        *decisions.ROUTES,
     ]
