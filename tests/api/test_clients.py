@@ -173,3 +173,28 @@ def test_openai_makes_responses(openai: Any) -> None:
     assert after.usage.input_tokens > whole.usage.input_tokens
     behind = openai.responses.create(**ask, background=True, max_output_tokens=8)
     assert openai.responses.retrieve(behind.id).status in ("queued", "in_progress", "incomplete", "completed")
+
+
+def test_openai_decides(openai: Any) -> None:
+    if not hasattr(openai, "decisions"):
+        pytest.skip("this openai has no decisions")
+    questions = [
+        {"type": "predicate", "name": "blue", "instructions": "Is it blue?"},
+        {"type": "choice", "instructions": "Which?", "choices": [{"value": "red"}, {"value": "blue"}]},
+    ]
+    found = openai.decisions.create(model="ember", input="The sky is blue.", questions=questions)
+    assert (found.answers[0].type, found.answers[0].name) == ("predicate", "blue")
+    assert 0 < found.answers[0].probability < 1
+    assert found.answers[1].choice in ("red", "blue")
+
+
+def test_ollama_decides(ollama: Any) -> None:
+    if not hasattr(ollama, "systemone"):
+        pytest.skip("this ollama has no systemone")
+    found = ollama.systemone(
+        model="ember",
+        state="The sky is blue.",
+        questions={"blue": {"type": "noul", "instructions": "Is it blue?"}},
+    )
+    answer = dict(found)["answers"]["blue"]
+    assert 0 < (answer["noul"] if isinstance(answer, dict) else answer.noul) < 1

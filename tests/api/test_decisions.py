@@ -8,6 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from api.answering.result import collect
+from api.dialects.decisions.weighing import held_to
+from engine import LocalEngine
+from engine.types import GenerationRequest, Logprobs, Message, Thinking
+
 COLOURS = {"red": "like blood", "blue": "like the sky", "green": None}
 
 
@@ -121,3 +126,21 @@ def test_one_question_alone_is_certain(client: httpx.Client) -> None:
         client, {"a": {"type": "choice", "instructions": "x", "criteria": {"only": None}}}, {"b": 1}
     )
     assert answer.json()["answers"]["a"]["confidence"] == 1
+
+
+async def test_both_ways_to_a_probability_agree(api_engine: LocalEngine) -> None:
+    asked = GenerationRequest(
+        model="ember",
+        messages=(Message(role="user", content="Hello"),),
+        max_tokens=1,
+        sampling={"temperature": 0.0},
+        thinking=Thinking(enabled=False),
+        logprobs=Logprobs(top=20),
+    )
+    first = (await collect(api_engine.generate(asked))).first.logprobs[0]
+    words = [token for token in first.top if token.piece.isalpha()][:4]
+    assert len(words) == 4
+    for token in words:
+        assert await held_to(api_engine, asked, token.piece.decode()) == pytest.approx(
+            token.logprob, abs=0.02
+        )

@@ -1,7 +1,7 @@
 """How likely each answer is: the probabilities of the labels at the place where the model would begin to answer.
 
-The first token's best hundred alternatives come with one request. A label that is not among them, or is no single
-token, is read behind the prompt and its probability taken from there.
+The first token's best hundred alternatives come with one request. To a label that is not among them, or is no single
+token, the model is held by a grammar, and says how likely it was.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,17 @@ from api.answering.result import collect
 from api.dialects.decisions.questions import Question
 from engine import Engine
 from engine.errors import InternalError
-from engine.types import GenerationRequest, ImagePart, Logprobs, Message, Part, TextPart, Thinking, Usage
+from engine.types import (
+    Constraint,
+    GenerationRequest,
+    ImagePart,
+    Logprobs,
+    Message,
+    Part,
+    TextPart,
+    Thinking,
+    Usage,
+)
 
 _TOP: Final = 100
 _AT_ONCE: Final = 4
@@ -95,13 +105,11 @@ async def _weigh(
     for token in {other.token: other for other in (tokens[0], *tokens[0].top)}.values():
         said = token.piece.decode("utf-8", "replace").strip()
         logprobs[said] = _sum(logprobs.get(said), token.logprob)
-    usage = result.usage
     found: list[float] = []
     for option in question.options:
         known = logprobs.get(option.label)
         if known is None:
-            known, more = await _behind(engine, asked, option.label, usage.prompt_tokens)
-            usage = _added(usage, more)
+            known = await held_to(engine, asked, option.label)
         found.append(known)
     highest = max(found)
     weights = [math.exp(value - highest) for value in found]
@@ -110,26 +118,30 @@ async def _weigh(
         question=question,
         probabilities=tuple(weight / total for weight in weights),
         label_mass=min(1.0, sum(math.exp(value) for value in found)),
-        usage=usage,
+        usage=result.usage,
     )
 
 
-async def _behind(engine: Engine, asked: GenerationRequest, label: str, before: int) -> tuple[float, Usage]:
-    """The log-probability of `label` as the beginning of the answer, read behind the prompt of `before` tokens."""
-    messages = (*(asked.messages or ()), Message(role="assistant", content=label))
-    read = replace(
+async def held_to(engine: Engine, asked: GenerationRequest, label: str) -> float:
+    """The log-probability of `label` as the beginning of the answer: the model is held to it and says how likely.
+
+    Probabilities are those before anything is forbidden, so a grammar does not change them.
+    """
+    forced = replace(
         asked,
         id=f"{asked.id}-{label}" if asked.id else "",
-        messages=messages,
-        continue_last=True,
-        max_tokens=0,
-        logprobs=Logprobs(top=0, prompt=True),
+        constraint=Constraint(kind="choice", value=[label]),
+        max_tokens=len(label) + 2,
+        logprobs=Logprobs(top=0),
     )
-    result = await collect(engine.generate(read))
-    scores: Any = result.admitted.prompt_logprobs if result.admitted is not None else None
-    if not scores or len(scores) <= before:
-        raise InternalError("The model gave no probabilities of its prompt.")
-    return sum(score.logprob for score in scores[before:] if score is not None), result.usage
+    result = await collect(engine.generate(forced))
+    found, said = 0.0, ""
+    for token in result.first.logprobs:
+        found += token.logprob
+        said += token.piece.decode("utf-8", "replace")
+        if said == label:
+            return found
+    raise InternalError("The model could not be held to an answer.", f"It said {said[:40]!r}.")
 
 
 def _sum(one: float | None, other: float) -> float:
@@ -138,11 +150,3 @@ def _sum(one: float | None, other: float) -> float:
         return other
     high, low = max(one, other), min(one, other)
     return high + math.log1p(math.exp(low - high))
-
-
-def _added(one: Usage, other: Usage) -> Usage:
-    return replace(
-        one,
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        cached_tokens=one.cached_tokens + other.cached_tokens,
-    )
