@@ -37,6 +37,7 @@ COST_US = 60.0
 RATIO = 0.97
 LISTS = 1.5
 STREAM_KB = 200.0
+CANCEL_MS = 250.0
 MODELS = 200
 STREAMS = 32
 OPEN = 500
@@ -137,6 +138,15 @@ async def measure(model: Path, rounds: int) -> bool:
                 holds=times < LISTS,
             )
         )
+    times = await cancels(model, rounds * 5)
+    held.append(
+        state(
+            "a closed socket in decode, until its slot is free",
+            f"{statistics.median(times):.1f} ms, at most {max(times):.1f}",
+            f"<= {CANCEL_MS:g} ms",
+            holds=statistics.median(times) <= CANCEL_MS,
+        )
+    )
     size, failed = await memory()
     held.append(
         state(
@@ -252,6 +262,30 @@ def lists(path: str, rounds: int) -> float:
     return float(done.stdout)
 
 
+async def cancels(model: Path, rounds: int) -> list[float]:
+    """Milliseconds from closing a client's socket in mid-answer until the engine has let go of the request."""
+    found = []
+    async with engine_in(slots=4, prefix_cache=False) as engine:
+        await engine.load(str(model), LoadOptions(context=2048), keep_alive=-1)
+        server = served(engine)
+        server.hub.model = lambda asked: str(model)  # type: ignore[method-assign]
+        body = json.dumps(
+            {"model": "x", "prompt": [33, 34], "max_tokens": 2000, "ignore_eos": True, "stream": True}
+        )
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        for _ in range(rounds):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write((head + body).encode())
+            await reader.readuntil(b"data: ")
+            began = time.perf_counter()
+            writer.close()
+            while engine.running():  # noqa: ASYNC110
+                await asyncio.sleep(0.0005)
+            found.append((time.perf_counter() - began) * 1e3)
+        await asyncio.to_thread(server.stop)
+    return found
+
+
 async def memory() -> tuple[float, int]:
     """Kilobytes by which this process grows with each open stream, and how many streams failed."""
     async with engine_in(slots=256, queue_api=1000, prefix_cache=False) as engine:
@@ -301,8 +335,8 @@ def result(process: subprocess.Popen[str]) -> tuple[float, int, int, int]:
 
 async def until(condition: Any) -> None:
     """Wait for `condition`."""
-    while not condition():
-        await asyncio.sleep(0.02)  # noqa: ASYNC110  (a benchmark's own clock)
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
 
 
 def done(engine: LocalEngine) -> int:

@@ -68,6 +68,9 @@ class Commands(LazyGroup):
         LazyCommand("restart", _SERVER, "End it and start it again.", app="restart_app"),
         LazyCommand("status", _SERVER, "Say whether it runs, and where.", app="status_app"),
         LazyCommand("logs", _SERVER, "Print its log.", app="logs_app"),
+        LazyCommand(
+            "install-service", "cli.commands.service", "Print what systemd or launchd needs to run it."
+        ),
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )

@@ -14,6 +14,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
     from api.dialects.llama_server import routes as llama
+    from api.dialects.lm_studio import models as lm_studio
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -30,5 +31,6 @@ def routes() -> list[ControllerRouterHandler]:
         *native.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
+        *lm_studio.ROUTES,
         *decisions.ROUTES,
     ]

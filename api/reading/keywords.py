@@ -21,6 +21,6 @@ OLLAMA: Final = frozenset("model stream name _debug_render_only".split())
 OLLAMA_OPTIONS: Final = frozenset(
     """
     numa low_vram f16_kv logits_all vocab_only use_mlock embedding_only tfs_z penalize_newline main_gpu num_keep
-    num_predict stop
+    num_predict stop progress
     """.split()
 )

@@ -241,3 +241,23 @@ def test_blobs_are_refused_by_digest(client: httpx.Client) -> None:
 def test_the_prompt_can_be_seen_instead_of_read(client: httpx.Client) -> None:
     shown = chat(client, _debug_render_only=True).json()["_debug_info"]["rendered_template"]
     assert "Hello" in shown and "assistant" in shown
+
+
+def test_progress_is_told_to_those_who_ask(client: httpx.Client) -> None:
+    model = "scripted:load_ms=300,text=done"
+    client.post("/api/generate", json={"model": model, "keep_alive": 0})
+    pieces = lines(chat(client, model=model, options={"progress": True}))
+    told = [piece["progress"] for piece in pieces if "progress" in piece]
+    assert {"loading", "prefill"} <= {one["kind"] for one in told}
+    fractions = [one["fraction"] for one in told if "fraction" in one]
+    assert fractions == sorted(fractions) and fractions
+    assert "".join(piece["message"]["content"] for piece in pieces) == "done"
+    assert chat(client, model="nobody", options={"progress": True}).status_code == 404
+
+
+def test_lm_studios_list_has_the_loaded_window(client: httpx.Client) -> None:
+    generate(client, prompt="")
+    rows = {row["id"]: row for row in client.get("/api/v0/models").json()["data"]}
+    assert rows["ember"]["state"] == "loaded" and rows["ember"]["loaded_context_length"] == 2048
+    assert client.get("/api/v0/models/ember").json()["max_context_length"] == 2048
+    assert client.get("/api/v0/models/nobody").status_code == 404

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
+import plistlib
 import signal
 import socket
 import subprocess
@@ -111,3 +113,13 @@ def test_keys_are_made_listed_and_revoked(home: Path) -> None:
     assert "revoked" in run(home, "keys", "list").stdout
     assert run(home, "keys", "revoke", "bob").returncode == 2
     assert run(home, "keys", "create", "eve", "--scopes", "everything").returncode == 2
+
+
+def test_service_files_are_printed_for_both_managers(home: Path) -> None:
+    unit = run(home, "install-service", "systemd").stdout
+    parsed = configparser.ConfigParser()
+    parsed.read_string(unit)
+    assert parsed["Service"]["ExecStart"].endswith("-m cli.launcher serve")
+    plist = plistlib.loads(run(home, "install-service", "launchd").stdout.encode())
+    assert plist["ProgramArguments"][-1] == "serve" and plist["ProgramArguments"][0] == sys.executable
+    assert run(home, "install-service", "cron").returncode == 2

@@ -22,6 +22,9 @@ from engine.types import (
     Done,
     Finished,
     FinishReason,
+    Loading,
+    Prefill,
+    Queued,
     Shifted,
     StreamEvent,
     Timings,
@@ -32,6 +35,7 @@ from engine.types import (
 )
 
 _json = msgspec.json.Encoder()
+_TOLD = ("position", "eta_s", "stage", "fraction", "total")
 Kind = Literal["generate", "chat"]
 
 
@@ -68,10 +72,9 @@ class OllamaCodec:
     """A line for each piece of text or thinking, one for each call, one at the end."""
 
     media_type = NDJSON
-    early = False
 
-    def __init__(self, model: str, kind: Kind, extra: dict[str, Any]) -> None:
-        self._extra = extra
+    def __init__(self, model: str, kind: Kind, extra: dict[str, Any], *, progress: bool = False) -> None:
+        self._extra, self.early = extra, progress
         self._kind, self._model = kind, model
         self._head = b'{"model":%s,"created_at":"' % _json.encode(model)
         self._reason: FinishReason = "stop"
@@ -107,9 +110,28 @@ class OllamaCodec:
                 self._truncated = True
             case Shifted():
                 self._truncated = True
+            case Queued() | Loading() | Prefill() if self.early:
+                return self._progress(event)
             case _:
                 pass
         return b""
+
+    def _progress(self, event: Queued | Loading | Prefill) -> bytes:
+        """What goes on before the first token, for clients that ask: a piece without text that has `progress`."""
+        told = msgspec.to_builtins(event)
+        line: dict[str, Any] = {"model": self._model, "created_at": rfc3339()}
+        if self._kind == "chat":
+            line["message"] = {"role": "assistant", "content": ""}
+        else:
+            line["response"] = ""
+        line["progress"] = {
+            "kind": told["event"],
+            **{name: told[name] for name in _TOLD if told.get(name) is not None},
+        }
+        if isinstance(event, Prefill):
+            line["progress"]["completed"] = event.done
+        line["done"] = False
+        return _json.encode(line) + b"\n"
 
     def fail(self, error: ErrorInfo) -> bytes:
         return errors.encoded(error, "ollama", model=self._model) + b"\n"

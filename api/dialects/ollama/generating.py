@@ -37,7 +37,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     if fields.any("_debug_render_only"):
         return await _rendered(call, asked, named)
     extra: dict[str, Any] = {}
-    codec = OllamaCodec(named, "generate", extra) if streams else None
+    codec = OllamaCodec(named, "generate", extra, progress=_tells(fields)) if streams else None
     whole = OllamaWhole(named, "generate", extra)
     context = fields.take("context", list[int])
     engine = call.hub.engine
@@ -68,7 +68,7 @@ async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
         return call.answer(asked, whole=whole, codec=None, model=named)
     if fields.any("_debug_render_only"):
         return await _rendered(call, asked, named)
-    codec = OllamaCodec(named, "chat", {}) if streams else None
+    codec = OllamaCodec(named, "chat", {}, progress=_tells(fields)) if streams else None
     return call.answer(asked, whole=whole, codec=codec, model=named)
 
 
@@ -107,6 +107,12 @@ def chat_request(fields: Fields, model: str) -> GenerationRequest:
     if any(isinstance(part, ImagePart) for one in found for part in one.content):
         _keep_images(common)
     return GenerationRequest(model=model, messages=found, tools=tools_of(fields), **common)
+
+
+def _tells(fields: Fields) -> bool:
+    """Whether the client asks to be told what goes on before the first token."""
+    options = fields.any("options")
+    return isinstance(options, dict) and options.get("progress") is True
 
 
 def _keep_images(common: dict[str, Any]) -> None:
