@@ -18,6 +18,7 @@ from typing import Any, Final
 import uvicorn
 
 from api.app import build
+from api.connections import Connection
 from api.hub import Hub, LoggedRequest
 from api.security.hosts import is_loopback
 from api.security.keyring import Keyring
@@ -170,6 +171,7 @@ class Server:
             access_log=False,
             lifespan="on",
             server_header=False,
+            http=Connection,
             ws="none",
             backlog=_BACKLOG,
             timeout_keep_alive=30,

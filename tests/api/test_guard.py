@@ -18,6 +18,7 @@ from tests.api.conftest import Open
 from tests.api.wire import HELLO
 
 ASK = {"model": "scripted:text=hi", "messages": HELLO}
+FULL = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def raw(server: Server, data: bytes, *, shut: bool = False) -> bytes:
@@ -297,6 +298,20 @@ def test_a_slow_body_does_not_hold_the_server(server: Server, client: httpx.Clie
     answer = raw(server, head)
     assert status(answer) == 408
     assert time.monotonic() - began >= 0.3
+    assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"GET / HTTP/1.1\r\nHost: local", FULL + b"GET / HTTP/1.1\r\nHost: local"]
+)
+def test_a_head_that_does_not_come_is_not_waited_for(
+    server: Server, client: httpx.Client, monkeypatch: Any, before: bytes
+) -> None:
+    from api import connections
+
+    monkeypatch.setattr(connections, "HEAD_S", 0.3)
+    answer = raw(server, before)
+    assert answer.count(b"HTTP/1.1") == before.count(FULL)
     assert client.get("/health").status_code == 200
 
 
