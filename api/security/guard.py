@@ -31,6 +31,9 @@ MAX_HEADERS: Final = 32 * 1024
 MAX_PATH: Final = 8 * 1024
 BODY_IDLE_S: Final = 30.0
 """Longest wait for the next piece of a body."""
+_DRAIN_S: Final = 1.0
+_DRAIN_BYTES: Final = 64 * 2**20
+"""What is read and forgotten of a request that is refused, so that its client hears why."""
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _ALLOWED_HEADERS: Final = (
     b"authorization, content-type, user-agent, accept, x-requested-with, openai-beta, x-api-key, anthropic-version, "
@@ -62,14 +65,14 @@ class Guard:
         anthropic = "anthropic-version" in headers or "x-api-key" in headers
         raw["hearth.dialect"] = dialect = errors.dialect_of(path, anthropic=anthropic)
         origin = headers.get("origin", "")
-        answer = _Answer(send, request_id, origin, dialect)
+        body = _Body(receive, self._hub.settings.server.max_body)
+        answer = _Answer(send, request_id, origin, dialect, body)
         try:
             with contextlib.ExitStack() as held:
                 self._admit(raw, headers, held, answer)
                 if answer.preflight:
                     await answer.empty(204)
                 else:
-                    body = _Body(receive, self._hub.settings.server.max_body)
                     await self._app(scope, body.receive if raw["type"] == "http" else receive, answer.send)
         except HearthError as error:
             if raw["type"] == "websocket":
@@ -139,9 +142,11 @@ class Guard:
 class _Answer:
     """Sends on what the app answers, with the headers that every answer has."""
 
-    def __init__(self, send: Send, request_id: str, origin: str, dialect: errors.Dialect) -> None:
+    def __init__(
+        self, send: Send, request_id: str, origin: str, dialect: errors.Dialect, body: _Body
+    ) -> None:
         self._send, self._id, self._origin = send, request_id, origin
-        self._dialect = dialect
+        self._dialect, self._body = dialect, body
         self.started = self.allow_origin = self.preflight = False
         self.status = 0
 
@@ -150,6 +155,11 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message.get("headers", ()))]
+        elif self.status >= 400 and not message.get("more_body", False) and not self._body.over:
+            told: Any = {**message, "more_body": True}
+            await self._send(told)
+            await self._body.drain()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
 
     async def fail(self, error: ErrorInfo, dialect: errors.Dialect, *, head: bool = False) -> None:
@@ -164,7 +174,7 @@ class _Answer:
         }
         await self.send(start)
         end: Any = {"type": "http.response.body", "body": b"" if head else body, "more_body": False}
-        await self._send(end)
+        await self.send(end)
 
     async def empty(self, status: int) -> None:
         start: Any = {"type": "http.response.start", "status": status, "headers": []}
@@ -196,10 +206,24 @@ class _Body:
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
         self._read = 0
-        self._over = False
+        self.over = False
+        """Whether all of it has come."""
+
+    async def drain(self) -> None:
+        """Read the rest and forget it, for a moment at most.
+
+        A connection that is closed on unread bytes is reset, and takes the answer with it.
+        """
+        left = _DRAIN_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while not self.over and left > 0:
+                    message: Any = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self.over = message["type"] != "http.request" or not message.get("more_body", False)
 
     async def receive(self) -> Any:
-        if self._over:
+        if self.over:
             return await self._receive()
         try:
             message: Any = await asyncio.wait_for(self._receive(), BODY_IDLE_S)
@@ -209,7 +233,7 @@ class _Body:
             ) from None
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
-            self._over = not message.get("more_body", False)
+            self.over = not message.get("more_body", False)
             if self._read > self._limit:
                 raise TooLarge(
                     "The request's body is too large.",

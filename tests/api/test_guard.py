@@ -238,6 +238,15 @@ def test_bodies_are_read_up_to_a_limit(open_server: Open) -> None:
         assert client.get("/health").status_code == 200
 
 
+def test_who_is_refused_hears_why_before_the_connection_ends(server: Server) -> None:
+    refused = {"origin": "http://evil.com"}
+    for size in (10, 3_000, 3_000_000):
+        with httpx.Client(base_url=server.url) as client:
+            for _ in range(10):
+                assert client.post("/api/chat", content=b"x" * size, headers=refused).status_code == 403
+    assert httpx.post(f"{server.url}/api/chat", content=b"x" * 40_000_000).status_code == 413
+
+
 def test_packed_bodies_are_unpacked(client: httpx.Client) -> None:
     packed = gzip.compress(json.dumps(ASK).encode())
     good = client.post("/v1/chat/completions", content=packed, headers={"content-encoding": "gzip"})
