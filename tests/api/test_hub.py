@@ -134,6 +134,30 @@ def test_native_routes_speak_the_engines_own_structs(client: httpx.Client, serve
         assert isinstance(client.get(f"/hearth/v1/{name}").json(), list)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "messages": [{"role": "user", "content": [{"type": "image", "path": "/etc/passwd"}]}],
+            "prompt": None,
+        },
+        {"images": [{"type": "image", "path": "/etc/passwd"}]},
+        {"adapters": [["/etc/passwd", 1.0]]},
+        {"adapters": [{"name": "../x.gguf"}]},
+        {"model": "/etc/passwd"},
+        {"load": {"draft_model": "../../x.gguf"}},
+    ],
+)
+def test_native_requests_name_no_files(
+    client: httpx.Client, server: Server, changes: dict[str, object]
+) -> None:
+    client.headers["authorization"] = f"Bearer {server.hub.token}"
+    body = {"model": "ember", "prompt": "x", "max_tokens": 1, **changes}
+    response = client.post("/hearth/v1/generate", json=body)
+    assert response.status_code in (400, 404), response.text
+    assert "root:" not in response.text
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/api/nothing", "/v1/messages/nothing"])
 def test_what_is_not_there_is_a_404_in_its_own_dialect(client: httpx.Client, path: str) -> None:
     response = client.get(path)

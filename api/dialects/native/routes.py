@@ -14,6 +14,7 @@ from api.answering.call import Call
 from api.answering.live import Live
 from api.answering.reply import as_json
 from api.dialects.native.codec import NativeCodec, NativeWhole
+from api.dialects.native.files import check_names
 from api.reading.body import read_json
 from api.reading.fields import Fields, words
 from engine.errors import InvalidRequest
@@ -63,6 +64,7 @@ async def _read(request: Request[Any, Any, Any], kind: type[_T]) -> tuple[Call, 
     except msgspec.ValidationError as error:
         raise InvalidRequest("The request's body cannot be used.", words(str(error))) from None
     call = Call(request, hub, Fields({}))
+    check_names(found, hub)
     model = hub.model(getattr(found, "model"))  # noqa: B009  (every kind has one)
     return call, replace(found, model=model)
 
