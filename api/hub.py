@@ -31,7 +31,7 @@ _log = logging.getLogger("hearth.server")
 _TICK_S: Final = 1.0
 _LAST_S: Final = 2.0
 """How long answers may take to say that they are ended."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200})?", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200}){0,2}", re.ASCII)
 SCRIPTED: Final = "scripted:"
 
 
@@ -105,7 +105,7 @@ class Hub:
                 param="model",
             )
         wanted = wanted.removesuffix(":latest")
-        if ":" not in wanted and wanted.lower() in self.default_adapters:
+        if wanted.lower() in self.default_adapters:
             return f"{wanted}:{self.default_adapters[wanted.lower()]}"
         return wanted
 

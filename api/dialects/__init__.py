@@ -15,6 +15,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.hub import routes as hub
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
+    from api.dialects.native import hub_routes as native_hub
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -29,6 +30,7 @@ def routes() -> list[ControllerRouterHandler]:
         *ollama.ROUTES,
         *anthropic.ROUTES,
         *native.ROUTES,
+        *native_hub.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
         *lm_studio.ROUTES,

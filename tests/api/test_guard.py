@@ -290,7 +290,8 @@ def test_names_lead_to_no_files(open_server: Open) -> None:
         for name in NAMES:
             for path in ("/api/show", "/api/generate", "/api/pull", "/api/create"):
                 response = client.post(path, json={"model": name, "prompt": "x"})
-                refused = 400 <= response.status_code < 500 or response.status_code == 501
+                # The hub cannot be reached here, which is the answer to a name that could be one of its own.
+                refused = 400 <= response.status_code < 500 or response.status_code in (501, 503)
                 assert refused, (path, name, response.text)
             copied = client.post("/api/copy", json={"source": name, "destination": name})
             assert 400 <= copied.status_code < 500

@@ -65,7 +65,6 @@ async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
     limit = fields.take("max_tokens", int, "max_new_tokens")
     if limit is not None and not 1 <= limit < 2**31:
         raise InvalidRequest("`max_tokens` is at least 1.", param="max_tokens")
-    base, _, own = model.partition(":")
     asked = GenerationRequest(
         model=model,
         prompt=prompt,
@@ -75,9 +74,10 @@ async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
         stop=stops_of(fields),
     )
     asked = call.complete(asked)
-    named = ", ".join(each.name for each in asked.adapters) if asked.adapters else own or None
-    shown = model if call.hub.is_scripted(model) else base
-    return call.answer(asked, whole=ChatAnswer(shown, named), codec=None, model=model)
+    listing: Listing = request.app.state["listing"]
+    base, own = await _parts(listing, model)
+    named = ", ".join(each.name for each in asked.adapters) if asked.adapters else own
+    return call.answer(asked, whole=ChatAnswer(base, named), codec=None, model=model)
 
 
 @post("/adapters/load", status_code=200)
@@ -89,8 +89,8 @@ async def load_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
     call = await Call.of(request)
     hub, fields = call.hub, call.fields
     name = adapter_of(fields.need("adapter_name", str, "adapter"), "adapter_name").name
-    model = hub.model(fields.take("model", str) or hub.settings.models.default).partition(":")[0]
     listing: Listing = request.app.state["listing"]
+    model, _ = await _parts(listing, hub.model(fields.take("model", str) or hub.settings.models.default))
     found = await listing.find(model)
     if found is None:
         raise ModelNotFound(f"There is no model {plain(model, 80)!r}.", param="model")
@@ -107,6 +107,16 @@ async def load_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
         )
     hub.default_adapters[found.id.lower()] = known
     return as_json({"status": "ok", "model": found.id, "adapter": known})
+
+
+async def _parts(listing: Listing, name: str) -> tuple[str, str | None]:
+    """A model and the adapter that its name asks for; ids of models may hold colons too."""
+    if (found := await listing.find(name)) is not None:
+        return (found.id, None) if found.parent is None else (found.parent, found.id[len(found.parent) + 1 :])
+    base, colon, own = name.rpartition(":")
+    if colon and await listing.find(base) is not None:
+        return base, own
+    return name, None
 
 
 @get("/adapters", status_code=200)

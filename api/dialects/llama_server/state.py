@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def props(request: Request[Any, Any, Any]) -> ASGIApp:
     """The model, its template and the sampling that it has where nothing is said."""
     hub: Hub = request.app.state["hub"]
-    model = _model(request, hub)
+    model = (await _listed(request, hub)).entry.id
     facts = await hub.engine.facts(model)
     said = {**facts.sampling, **hub.settings.generation.sampling_overrides}
     params = msgspec.to_builtins(resolve_sampling(said))
@@ -119,13 +119,13 @@ async def set_lora_adapters(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 def _model(request: Request[Any, Any, Any], hub: Hub) -> str:
-    return hub.model(request.query_params.get("model") or hub.settings.models.default).partition(":")[0]
+    return hub.model(request.query_params.get("model") or hub.settings.models.default)
 
 
 async def _listed(request: Request[Any, Any, Any], hub: Hub) -> Listed:
     listing: Listing = request.app.state["listing"]
     model = _model(request, hub)
-    found = await listing.find(model)
+    found = await listing.find(model) or await listing.find(model.rpartition(":")[0])
     if found is None:
         raise ModelNotFound(f"There is no model {model!r}.", param="model")
     return found

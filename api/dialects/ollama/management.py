@@ -1,4 +1,4 @@
-"""What changes the models of this machine: create, copy, delete, pull, push, blobs.
+"""Names for models and files of one's own: create, copy, push, blobs.
 
 The engine has no calls for these yet, so each is refused in words; nothing is answered as if it had been done.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from litestar import Request, delete, post, route
+from litestar import Request, post, route
 from litestar.types import ASGIApp
 
 from api.answering.call import Call
@@ -20,15 +20,15 @@ from engine.errors import InvalidRequest, ModelNotFound
 _DIGEST: Final = re.compile(r"sha256[:-][0-9a-f]{64}")
 
 
-@post(["/api/pull", "/api/create"], status_code=200)
-async def add(request: Request[Any, Any, Any]) -> ASGIApp:
+@post("/api/create", status_code=200)
+async def create(request: Request[Any, Any, Any]) -> ASGIApp:
     """Raises NotHere."""
     call = await Call.of(request)
     call.hub.model(call.fields.any("model") or call.fields.any("name"))
     raise NotHere(
-        "Models cannot be added over HTTP yet.",
-        "This Hearth takes them from its folders.",
-        "Put the file into a folder of models.folders; it is listed at once.",
+        "Models cannot be created over HTTP yet.",
+        "The engine has no names of your own for models yet.",
+        "Send system prompt and options with each request, or put the file into a folder of models.folders.",
     )
 
 
@@ -49,18 +49,6 @@ async def copy(request: Request[Any, Any, Any]) -> ASGIApp:
     call.hub.model(call.fields.need("destination", str))
     await _known(request, call, source)
     raise NotHere("Models cannot be given further names over HTTP yet.")
-
-
-@delete("/api/delete", status_code=200)
-async def remove(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Raises ModelNotFound for an unknown model, else NotHere."""
-    call = await Call.of(request)
-    await _known(request, call, call.fields.any("model") or call.fields.any("name"))
-    raise NotHere(
-        "Models cannot be deleted over HTTP yet.",
-        "Their files lie in folders that belong to you.",
-        "Delete the file there.",
-    )
 
 
 @route("/api/blobs/{digest:str}", http_method=["HEAD", "POST"], status_code=200)
