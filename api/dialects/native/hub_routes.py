@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
     from api.hub import Hub
-    from engine.face import Pulling
+    from engine import Pulling
 
 _T = TypeVar("_T")
 _json = msgspec.json.Encoder()

@@ -24,7 +24,7 @@ from engine.types import PullRequest, PullState
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
-    from engine.face import Pulling
+    from engine import Pulling
 
 _json = msgspec.json.Encoder()
 _SUCCESS = {"status": "success"}
