@@ -88,7 +88,8 @@ def test_a_client_that_leaves_gives_its_pull_up(hub: HubServer, client: httpx.Cl
 
     try:
         with client.stream("POST", "/api/pull", json={"model": "org/tiny-GGUF"}) as response:
-            assert json.loads(next(response.iter_lines()))["status"] == "pulling manifest"
+            told = response.iter_lines()
+            assert json.loads(next(told))["status"] == "pulling manifest"
             assert [stage for stage in stages() if stage not in ended]
         deadline = time.monotonic() + 20
         while stages() != ["cancelled"]:
