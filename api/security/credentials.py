@@ -16,6 +16,8 @@ from engine.errors import InvalidRequest
 from engine.text_safety import plain
 
 _ANYTHING: Final = 64
+_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
+"""A proxy on this machine brings requests of others; it is not one of this machine's own programs."""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class Doorkeeper:
         key = self._keyring.check(secret) if secret else None
         if key is not None:
             return Principal(name=key.name, scopes=key.scopes, key=key)
-        if not self._required and is_loopback(peer):
+        if not self._required and is_loopback(peer) and not any(name in headers for name in _PROXIES):
             scopes: tuple[Scope, ...] = ("generate",) if from_page else ("generate", "manage")
             return Principal(name=_product(headers.get("user-agent", "")), scopes=scopes)
         if secret:

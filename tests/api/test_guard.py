@@ -192,6 +192,13 @@ def test_a_key_has_its_limits(open_server: Open) -> None:
         assert int(client.get("/v1/models").headers["retry-after"]) > 0
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
+def test_what_a_proxy_brings_needs_a_key(server: Server, client: httpx.Client, header: str) -> None:
+    assert client.post("/v1/chat/completions", json=ASK, headers={header: "203.0.113.9"}).status_code == 401
+    with_key = {header: "203.0.113.9", "x-api-key": server.hub.token}
+    assert client.post("/v1/chat/completions", json=ASK, headers=with_key).status_code == 200
+
+
 def test_other_addresses_need_a_key(api_engine: Any, tmp_path: Any) -> None:
     from engine.errors import NotAllowed
     from engine.settings import Settings
