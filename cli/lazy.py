@@ -11,14 +11,14 @@ from typer.main import get_command
 
 
 class LazyCommand(TyperCommand):
-    """Stands for the typer `app` of `module`; knows only its name and short help until it is called."""
+    """Stands for the typer `app` of `module`, or another of that name; knows only its help until it is called."""
 
-    def __init__(self, name: str, module: str, help: str, *, hidden: bool = False) -> None:
+    def __init__(self, name: str, module: str, help: str, *, app: str = "app", hidden: bool = False) -> None:
         super().__init__(name, help=help, hidden=hidden, rich_markup_mode="rich")
-        self._module = module
+        self._module, self._app = module, app
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        app: typer.Typer = import_module(self._module).app
+        app: typer.Typer = getattr(import_module(self._module), self._app)
         command = get_command(app)
         command.name = self.name
         every = command.get_params

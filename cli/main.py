@@ -37,10 +37,17 @@ EXAMPLES = """
 
   hearth estimate ember --ctx 1024      what that would take in memory
 
+  hearth serve                          serve them to other programs, here
+
+  hearth start                          the same, behind this terminal
+
   hearth config show                    the settings, and where they come from
 
 Each command explains itself, as in: hearth chat --help
 """
+
+
+_SERVER = "cli.commands.server"
 
 
 class Commands(LazyGroup):
@@ -55,6 +62,16 @@ class Commands(LazyGroup):
         LazyCommand("rm", "cli.commands.rm", "Delete a model's weights."),
         LazyCommand("cache", "cli.commands.cache", "Show and tidy up what was pulled."),
         LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
+        LazyCommand("serve", "cli.commands.serve", "Serve the models to other programs, in this terminal."),
+        LazyCommand("start", _SERVER, "Start the server behind this terminal.", app="start_app"),
+        LazyCommand("stop", _SERVER, "End it.", app="stop_app"),
+        LazyCommand("restart", _SERVER, "End it and start it again.", app="restart_app"),
+        LazyCommand("status", _SERVER, "Say whether it runs, and where.", app="status_app"),
+        LazyCommand("logs", _SERVER, "Print its log.", app="logs_app"),
+        LazyCommand(
+            "install-service", "cli.commands.service", "Print what systemd or launchd needs to run it."
+        ),
+        LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.face import Engine, Stream
+    from engine.face import Engine, Pulling, Stream
     from engine.library.adapter_names import parse as parse_adapters
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
 
-__all__ = ["Engine", "LocalEngine", "Stream", "parse_adapters", "resolve_sampling"]
+__all__ = ["Engine", "LocalEngine", "Pulling", "Stream", "parse_adapters", "resolve_sampling"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
         from engine.local import LocalEngine
 
         return LocalEngine
-    if name in ("Engine", "Stream"):
+    if name in ("Engine", "Pulling", "Stream"):
         from engine import face
 
         return getattr(face, name)

@@ -21,12 +21,12 @@ OWN = {"own": True}
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The HTTP server. Nothing reads this section yet."""
+    """The HTTP server."""
 
     host: Annotated[
         str, Meta(min_length=1, description="Address to listen on; beyond loopback needs a key.")
     ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port of the HTTP server.")] = 11435
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port of the HTTP server.")] = 11434
     auth: Annotated[
         Literal["auto", "required"],
         Meta(
@@ -44,6 +44,21 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="Web origins (scheme, host, port) that may call from a browser.", extra=OWN),
     ] = ()
+    max_body: Annotated[
+        int,
+        Meta(
+            ge=1024, le=2**31, description="Most bytes of a request, such as 32MB; images count.", extra=SIZE
+        ),
+    ] = 32 * 2**20
+    drain_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long running answers may go on when the server stops.",
+            extra=DURATION,
+        ),
+    ] = 8.0
 
 
 class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

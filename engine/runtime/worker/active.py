@@ -95,7 +95,7 @@ class Active:
         if self._admitted:
             return []
         self._admitted, self.cached, self._miss = now, cached, miss
-        return [] if self.scored else self._admission(now)
+        return self._admission(now) if self.scored_all else []
 
     def score(self, start: int, logprobs: tuple[TokenLogprob, ...], now: int) -> list[Item]:
         """The probabilities of the prompt's tokens from `start` on; with the last of them it is admitted."""

@@ -72,7 +72,7 @@ def test_a_named_file_takes_the_place_of_both(home: Path, tmp_path: Path) -> Non
     other = tmp_path / "other.toml"
     other.write_text("[runtime]\nslots = 9\n")
     loaded = load(home, config=other)
-    assert (loaded.settings.server.port, loaded.settings.runtime.slots) == (11435, 9)
+    assert (loaded.settings.server.port, loaded.settings.runtime.slots) == (11434, 9)
     assert "cannot be read" in error(home, config=tmp_path / "absent.toml").what
 
 

@@ -1,0 +1,38 @@
+"""One package a protocol: thin codecs between its JSON and the engine's one request and one event stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from litestar.types import ControllerRouterHandler
+
+
+def routes() -> list[ControllerRouterHandler]:
+    """The handlers of every dialect."""
+    from api.dialects.anthropic import routes as anthropic
+    from api.dialects.decisions import routes as decisions
+    from api.dialects.hub import routes as hub
+    from api.dialects.llama_server import routes as llama
+    from api.dialects.lm_studio import models as lm_studio
+    from api.dialects.native import hub_routes as native_hub
+    from api.dialects.native import routes as native
+    from api.dialects.ollama import routes as ollama
+    from api.dialects.openai import chat, completions, embeddings, models
+    from api.dialects.responses import routes as responses
+
+    openai = [
+        chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
+    ]  # fmt: skip
+    return [
+        *hub.ROUTES,
+        *openai,
+        *ollama.ROUTES,
+        *anthropic.ROUTES,
+        *native.ROUTES,
+        *native_hub.ROUTES,
+        *llama.ROUTES,
+        *responses.ROUTES,
+        *lm_studio.ROUTES,
+        *decisions.ROUTES,
+    ]

@@ -1,0 +1,1 @@
+"""Anthropic: messages with every event of their stream, and exact counts of tokens."""

@@ -1,0 +1,1 @@
+"""The hub's own few routes: is it there, a single question, adapters, requests that run."""

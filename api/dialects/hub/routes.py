@@ -1,0 +1,9 @@
+"""The hub's routes, gathered."""
+
+from __future__ import annotations
+
+from api.dialects.hub import chat, health, requests
+
+ROUTES = [
+    health.root, health.health, chat.chat, chat.load_adapter, chat.adapters, requests.running, requests.cancel,
+]  # fmt: skip

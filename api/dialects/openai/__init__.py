@@ -1,0 +1,1 @@
+"""OpenAI: models, chat completions, completions, embeddings."""

@@ -1,0 +1,203 @@
+"""What all routes of one server share: the engine, settings, keys, and the answers that are being sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from api.errors import Unauthorized
+from api.meter import Meter
+from api.security.credentials import Doorkeeper, Principal
+from api.security.keyring import Keyring
+from engine import Engine
+from engine.errors import HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
+from engine.settings import Settings
+from engine.text_safety import plain
+
+if TYPE_CHECKING:
+    from api.answering.live import Live
+
+_log = logging.getLogger("hearth.server")
+_TICK_S: Final = 1.0
+_LAST_S: Final = 2.0
+"""How long answers may take to say that they are ended."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200}){0,2}", re.ASCII)
+SCRIPTED: Final = "scripted:"
+
+
+class LoggedRequest(Struct, frozen=True, kw_only=True):
+    """One line of the request log: no word of what was said."""
+
+    id: str
+    t_unix: float
+    client: str
+    dialect: str
+    method: str
+    path: str
+    status: int
+    seconds: float
+    ignored: tuple[str, ...] = ()
+
+
+class Hub:
+    """Made once for each server. `scripted` lets requests name scripted models, for tests."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        keyring: Keyring,
+        *,
+        token: str | None = None,
+        scripted: bool = False,
+        own_names: tuple[str, ...] = (),
+        on_request: Callable[[LoggedRequest], None] | None = None,
+    ) -> None:
+        self.engine, self.settings, self.keyring = engine, settings, keyring
+        self.token = token or secrets.token_urlsafe(32)
+        self.doorkeeper = Doorkeeper(keyring, self.token, required=settings.server.auth == "required")
+        self.own_names = own_names
+        """Names, beside those of the settings, that requests may be addressed to: the address bound."""
+        self.started = time.time()
+        self.closing = False
+        self.live: set[Live] = set()
+        self.meter = Meter()
+        self.requests: deque[LoggedRequest] = deque(maxlen=500)
+        self.default_adapters: dict[str, str] = {}
+        """By model: the adapter of requests that name none, until the server ends."""
+        self._scripted, self._on_request = scripted, on_request
+        self._keeper: asyncio.Task[None] | None = None
+        self._idle, self._hurry = asyncio.Event(), asyncio.Event()
+
+    # --- names
+
+    def model(self, name: Any) -> str:
+        """`name` with the model's default adapter, if it names none. Raises InvalidRequest, ModelNotFound.
+
+        What is no name but a path is not looked at: over HTTP models are those that are listed.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidRequest("model is required", param="model")
+        wanted = name.strip()
+        if self.is_scripted(wanted):
+            return wanted
+        parts = re.split(r"[/:]", wanted)
+        if (
+            not _NAME.fullmatch(wanted)
+            or any(part.startswith(".") or not part for part in parts)
+            or wanted.lower().endswith(".gguf")
+            or ("/" in wanted and os.path.lexists(wanted.partition(":")[0]))
+        ):
+            raise ModelNotFound(
+                f"There is no model {plain(wanted, 80)!r}.",
+                "It is no name of a model.",
+                "`GET /v1/models` lists them.",
+                param="model",
+            )
+        wanted = wanted.removesuffix(":latest")
+        if wanted.lower() in self.default_adapters:
+            return f"{wanted}:{self.default_adapters[wanted.lower()]}"
+        return wanted
+
+    def is_scripted(self, name: str) -> bool:
+        """Whether `name` is a scripted model, for tests, and may be one."""
+        return self._scripted and name.startswith(SCRIPTED)
+
+    # --- its life
+
+    async def open(self) -> None:
+        """Begin to look after the answers."""
+        self._keeper = asyncio.create_task(self._keep(), name="server-keeper")
+
+    async def close(self) -> None:
+        """Let running answers end, for a while; then end them in their protocol's own words."""
+        self.closing = True
+        await self._idle_within(self.settings.server.drain_seconds)
+        why = ModelUnavailable("Hearth is shutting down.", fix="Send the request again when it is back.")
+        for live in list(self.live):
+            live.stop(why.info)
+        self._hurry.clear()
+        await self._idle_within(_LAST_S)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def hurry(self) -> None:
+        """Wait no longer for running answers. On the server's loop."""
+        self._hurry.set()
+
+    def enter(self, live: Live) -> None:
+        """An answer begins."""
+        self.live.add(live)
+
+    def leave(self, live: Live) -> None:
+        """An answer has ended."""
+        self.live.discard(live)
+        if self.closing and not self.live:
+            self._idle.set()
+
+    async def _idle_within(self, seconds: float) -> None:
+        """Wait until no answer is being sent, at most so long, and not in a hurry."""
+        if not self.live:
+            return
+        self._idle.clear()
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._idle, self._hurry)]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = time.monotonic()
+            for live in list(self.live):
+                try:
+                    self._look_after(live, now)
+                except Exception:
+                    _log.exception("an answer could not be looked after")
+
+    def _look_after(self, live: Live, now: float) -> None:
+        key = live.principal.key
+        if key is not None:
+            try:
+                known = self.keyring.knows(key.hash)
+            except HearthError:
+                known = True
+            if not known:
+                live.stop(Unauthorized("This key is not valid any more.").info)
+        live.tick(now)
+
+    # --- records
+
+    def log(self, scope: dict[str, Any], status: int, seconds: float) -> None:
+        """Keep and write one line on a request that has been answered."""
+        principal: Principal | None = scope.get("hearth.principal")
+        line = LoggedRequest(
+            id=scope.get("hearth.id", ""),
+            t_unix=time.time(),
+            client=principal.name if principal is not None else "",
+            dialect=scope.get("hearth.dialect", ""),
+            method=scope.get("method", "WS"),
+            path=plain(scope.get("path", ""), 200),
+            status=status,
+            seconds=seconds,
+            ignored=tuple(scope.get("hearth.ignored", ())),
+        )
+        self.requests.append(line)
+        self.meter.answers[line.dialect, status] += 1
+        if self._on_request is not None:
+            self._on_request(line)
+        _log.info(
+            "%s %s %s %s %.3fs %s", line.id, line.method, line.path, line.status, line.seconds, line.client
+        )

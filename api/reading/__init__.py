@@ -1,0 +1,1 @@
+"""From HTTP to the engine's request: bodies, fields, bounds."""

@@ -1,0 +1,49 @@
+"""What a caller must be allowed to, path by path. A path that no line covers needs the right to everything."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from api.security.keyring import Scope
+
+Need = Literal["nothing"] | Scope
+
+OPEN: Final = frozenset({"/", "/health", "/healthz", "/v1/health", "/api/version"})
+"""Answered to anybody who reaches the server: whether it is there and well."""
+
+_MANAGE: Final = frozenset(
+    {
+        "/api/create", "/api/copy", "/api/delete", "/api/pull", "/api/push", "/api/experimental/unload",
+        "/adapters/load", "/models/load", "/models/unload",
+    }
+)  # fmt: skip
+_GENERATE: Final = frozenset(
+    {
+        "/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/tags", "/api/ps", "/api/show",
+        "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
+        "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
+        "/apply-template", "/infill", "/rerank", "/reranking", "/props", "/slots", "/metrics", "/lora-adapters",
+        "/anthropic/messages", "/api/v0/models",
+    }
+)  # fmt: skip
+_GENERATE_UNDER: Final = ("/v1/", "/anthropic/v1/", "/api/v0/models/")
+
+
+def need(method: str, path: str) -> Need:
+    """The right that a request needs."""
+    if path in OPEN and method in ("GET", "HEAD"):
+        return "nothing"
+    if path in _MANAGE or path.startswith(("/api/blobs/", "/requests")):
+        return "manage"
+    if method == "DELETE" and path.startswith("/v1/models"):
+        return "manage"
+    if path in ("/lora-adapters", "/props") and method == "POST":
+        return "manage"
+    if path in _GENERATE or path.startswith(_GENERATE_UNDER):
+        return "generate"
+    return "admin"
+
+
+def covers(scopes: tuple[Scope, ...], needed: Need) -> bool:
+    """Whether `scopes` are enough."""
+    return needed == "nothing" or needed in scopes or "admin" in scopes

@@ -1,0 +1,125 @@
+"""`hearth serve`, `start`, `stop`, `restart`, `status`, `logs` and `keys`, as programs."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import plistlib
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import run
+from tests.cli.terminal import environment, hearth
+
+
+@pytest.fixture
+def home(hearth_home: Path) -> Iterator[Path]:
+    yield hearth_home
+    run(hearth_home, "stop", "--force")
+
+
+def answer(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=20) as response:
+        body: bytes = response.read()
+        return body
+
+
+def test_a_server_in_the_background_is_started_found_and_stopped(home: Path) -> None:
+    assert run(home, "status").returncode == 3
+    started = run(home, "start", "--port", "0")
+    assert started.returncode == 0, started.stderr
+    found = json.loads(run(home, "status", "--json").stdout)
+    assert found["running"] and found["health"] == "ok"
+    assert answer(found["url"] + "/") == b"Ollama is running"
+    again = run(home, "start", "--port", "0")
+    assert again.returncode == 1 and str(found["pid"]) in again.stderr
+    beside = run(home, "serve", "--port", "0")
+    assert beside.returncode == 75
+    restarted = run(home, "restart")
+    assert restarted.returncode == 0, restarted.stderr
+    anew = json.loads(run(home, "status", "--json").stdout)
+    assert anew["port"] == found["port"] and anew["pid"] != found["pid"]
+    assert "/health" in run(home, "logs").stdout
+    assert run(home, "stop").stdout == "The server has ended.\n"
+    assert run(home, "status").returncode == 3
+    assert run(home, "stop").returncode == 0
+    assert not (home / "run" / "server.json").exists() and not (home / "run" / "token").exists()
+
+
+def test_a_taken_port_and_an_open_address_are_refused_at_once(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = run(home, "serve", "--port", str(port))
+        assert refused.returncode == 1
+        assert f"Port {port} on 127.0.0.1 is taken." in refused.stderr and str(os.getpid()) in refused.stderr
+        behind = run(home, "start", "--port", str(port))
+        assert behind.returncode == 1 and "is taken" in behind.stderr
+    opened = run(home, "serve", "--host", "0.0.0.0", "--port", "0")
+    assert opened.returncode == 78 and "without a key" in opened.stderr
+
+
+def test_a_stranger_with_the_servers_old_id_is_not_touched(home: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        folder = home / "run"
+        folder.mkdir(mode=0o700)
+        notice = {
+            "pid": stranger.pid,
+            "started": 1.0,
+            "host": "127.0.0.1",
+            "port": 1,
+            "url": "http://127.0.0.1:1",
+        }
+        (folder / "server.json").write_text(json.dumps(notice))
+        assert run(home, "status").returncode == 3
+        assert run(home, "stop", "--force").stdout == "No server runs.\n"
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_server_in_the_foreground_ends_by_a_signal(home: Path) -> None:
+    process = subprocess.Popen(
+        hearth("serve", "--port", "0"), env=environment(home), stderr=subprocess.PIPE, text=True, cwd=home
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith("Hearth listens on http://127.0.0.1:")
+    url = line.split()[3]
+    assert json.loads(answer(url + "/api/version"))["version"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    process.stderr.close()
+
+
+def test_keys_are_made_listed_and_revoked(home: Path) -> None:
+    made = run(home, "keys", "create", "bob", "--scopes", "generate,manage", "--expires", "30d")
+    assert made.returncode == 0 and made.stdout.startswith("hth_")
+    listed = run(home, "keys", "list")
+    assert "bob" in listed.stdout and made.stdout.strip() not in listed.stdout
+    assert "hash" not in json.loads(run(home, "keys", "list", "--json").stdout)[0]
+    assert run(home, "keys", "revoke", "bob").returncode == 0
+    assert "revoked" in run(home, "keys", "list").stdout
+    assert run(home, "keys", "revoke", "bob").returncode == 2
+    assert run(home, "keys", "create", "eve", "--scopes", "everything").returncode == 2
+
+
+def test_service_files_are_printed_for_both_managers(home: Path) -> None:
+    unit = run(home, "install-service", "systemd").stdout
+    parsed = configparser.ConfigParser()
+    parsed.read_string(unit)
+    assert parsed["Service"]["ExecStart"].endswith("-m cli.launcher serve")
+    plist = plistlib.loads(run(home, "install-service", "launchd").stdout.encode())
+    assert plist["ProgramArguments"][-1] == "serve" and plist["ProgramArguments"][0] == sys.executable
+    assert run(home, "install-service", "cron").returncode == 2
