@@ -35,6 +35,12 @@ def apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True)
+def without_traces_of_others() -> None:
+    """What a worker settles in its environment was settled here, where a test has used its libraries in-process."""
+    os.environ.pop("TRANSFORMERS_OFFLINE", None)
+
+
 @pytest.fixture
 def hearth_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty Hearth home for this test alone."""

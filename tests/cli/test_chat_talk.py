@@ -225,7 +225,7 @@ def test_a_file_that_cannot_go_along_is_refused_and_nothing_is_sent(talk: Talk, 
     (tmp_path / "here" / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     (tmp_path / "here" / "long.txt").write_text("word " * 500)
     terminal = talk("scripted:tokens=3,context=64")
-    assert "error: @picture.png is not a text file." in ask(terminal, "What is in @picture.png ?")
+    assert "error: @picture.png cannot go along." in ask(terminal, "What is in @picture.png ?")
     assert "error: @long.txt does not fit." in ask(terminal, "What is in @long.txt ?")
     assert "messages: 0\n" in ask(terminal, "/show")
     assert "w0 w1 w2" in ask(terminal, "Write to me@here or @nobody")
