@@ -16,6 +16,8 @@ from engine.types import (
     Estimate,
     Freed,
     GenerationRequest,
+    Hardware,
+    HardwarePoint,
     HubCard,
     HubFiles,
     HubPage,
@@ -208,6 +210,14 @@ class Engine(Hub, Protocol):
 
     async def rerank(self, request: RerankRequest) -> Ranking:
         """Score documents against a query, with a model that has a ranking head."""
+        ...
+
+    async def hardware(self) -> Hardware:
+        """What the machine does now, at most a second ago. Whoever asks once a second gets even steps."""
+        ...
+
+    async def hardware_history(self, seconds: float) -> list[HardwarePoint]:
+        """The last `seconds`, oldest first: fine of the last minutes that somebody looked, means before that."""
         ...
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:

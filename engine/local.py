@@ -20,6 +20,9 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
+from engine.hardware.machine import Machine
+from engine.hardware.points import joined
+from engine.hardware.watch import COARSE_S, Watch
 from engine.local_hub import LocalHub
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
@@ -41,7 +44,7 @@ from engine.runtime.wire import (
     ToWorker,
 )
 from engine.settings import Settings
-from engine.store.rows import refused_row, row_of
+from engine.store.rows import hardware_rows, points_of, refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
     BackendName,
@@ -50,6 +53,8 @@ from engine.types import (
     Estimate,
     Failed,
     GenerationRequest,
+    Hardware,
+    HardwarePoint,
     LoadedModel,
     LoadOptions,
     LogLine,
@@ -64,6 +69,9 @@ from engine.types import (
 
 if TYPE_CHECKING:
     from engine.store.metrics import Metrics
+
+MOST_POINTS = 720
+"""So many points, about, a history from the store has."""
 
 _T = TypeVar("_T")
 
@@ -99,6 +107,13 @@ class LocalEngine(LocalHub):
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._sources = Sources(self._settings.media)
         self._open_hub()
+        self._watch = Watch(
+            Machine(
+                {"models": self._paths.models, "cache": self._paths.cache, "state": self._paths.state},
+                lambda: (self._supervisor.loaded(), self._supervisor.token_counts()),
+            ),
+            self._keep_point,
+        )
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -266,6 +281,23 @@ class LocalEngine(LocalHub):
 
         return await self._on_loop(there())
 
+    # --- the machine
+
+    async def hardware(self) -> Hardware:
+        return await asyncio.wrap_future(self._watch.now())
+
+    async def hardware_history(self, seconds: float) -> list[HardwarePoint]:
+        fine = self._watch.points(seconds)
+        since = time.time() - seconds
+        if fine and fine[0].t_unix - since < 2 * COARSE_S:
+            return fine
+        stored = await asyncio.to_thread(self._store().series, since, max(COARSE_S, seconds / MOST_POINTS))
+        return joined(points_of(stored), fine)
+
+    def _keep_point(self, point: HardwarePoint) -> None:
+        for row in hardware_rows(point):
+            self._store().record(row)
+
     # --- records
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
@@ -288,6 +320,7 @@ class LocalEngine(LocalHub):
         await self._hub.close()
         if self._loop is not None:
             await self._carry(self._shut())
+        await asyncio.to_thread(self._watch.close)
         if self._thread is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             await asyncio.to_thread(self._thread.join)
@@ -467,6 +500,7 @@ class LocalEngine(LocalHub):
                     self._thread.start()
                 else:
                     self._loop = asyncio.get_running_loop()
+                self._watch.start()
             return self._loop
 
 

@@ -20,6 +20,7 @@ from engine.runtime.estimates import Figures
 from engine.runtime.filewatch import FileWatch
 from engine.runtime.host import Host
 from engine.runtime.memory import Held
+from engine.runtime.meter import Meter
 from engine.runtime.ticket import Target, Ticket
 from engine.runtime.wire import Item, LoadProgress, Piece, Reply
 from engine.types import LoadedModel, LoadOptions, MemoryUse, ModelFacts
@@ -66,6 +67,7 @@ class Place:
         self.wanted: list[Wanted] = []
         """Calls that wait for the model, beside the requests."""
         self.replies: dict[int, asyncio.Future[Reply]] = {}
+        self.meter = Meter()
         self.last_used = time.monotonic_ns()
         self.last_heard = 0
         self.load_seconds = 0.0
@@ -184,6 +186,7 @@ class Place:
     def take_items(self, items: Sequence[Item]) -> None:
         self.last_heard = time.monotonic_ns()
         for item in items:
+            self.meter.take(item)
             ticket = self.running.get(item.key)
             if ticket is None:
                 # Ended here already, by a deadline or an unload.
@@ -246,6 +249,7 @@ class Place:
             self.files.close()
         self.host, self.files, self.facts, self.figures = None, None, None, None
         self.memory, self.stage = MemoryUse(), None
+        self.meter.forget()
         self.draining, self.shrunk, self.can_shrink = False, False, True
         self.expires, self.keep_alive = None, None
         self.state = "absent"

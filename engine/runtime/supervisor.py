@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import HearthError, InsufficientMemory, ModelUnavailable, WorkerDied
+from engine.hardware.residents import TokenCounts
 from engine.library.pools import joined
 from engine.runtime.arrivals import Arrivals
 from engine.runtime.deaths import try_again
@@ -35,7 +36,8 @@ BUSY_SHARE = 0.02
 
 
 class Supervisor:
-    """Owner of every worker process. All methods belong on one loop; any thread may call `loaded`."""
+    """Owner of every worker process. All methods belong on one loop; any thread may call `loaded` and
+    `token_counts`."""
 
     def __init__(
         self,
@@ -260,6 +262,10 @@ class Supervisor:
         """The path of every model that is in memory or on its way, by its id."""
         places = list(self._room.places.values())
         return {place.id: place.target.entry.path for place in places if place.state != "absent"}
+
+    def token_counts(self) -> dict[str, TokenCounts]:
+        """The tokens of every model that was in memory since the engine began."""
+        return {place.id: place.meter.counts for place in list(self._room.places.values())}
 
     def facts(self, model: str) -> ModelFacts | None:
         """What a resident model is; None if it is not resident."""

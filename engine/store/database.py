@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.paths import ensure
-from engine.store.rows import COLUMNS, SCHEMA_VERSION, TABLES, Row, values_of
+from engine.store.rows import COLUMNS, SAMPLES, SCHEMA_VERSION, TABLES, Row, values_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,6 +49,11 @@ _SHOWN = {
     table: ", ".join("epoch(time) AS time" if name == "time" else name for name in columns)
     for table, columns in COLUMNS.items()
 }
+
+
+_MIGRATIONS: dict[int, tuple[str, ...]] = {1: ()}
+"""What makes a file of one version one of the next; tables that are new there are made by `_CREATE`."""
+_MEAN = {"DOUBLE": "avg({0})", "BIGINT": "round(avg({0}))::BIGINT", "VARCHAR": "max({0})"}
 
 
 class Held(Exception):
@@ -93,6 +98,35 @@ class Database:
         )
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+    def series(self, table: str, since: float, step: float, by: str | None = None) -> list[dict[str, Any]]:
+        """Means of `table` over every `step` seconds since `since` (Unix seconds), oldest first, for each `by` apart.
+
+        `time` is where the step begins.
+        """
+        step = max(1.0, step)
+        means = [
+            f"{column if column == by else _MEAN[kind].format(column)} AS {column}"
+            for column, kind in COLUMNS[table].items()
+            if column != "time"
+        ]
+        groups = ", ".join(["step", *([by] if by else [])])
+        cursor = self._connection.execute(
+            f"SELECT floor(epoch({table}.time) / ?) * ? AS step, {', '.join(means)} FROM {table} "
+            f"WHERE {table}.time >= make_timestamp(?::BIGINT) GROUP BY {groups} ORDER BY {groups}",
+            [step, step, round(since * 1e6)],
+        )
+        names = ["time", *(column[0] for column in (cursor.description or ())[1:])]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+    def forget_samples(self, before: float) -> None:
+        """Drop what the machine did before `before` (Unix seconds)."""
+        for table, kind in TABLES.items():
+            if kind in SAMPLES:
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {table}.time < make_timestamp(?::BIGINT)",
+                    [round(before * 1e6)],
+                )
 
     def count(self) -> int:
         """How many rows of requests there are."""
@@ -158,14 +192,30 @@ class Database:
             found = connection.execute("SELECT version FROM schema_version").fetchall()
             if not found:
                 connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
-            elif found != [(SCHEMA_VERSION,)]:
+            elif len(found) != 1:
                 raise ValueError(f"its schema version is {found}")
+            else:
+                _migrate(connection, int(found[0][0]))
             for table, shown in _SHOWN.items():
                 connection.execute(f"SELECT {shown} FROM {table} LIMIT 1").fetchall()
         except Exception as error:
             connection.close()
             raise _meaning(error) from error
         return connection
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Bring a file of an earlier version to this one, all or nothing. Raises Unusable for one of a later version."""
+    if version > SCHEMA_VERSION:
+        raise Unusable(f"it was written by a newer Hearth (schema version {version})")
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN")
+    for step in range(version, SCHEMA_VERSION):
+        for statement in _MIGRATIONS[step]:
+            connection.execute(statement)
+    connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION])
+    connection.execute("COMMIT")
 
 
 def set_aside(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Records finished requests and what becomes of models, off the hot path: one thread writes what is queued.
+"""Records requests, what becomes of models and what the machine does, off the hot path: one thread writes it.
 
 DuckDB is imported and used by that thread alone, and only once there is something to write or read. Nothing
 here raises into a caller: metrics may be late, spooled or lost, and `counts` says so.
@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from engine.store.database import Database, Held, is_damage, set_aside
-from engine.store.rows import TABLES, RequestRow, Row
+from engine.store.rows import SAMPLES, TABLES, RequestRow, Row
 from engine.store.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,9 @@ BATCH = 256
 INTERVAL = 0.5
 RETRY = 5.0
 """Seconds after which a file that somebody else held is tried again."""
+SAMPLES_KEPT = 30 * 86_400.0
+"""Seconds after which samples of the machine are dropped."""
+PRUNED_EVERY = 86_400.0
 REMEMBERED = 1000
 """Rows that a process without the file can still show of its own."""
 
@@ -46,6 +49,7 @@ class Metrics:
         # The writer's own.
         self._database: Database | None = None
         self._try_again = 0.0
+        self._prune_at = float("-inf")
         self._unwritten: deque[Row] = deque(maxlen=REMEMBERED)
 
     def record(self, row: Row) -> None:
@@ -68,6 +72,14 @@ class Metrics:
         """
         found: list[dict[str, Any]] | None = self._ask(lambda: self._recent(table, limit))
         return found or []
+
+    def series(self, since: float, step: float) -> dict[str, list[dict[str, Any]]]:
+        """The samples of the machine since `since` (Unix seconds) by table, oldest first, as means over `step` seconds.
+
+        It waits, as `recent` does. A process that could not have the file gives its own rows, as they are.
+        """
+        found: dict[str, list[dict[str, Any]]] | None = self._ask(lambda: self._series(since, step))
+        return found or {"hardware_samples": [], "gpu_samples": []}
 
     def flush(self) -> None:
         """Return when what was recorded before is written or spooled."""
@@ -143,17 +155,22 @@ class Metrics:
             try:
                 database.insert(rows)
                 self._count("written", len(rows))
+                self._guarded(self._prune)
                 return
             except Exception as error:
                 log.warning("Writing metrics failed: %s", error)
                 self._give_up(damaged=last_attempt and is_damage(error))
+        self._unwritten.extend(rows)
+        kept = [row for row in rows if not isinstance(row, SAMPLES)]
+        self._count("dropped", len(rows) - len(kept))
+        if not kept:
+            return
         try:
-            self._spool.write(rows)
-            self._count("spooled", len(rows))
-            self._unwritten.extend(rows)
+            self._spool.write(kept)
+            self._count("spooled", len(kept))
         except Exception as error:
-            log.warning("%d rows of metrics are lost: %s", len(rows), error)
-            self._count("dropped", len(rows))
+            log.warning("%d rows of metrics are lost: %s", len(kept), error)
+            self._count("dropped", len(kept))
 
     def _recent(self, table: str, limit: int) -> list[dict[str, Any]]:
         for last_attempt in (False, True):
@@ -171,6 +188,29 @@ class Metrics:
             {**asdict(row), "gaps": list(row.gaps)} if isinstance(row, RequestRow) else asdict(row)
             for row in own[::-1][:limit]
         ]
+
+    def _series(self, since: float, step: float) -> dict[str, list[dict[str, Any]]]:
+        database = self._open()
+        if database is not None:
+            try:
+                return {
+                    "hardware_samples": database.series("hardware_samples", since, step),
+                    "gpu_samples": database.series("gpu_samples", since, step, by="device"),
+                }
+            except Exception as error:
+                log.warning("Reading metrics failed: %s", error)
+                self._give_up(damaged=False)
+        own = [row for row in self._unwritten if row.time >= since]
+        return {
+            table: [asdict(row) for row in own if isinstance(row, TABLES[table])]
+            for table in ("hardware_samples", "gpu_samples")
+        }
+
+    def _prune(self) -> None:
+        """Once a day, drop old samples of the machine."""
+        if self._database is not None and time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNED_EVERY
+            self._database.forget_samples(time.time() - SAMPLES_KEPT)
 
     def _open(self) -> Database | None:
         if self._database is not None:

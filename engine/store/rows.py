@@ -1,17 +1,18 @@
-"""Rows of the metrics: a finished request (who, what, how long; never what was said), and what became of a model."""
+"""Rows of the metrics: a finished request (who, what, how long; never what was said), what became of a model, and
+what the machine did."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from engine.types import Admitted, Done, GenerationRequest, Terminal
+from engine.types import Admitted, Done, GenerationRequest, GpuPoint, HardwarePoint, Terminal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class RequestRow(Struct, frozen=True, kw_only=True):
@@ -73,7 +74,39 @@ class ModelEventRow(Struct, frozen=True, kw_only=True):
     actual_resident: int = 0
 
 
-Row = RequestRow | ModelEventRow
+class HardwareRow(Struct, frozen=True, kw_only=True):
+    """The columns of the table `hardware_samples`: `engine.types.HardwarePoint` without its GPUs."""
+
+    time: float
+    cpu: float = 0.0
+    load: float | None = None
+    temperature: float | None = None
+    power: float | None = None
+    memory_used: int = 0
+    memory_total: int = 0
+    swap_used: int = 0
+    models: int = 0
+    resident: int = 0
+    decode_rate: float = 0.0
+    prefill_rate: float = 0.0
+
+
+class GpuRow(Struct, frozen=True, kw_only=True):
+    """The columns of the table `gpu_samples`, one row a device and sample, of the same `time`."""
+
+    time: float
+    device: str
+    name: str = ""
+    busy: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    power: float | None = None
+
+
+Row = RequestRow | ModelEventRow | HardwareRow | GpuRow
+SAMPLES: tuple[type[HardwareRow] | type[GpuRow], ...] = (HardwareRow, GpuRow)
+"""Rows about the machine: whoever owns the file has their own, so none are spooled; and they are kept for a while."""
 
 
 def refused_row(request: GenerationRequest, terminal: Terminal, request_id: str) -> RequestRow:
@@ -138,19 +171,45 @@ def row_of(
     )
 
 
+def hardware_rows(point: HardwarePoint) -> list[HardwareRow | GpuRow]:
+    """The rows of one sample."""
+    own = {name: getattr(point, name) for name in HardwareRow.__struct_fields__ if name != "time"}
+    gpus = [GpuRow(time=point.t_unix, **structs.asdict(gpu)) for gpu in point.gpus]
+    return [HardwareRow(time=point.t_unix, **own), *gpus]
+
+
+def points_of(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[HardwarePoint]:
+    """The points of rows of both tables, by table; those of GPUs belong to the sample of the same time."""
+    gpus: dict[float, list[GpuPoint]] = {}
+    for row in samples["gpu_samples"]:
+        values = {name: value for name, value in row.items() if name != "time"}
+        gpus.setdefault(row["time"], []).append(GpuPoint(**values))
+    return [
+        HardwarePoint(
+            t_unix=row["time"],
+            gpus=tuple(gpus.get(row["time"], ())),
+            **{name: value for name, value in row.items() if name != "time"},
+        )
+        for row in samples["hardware_samples"]
+    ]
+
+
 _COLUMN_TYPES: dict[str, str] = {
     "str": "VARCHAR",
     "str | None": "VARCHAR",
     "int": "BIGINT",
     "int | None": "BIGINT",
     "float": "DOUBLE",
+    "float | None": "DOUBLE",
     "bool": "BOOLEAN",
     "tuple[int, ...]": "USMALLINT[]",
 }
 
-TABLES: dict[str, type[RequestRow] | type[ModelEventRow]] = {
+TABLES: dict[str, type[RequestRow] | type[ModelEventRow] | type[HardwareRow] | type[GpuRow]] = {
     "requests": RequestRow,
     "model_events": ModelEventRow,
+    "hardware_samples": HardwareRow,
+    "gpu_samples": GpuRow,
 }
 COLUMNS: dict[str, dict[str, str]] = {
     table: {
