@@ -160,7 +160,7 @@ class Metrics:
             except Exception as error:
                 log.warning("Writing metrics failed: %s", error)
                 self._give_up(damaged=last_attempt and is_damage(error))
-        self._unwritten.extend(rows)
+        self._unwritten.extend(row for row in rows if isinstance(row, SAMPLES))
         kept = [row for row in rows if not isinstance(row, SAMPLES)]
         self._count("dropped", len(rows) - len(kept))
         if not kept:
@@ -168,6 +168,7 @@ class Metrics:
         try:
             self._spool.write(kept)
             self._count("spooled", len(kept))
+            self._unwritten.extend(kept)
         except Exception as error:
             log.warning("%d rows of metrics are lost: %s", len(kept), error)
             self._count("dropped", len(kept))

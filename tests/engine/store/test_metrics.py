@@ -240,7 +240,19 @@ def test_what_is_no_database_is_set_aside(metrics: Metrics, home: Path, content:
     assert list(home.glob("*.damaged-*"))
 
 
-def test_a_file_of_another_schema_is_set_aside(metrics: Metrics, home: Path) -> None:
+@pytest.mark.parametrize("version", ["0", "-1", "NULL"])
+def test_a_file_of_a_schema_that_never_was_is_set_aside(metrics: Metrics, home: Path, version: str) -> None:
+    import duckdb
+
+    home.mkdir(mode=0o700)
+    with duckdb.connect(str(home / "metrics.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE schema_version AS SELECT {version} AS version")
+    metrics.record(row(1))
+    assert [found["id"] for found in metrics.recent()] == ["r1"]
+    assert list(home.glob("metrics.duckdb.damaged-*"))
+
+
+def test_a_file_of_a_newer_hearth_is_left_alone_and_rows_are_spooled(metrics: Metrics, home: Path) -> None:
     import duckdb
 
     home.mkdir(mode=0o700)
@@ -248,7 +260,8 @@ def test_a_file_of_another_schema_is_set_aside(metrics: Metrics, home: Path) -> 
         connection.execute("CREATE TABLE schema_version AS SELECT 99 AS version")
     metrics.record(row(1))
     assert [found["id"] for found in metrics.recent()] == ["r1"]
-    assert list(home.glob("metrics.duckdb.damaged-*"))
+    assert metrics.counts()["spooled"] == 1
+    assert not list(home.glob("*.damaged-*"))
 
 
 def test_nothing_is_raised_where_nothing_can_be_written(tmp_path: Path) -> None:
