@@ -51,7 +51,7 @@ class Watch:
         self._questions: list[Future[Hardware]] = []
         self._newest: Hardware | None = None
         self._sampled = float("-inf")
-        self._points: deque[HardwarePoint] = deque(maxlen=int(KEPT_S / fine))
+        self._points: deque[HardwarePoint] = deque(maxlen=max(1, int(KEPT_S / fine)))
         self._kept = time.monotonic()
         self._resting = True
 
