@@ -6,7 +6,9 @@ watts, the power cap in microwatts, clocks in MHz.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine.hardware.gpus import Unreadable
@@ -31,6 +33,10 @@ class AmdGpus:
     @classmethod
     def found(cls) -> AmdGpus:
         """Those of this machine. Raises whatever importing amdsmi raises, and Unreadable."""
+        # Without its native part amdsmi complains on standard output when it is imported, in the middle of a screen.
+        roots = (os.environ.get("ROCM_PATH"), os.environ.get("ROCM_HOME"), "/opt/rocm")
+        if not any(Path(root, "lib/libamd_smi.so").exists() for root in roots if root):
+            raise Unreadable("libamd_smi.so is not here")
         import amdsmi
 
         return cls(amdsmi)
@@ -69,7 +75,8 @@ class AmdGpus:
             temperature=self._temperature(device),
             # Data centre devices tell the current power, others the average.
             power=_number(power.get("current_socket_power")) or _number(power.get("average_socket_power")),
-            power_limit=limit / 1e6 if limit else None,
+            # Some releases give whole watts.
+            power_limit=(limit / 1e6 if limit > 100_000 else limit) if limit else None,
             clock=_number(clock.get("clk")),
             clock_most=_number(clock.get("max_clk")),
             memory_clock=_number(memory_clock.get("clk")),

@@ -91,6 +91,9 @@ def test_what_is_missing_is_named_with_its_remedy(tmp_path: Path, monkeypatch: p
     broken.__dict__.update({**vars(recorded_nvml), "nvmlDeviceGetCount": _refusing})
     monkeypatch.setitem(sys.modules, "pynvml", broken)
     monkeypatch.setitem(sys.modules, "amdsmi", recorded_amdsmi)
+    (tmp_path / "rocm/lib").mkdir(parents=True)
+    (tmp_path / "rocm/lib/libamd_smi.so").touch()
+    monkeypatch.setenv("ROCM_PATH", str(tmp_path / "rocm"))
     sources, notes = find_sources(tmp_path)
     assert [type(source).__name__ for source in sources] == ["AmdGpus"]
     assert "Driver Not Loaded" in notes[0].what and "nvidia-smi" in notes[0].fix
