@@ -37,16 +37,16 @@ class ModelPicker(Dialogue[str | None]):
         Binding("enter", "take", "Choose", priority=True, id="picker.take"),
     ]
 
-    def __init__(self, current: str) -> None:
+    def __init__(self, current: str, *, title: str = "Model for chat") -> None:
         super().__init__()
-        self.current = current
+        self.current, self._title_text = current, title
         self._entries: list[ModelEntry] = []
         self._shown: list[ModelEntry] = []
 
     def compose(self) -> ComposeResult:
         """A filter, the models, a note."""
         with Vertical(classes="dialogue") as box:
-            box.border_title = "Model for chat"
+            box.border_title = self._title_text
             box.border_subtitle = "enter choose · esc close"
             yield Input(placeholder="Type to narrow", id="narrow")
             yield OptionList(id="models", markup=False)

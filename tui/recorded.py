@@ -22,6 +22,8 @@ from engine.types import (
     Failed,
     Finished,
     GenerationRequest,
+    Hardware,
+    HardwarePoint,
     LoadedModel,
     LoadOptions,
     LogLine,
@@ -29,6 +31,7 @@ from engine.types import (
     Message,
     ModelEntry,
     ModelFacts,
+    ModelReading,
     RunningRequest,
     StreamEvent,
     Terminal,
@@ -120,7 +123,13 @@ class RecordedEngine:
         lines: Sequence[LogLine] = (),
         per_drain: int = 1_000_000,
         hold: bool = False,
+        machine: Hardware | None = None,
+        points: Sequence[HardwarePoint] = (),
     ) -> None:
+        self.machine = machine if machine is not None else Hardware(t_unix=0.0)
+        self.points = list(points)
+        self.looks = 0
+        """How often the machine was read."""
         self.answer = answer
         self.entries = list(entries)
         self.resident = {model.id: model for model in loaded}
@@ -246,6 +255,23 @@ class RecordedEngine:
     async def count(self, request: GenerationRequest) -> int:
         """A byte a token."""
         return len((request.prompt or "\n".join(each.text for each in request.messages or ())).encode())
+
+    async def hardware(self) -> Hardware:
+        """The recorded reading, with the resident models."""
+        self.looks += 1
+        known = {reading.model.id: reading for reading in self.machine.models}
+        readings = [
+            replace(known[model.id], model=model)
+            if model.id in known
+            else ModelReading(model=model, resident=model.memory.resident)
+            for model in self.resident.values()
+        ]
+        return replace(self.machine, models=tuple(readings))
+
+    async def hardware_history(self, seconds: float) -> list[HardwarePoint]:
+        """The recorded points of that time."""
+        since = self.machine.t_unix - seconds
+        return [point for point in self.points if point.t_unix >= since]
 
     async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
         """The requests, newest first."""

@@ -29,6 +29,7 @@ from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
+from tui.recorded_machines import at_work, desktop, mac, points_before, workstation
 from tui.recordings import entries, lines, loaded
 from tui.status import ChatStatus
 
@@ -97,6 +98,10 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "models-filter": ("models", _keys("slash", *"qwen")),
     "models-no-match": ("models", _keys("slash", *"zebra")),
     "logs": ("logs", _nothing),
+    "hardware": ("hardware", _nothing),
+    "hardware-desktop": ("hardware", _keys("p", "plus")),
+    "hardware-mac": ("hardware", _keys("minus")),
+    "hardware-load": ("hardware", _keys("l")),
     "help": ("models", _keys("f1")),
     "palette": ("models", _keys("ctrl+p")),
     "model-picker": ("models", _keys("ctrl+k")),
@@ -109,9 +114,17 @@ SCENES: dict[str, tuple[str, Drive]] = {
 """Scene name: the workspace it starts in, and what is done there."""
 
 
+MACHINES = {"hardware-desktop": desktop, "hardware-mac": mac}
+"""Scene name: the machine it shows, where that is not the workstation."""
+
+
 async def shoot(scene: str, mode: str, drive: Drive, look: Look, folder: Path) -> Path:
     """Draw one scene with one look; the path of the SVG."""
-    engine = RecordedEngine(entries=entries(), loaded=loaded(), lines=lines())
+    models = at_work(loaded()) if mode == "hardware" else tuple(loaded())
+    machine = MACHINES.get(scene, workstation)(models)
+    engine = RecordedEngine(
+        entries=entries(), loaded=models, lines=lines(), machine=machine, points=points_before(machine)
+    )
     app = HearthApp(engine, Settings(), paths=paths.resolve({"HEARTH_HOME": str(folder / f".home-{scene}")}))
     app.use_theme(look.theme)
     async with app.run_test(size=look.size) as pilot:
@@ -144,6 +157,8 @@ def to_png(svg: Path) -> Path:
     font = installed_font()
     text = re.sub(r"@font-face\s*{.*?}", "", svg.read_text(encoding="utf-8"), flags=re.S)
     text = text.replace("Fira Code", font)
+    # Dots may come from another font than spaces, whose widths then differ: blank cells of the same font do not.
+    text = re.sub(r">[^<]*[\u2801-\u28ff][^<]*<", lambda found: found[0].replace("&#160;", "\u2800"), text)
     path = svg.with_suffix(".png")
     path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=text, font_family=font)))
     return path

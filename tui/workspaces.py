@@ -62,6 +62,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.models.actions",
     ),
     Workspace(
+        "hardware",
+        "Hardware",
+        "▥",
+        "What the machine does, and the models on it",
+        "tui.screens.hardware.screen:HardwareScreen",
+        "tui.screens.hardware.actions",
+    ),
+    Workspace(
         "logs",
         "Logs",
         "≡",

@@ -17,7 +17,6 @@ from typing import Final
 
 from engine.errors import InternalError, ModelUnavailable
 from engine.hardware.machine import Machine
-from engine.hardware.points import point_of
 from engine.types.hardware import Hardware, HardwarePoint
 
 log = logging.getLogger(__name__)
@@ -136,7 +135,7 @@ class Watch:
             for answer in waiting:
                 answer.set_exception(problem)
             return
-        point = point_of(found)
+        point = found.point
         with self._changed:
             self._newest, self._sampled = found, time.monotonic()
             self._points.append(point)

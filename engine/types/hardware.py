@@ -86,6 +86,11 @@ class GpuReading(Struct, frozen=True, kw_only=True):
     processes: Mapping[int, int] = field(default_factory=dict)
     """Bytes of its memory by process id, where the driver tells."""
 
+    @property
+    def device(self) -> str:
+        """Vendor and index, as its points are kept: `nvidia0`."""
+        return f"{self.vendor}{self.index}"
+
 
 class ModelReading(Struct, frozen=True, kw_only=True):
     """A model in memory, and what it does now."""
@@ -111,29 +116,6 @@ class SourceNote(Struct, frozen=True, kw_only=True):
     source: str
     what: str
     fix: str
-
-
-class Hardware(Struct, frozen=True, kw_only=True):
-    """One reading of the whole machine. `t_unix` is in seconds."""
-
-    t_unix: float
-    system: str = ""
-    cpu: CpuReading = field(default_factory=CpuReading)
-    memory: MemoryReading = field(default_factory=MemoryReading)
-    disks: tuple[DiskReading, ...] = ()
-    gpus: tuple[GpuReading, ...] = ()
-    models: tuple[ModelReading, ...] = ()
-    power: float | None = None
-    """Of the whole machine, where it can be read."""
-    notes: tuple[SourceNote, ...] = ()
-
-    @property
-    def decode_rate(self) -> float:
-        return sum(model.decode_rate for model in self.models)
-
-    @property
-    def prefill_rate(self) -> float:
-        return sum(model.prefill_rate for model in self.models)
 
 
 class GpuPoint(Struct, frozen=True, kw_only=True):
@@ -167,3 +149,56 @@ class HardwarePoint(Struct, frozen=True, kw_only=True):
     decode_rate: float = 0.0
     prefill_rate: float = 0.0
     gpus: tuple[GpuPoint, ...] = ()
+
+
+class Hardware(Struct, frozen=True, kw_only=True):
+    """One reading of the whole machine. `t_unix` is in seconds."""
+
+    t_unix: float
+    system: str = ""
+    cpu: CpuReading = field(default_factory=CpuReading)
+    memory: MemoryReading = field(default_factory=MemoryReading)
+    disks: tuple[DiskReading, ...] = ()
+    gpus: tuple[GpuReading, ...] = ()
+    models: tuple[ModelReading, ...] = ()
+    power: float | None = None
+    """Of the whole machine, where it can be read."""
+    notes: tuple[SourceNote, ...] = ()
+
+    @property
+    def decode_rate(self) -> float:
+        return sum(model.decode_rate for model in self.models)
+
+    @property
+    def prefill_rate(self) -> float:
+        return sum(model.prefill_rate for model in self.models)
+
+    @property
+    def point(self) -> HardwarePoint:
+        """The figures of it that are worth keeping."""
+        return HardwarePoint(
+            t_unix=self.t_unix,
+            cpu=self.cpu.busy,
+            load=self.cpu.load[0] if self.cpu.load is not None else None,
+            temperature=self.cpu.temperature,
+            power=self.power if self.power is not None else self.cpu.power,
+            memory_used=self.memory.used,
+            memory_total=self.memory.total,
+            swap_used=self.memory.swap_used,
+            models=len(self.models),
+            resident=sum(model.resident for model in self.models),
+            decode_rate=self.decode_rate,
+            prefill_rate=self.prefill_rate,
+            gpus=tuple(
+                GpuPoint(
+                    device=gpu.device,
+                    name=gpu.name,
+                    busy=gpu.busy,
+                    memory_used=gpu.memory_used,
+                    memory_total=gpu.memory_total,
+                    temperature=gpu.temperature,
+                    power=gpu.power,
+                )
+                for gpu in self.gpus
+            ),
+        )

@@ -20,6 +20,7 @@ from engine.text_safety import clean, plain
 from engine.types import Estimate, LoadedModel, ModelEntry
 from tui.actions import bindings
 from tui.filtered import FilteredScreen
+from tui.model_care import ModelCare
 from tui.screens.models import memory, presenter
 from tui.screens.models.actions import ACTIONS
 from tui.screens.models.presenter import RESIDENT, Row
@@ -65,7 +66,7 @@ class ModelCard(VerticalScroll):
     BINDING_GROUP_TITLE = "Card"
 
 
-class ModelsScreen(FilteredScreen):
+class ModelsScreen(FilteredScreen, ModelCare):
     """Which models there are, which are in memory, which one the chat talks to."""
 
     CSS_PATH = "models.tcss"
@@ -303,8 +304,7 @@ class ModelsScreen(FilteredScreen):
         if row.entry.broken:
             self.hearth.flash("This model cannot be used; the card says why.", "error")
             return
-        self.hearth.choose_model(row.entry.id)
-        self.hearth.flash(f"The chat talks to {row.entry.id} now.", "success")
+        self.talk_to(row.entry.id)
 
     def action_load(self) -> None:
         """Load the highlighted model."""
@@ -314,16 +314,7 @@ class ModelsScreen(FilteredScreen):
         elif row.state in ("ready", "busy", "loading"):
             self.hearth.flash(f"{row.entry.id} is {STATES[row.state][1]} already.")
         else:
-            self.run_worker(self._load(row.entry.id), group="load")
-
-    async def _load(self, model: str) -> None:
-        self.hearth.flash(f"Loading {model} …")
-        try:
-            await self.hearth.engine.load(model)
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            self.hearth.flash(f"{model} is loaded.", "success")
+            self.load_model(row.entry.id)
 
     def action_unload(self) -> None:
         """Unload the highlighted model; asks first while it answers."""
@@ -331,24 +322,7 @@ class ModelsScreen(FilteredScreen):
         if row is None or row.state in ("", "broken"):
             self.hearth.flash("This model is not in memory.")
             return
-        model = row.entry.id
-        if row.state != "busy":
-            self.run_worker(self._unload(model), group="load")
-            return
-        from tui.confirm import Confirm
-
-        self.app.push_screen(
-            Confirm(f"Unload {model}?", "It is answering; what it has not said yet is lost."),
-            lambda sure: self.run_worker(self._unload(model), group="load") if sure else None,
-        )
-
-    async def _unload(self, model: str) -> None:
-        try:
-            await self.hearth.engine.unload(model)
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            self.hearth.flash(f"{model} is unloaded.", "success")
+        self.unload_model(row.entry.id, answers=row.state == "busy")
 
     def action_pin(self) -> None:
         """Keep the highlighted model in memory whatever comes, or let it go again."""
@@ -356,17 +330,7 @@ class ModelsScreen(FilteredScreen):
         if row is None or row.state in ("", "broken", "failed"):
             self.hearth.flash("Only a model in memory can be pinned: l loads it.")
         else:
-            self.run_worker(self._pin(row.entry.id, not row.pinned), group="pin")
-
-    async def _pin(self, model: str, pinned: bool) -> None:
-        engine = self.hearth.engine
-        try:
-            await (engine.pin(model) if pinned else engine.unpin(model))
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            stays = "stays in memory until you let it go" if pinned else "may leave memory again"
-            self.hearth.flash(f"{model} {stays}.", "success")
+            self.pin_model(row.entry.id, not row.pinned)
 
 
 def _state(row: Row) -> Content:

@@ -1,0 +1,1 @@
+"""Hardware: what the machine does, what it did, and the models that live on it."""
