@@ -41,6 +41,8 @@ EXAMPLES = """
 
   hearth start                          the same, behind this terminal
 
+  hearth doctor                         what is wrong here, and how to mend it
+
   hearth config show                    the settings, and where they come from
 
 Each command explains itself, as in: hearth chat --help
@@ -72,6 +74,8 @@ class Commands(LazyGroup):
             "install-service", "cli.commands.service", "Print what systemd or launchd needs to run it."
         ),
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
+        LazyCommand("hardware", "cli.commands.hardware", "Say what processors, memory and GPUs do now."),
+        LazyCommand("doctor", "cli.commands.doctor", "Check the machine and Hearth's files, with remedies."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )
 

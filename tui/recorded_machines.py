@@ -132,7 +132,7 @@ def mac(models: tuple[LoadedModel, ...] = ()) -> Hardware:
         notes=(
             SourceNote(
                 source="macmon",
-                what="How busy the GPU is, temperatures and power are not read.",
+                what="GPU use, temperatures and power are not read.",
                 fix="Install macmon: brew install macmon",
             ),
         ),

@@ -43,7 +43,7 @@ def find_sources(root: Path = Path("/")) -> tuple[list[GpuSource], list[SourceNo
             notes.append(
                 SourceNote(
                     source="macmon",
-                    what="How busy the GPU is, temperatures and power are not read.",
+                    what="GPU use, temperatures and power are not read.",
                     fix="Install macmon: brew install macmon",
                 )
             )

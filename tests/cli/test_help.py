@@ -23,6 +23,8 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "rm",
         "cache",
         "estimate",
+        "hardware",
+        "doctor",
         "config",
         "Examples",
         "--config",

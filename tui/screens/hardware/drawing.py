@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from tui import charts
-from tui.screens.hardware.cards import Card, Chart, Figure
+from tui.telling.machine import Card, Chart, Figure
 
 LABEL, VALUE = 9, 17
 """Cells of a figure's name and of its text."""

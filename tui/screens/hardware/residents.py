@@ -13,8 +13,8 @@ from textual.widgets import DataTable
 from engine.text_safety import plain
 from engine.types import ModelReading
 from tui import units
-from tui.screens.hardware.cards import rate
 from tui.status import STATES
+from tui.telling.machine import rate
 
 COLUMNS = ("model", "memory", "on GPUs", "tok/s", "read/s", "cores", "requests", "leaves")
 RIGHT = frozenset({"memory", "on GPUs", "tok/s", "read/s", "cores"})

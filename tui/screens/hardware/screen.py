@@ -23,9 +23,9 @@ from engine.types import Hardware, HardwarePoint, ModelReading
 from tui.actions import bindings
 from tui.model_care import ModelCare
 from tui.screens.hardware.actions import ACTIONS
-from tui.screens.hardware.cards import cards
 from tui.screens.hardware.drawing import board
 from tui.screens.hardware.residents import ResidentTable
+from tui.telling.machine import cards
 
 INTERVAL_S: Final = 1.0
 AGAIN_S: Final = 30.0

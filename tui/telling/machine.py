@@ -1,4 +1,4 @@
-"""What the cards of Hardware say, as plain data: a reading and its history in, captions, figures and curves out.
+"""What is said of the machine, as plain data: a reading and its history in, cards of figures and curves out.
 
 Shares that are worrying carry a level, which is drawn as a colour and as a mark.
 """

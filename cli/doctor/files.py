@@ -1,0 +1,73 @@
+"""Settings, the files that people edit, and whether Hearth's folders can be written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.doctor.check import Check
+from engine.errors import HearthError
+from engine.hardware.disks import existing
+from engine.paths import Paths
+from engine.settings import Loaded, Settings
+
+MOVE = "Make it writable, or set HEARTH_HOME to a folder of your own."
+
+
+def settings(load: Callable[[], Loaded]) -> tuple[Check, Settings]:
+    """Whether the settings can be read, and those to go on with."""
+    try:
+        loaded = load()
+    except HearthError as error:
+        return Check("settings", "broken", f"{error.what} {error.why}".strip(), error.fix), Settings()
+    files = ", ".join(str(file) for file in loaded.files) or "no file; the defaults hold"
+    return Check("settings", "ok", files), loaded.settings
+
+
+def aliases(paths: Paths) -> list[Check]:
+    """The registry of aliases: readable, and every entry of it sound."""
+    from engine.store.registry import Registry
+    from engine.types.aliases import Alias
+
+    file = paths.config / "aliases.json"
+    registry = Registry(file, "aliases", Alias)
+    try:
+        sound, broken = registry.all(), registry.broken()
+    except HearthError as error:
+        return [Check("aliases", "broken", f"{error.what} {error.why}".strip(), error.fix)]
+    if broken:
+        return [
+            Check("aliases", "broken", f"{name}: {why}", f"Mend it in {file}; the others go on working.")
+            for name, why in broken.items()
+        ]
+    return [Check("aliases", "ok", f"{len(sound)} in {file}" if file.exists() else "none yet")]
+
+
+def folders(paths: Paths) -> list[Check]:
+    """Those that Hearth writes to."""
+    wanted = {"config": paths.config, "state": paths.state, "data": paths.data, "cache": paths.cache}
+    found = [folder(name, place) for name, place in wanted.items()]
+    if paths.metrics_file.exists() and not os.access(paths.metrics_file, os.R_OK | os.W_OK):
+        found.append(Check("metrics", "broken", f"{paths.metrics_file} cannot be written", MOVE))
+    return found
+
+
+def folder(name: str, place: Path) -> Check:
+    """Whether something can be written to `place`, or it could be made; nothing is left there."""
+    here = existing(place)
+    name = f"{name} folder"
+    if place.exists() and not place.is_dir():
+        return Check(name, "broken", f"{place} is no folder", f"Move it away. {MOVE}")
+    if here != place:
+        if os.access(here, os.W_OK | os.X_OK):
+            return Check(name, "ok", f"{place}, made when needed")
+        return Check(name, "broken", f"{place} cannot be made in {here}", MOVE)
+    try:
+        with tempfile.TemporaryFile(dir=place) as trial:
+            trial.write(b"x")
+            trial.flush()
+    except OSError as error:
+        return Check(name, "broken", f"{place} cannot be written: {error.strerror or error}", MOVE)
+    return Check(name, "ok", str(place))

@@ -1,0 +1,147 @@
+"""`hearth doctor`: what is broken is named with its remedy and by the exit status; what is well is named too."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import files, machine, terminal
+from cli.doctor.backends import llama
+from engine.types import CpuReading, DiskReading, GpuReading, Hardware, MemoryReading
+from engine.types.hardware import SourceNote
+from tests.cli.program import run
+
+GIB = 2**30
+
+
+def told(home: Path, **environ: str) -> tuple[int, dict[str, dict[str, str]]]:
+    done = run(home, "doctor", "--json", **environ)
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    assert said["ok"] == (done.returncode == 0)
+    return done.returncode, {check["name"]: check for check in said["checks"]}
+
+
+def test_a_sound_machine(hearth_home: Path) -> None:
+    status, found = told(hearth_home, TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
+    broken = [check for check in found.values() if check["state"] == "broken"]
+    assert (status, broken) == (0, [])
+    assert {
+        "python",
+        "llama.cpp",
+        "transformers",
+        "mlx",
+        "processor",
+        "memory",
+        "settings",
+        "aliases",
+    } <= set(found)
+    assert found["colours"]["found"] == "16 million" and found["mouse"]["state"] == "ok"
+    assert found["aliases"]["found"] == "none yet"
+    assert not list(hearth_home.glob("*.json")), "nothing is written"
+
+
+def test_broken_settings_and_aliases_are_named_with_line_and_remedy(hearth_home: Path) -> None:
+    (hearth_home / "config.toml").write_text("[ui]\n\nrail = 3\n")
+    (hearth_home / "aliases.json").write_text('{"version": 1,\n "aliases": {"a": {"model": "ember"}, }}')
+    status, found = told(hearth_home)
+    assert status == 1
+    assert "line 3" in found["settings"]["found"] and "true or false" in found["settings"]["fix"]
+    assert "line 2" in found["aliases"]["found"] and found["aliases"]["fix"]
+    done = run(hearth_home, "doctor")
+    assert done.returncode == 1
+    assert "✗ settings" in done.stdout and "→ Give true or false" in done.stdout
+    assert "2 broken" in done.stdout.splitlines()[-1]
+
+
+def test_one_bad_alias_is_told_beside_the_good_ones(hearth_home: Path) -> None:
+    (hearth_home / "aliases.json").write_text(
+        '{"version": 1, "aliases": {"good": {"model": "ember"}, "bad": {"model": 7}}}'
+    )
+    status, found = told(hearth_home)
+    assert status == 1 and found["aliases"]["found"].startswith("bad: line 1")
+
+
+def test_a_port_that_is_taken_is_noted(hearth_home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = str(taken.getsockname()[1])
+        status, found = told(hearth_home, HEARTH_SERVER__PORT=number)
+    assert status == 0
+    assert found[f"port {number}"]["state"] == "note" and "server.port" in found[f"port {number}"]["fix"]
+    assert machine.port("127.0.0.1", int(number)).state == "ok"
+    assert machine.port("203.0.113.1", int(number)).state == "broken"
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
+    assert files.folder("state", tmp_path).state == "ok"
+    assert list(tmp_path.iterdir()) == []
+    assert "made when needed" in files.folder("state", tmp_path / "not/yet").found
+    (tmp_path / "file").touch()
+    assert files.folder("state", tmp_path / "file").state == "broken"
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o500)
+    if os.geteuid() != 0:
+        assert files.folder("state", shut).state == "broken"
+        assert files.folder("state", shut / "inner").state == "broken"
+
+
+def test_devices_memory_and_disks_of_other_machines() -> None:
+    gpus = (
+        GpuReading(index=0, vendor="nvidia", name="RTX", memory_total=24 * GIB, memory_used=4 * GIB),
+        GpuReading(index=0, vendor="apple", name="M3", memory_total=24 * GIB, unified=True),
+    )
+    now = Hardware(
+        t_unix=0.0,
+        cpu=CpuReading(name="Ryzen", cores=(0.0,) * 8, limit=1.5),
+        memory=MemoryReading(total=2 * GIB, available=GIB // 2, limit=2 * GIB),
+        disks=(
+            DiskReading(path="/a", holds=("models",), total=GIB, free=2 * GIB),
+            DiskReading(path="/b", holds=("cache", "state"), total=GIB, free=GIB // 8),
+        ),
+        gpus=gpus,
+        notes=(SourceNote(source="amdsmi", what="Silent.", fix="Install it."),),
+    )
+    found = machine.checks(now)
+    assert [check.state for check in found] == ["ok", "ok", "ok", "note", "note", "note", "broken"]
+    said = " / ".join(check.found for check in found)
+    for words in (
+        "8 cores, of which 1.5 may be used",
+        "20 GiB of 24 GiB free",
+        "up to 24 GiB of main memory",
+    ):
+        assert words in said
+    assert all(check.fix for check in found if check.state != "ok")
+
+
+def test_a_gpu_that_the_build_cannot_use_is_noted() -> None:
+    assert llama(0).state == "ok"
+    found = llama(1)
+    assert found.state == "ok" if "can use GPUs" in found.found else "FRESH=1" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "words"),
+    [
+        ({"TERM": "xterm-256color"}, "colours", "256"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, "colours", "NO_COLOR"),
+        ({"TERM": "dumb"}, "colours", "none"),
+        ({"TERM": "linux"}, "mouse", "none with TERM=linux"),
+        ({"TERM": "tmux-256color", "TMUX": "/tmp/x,1,0"}, "mouse", "tmux"),
+        ({"TERM": "xterm-kitty"}, "pictures", "kitty"),
+        ({"TERM": "xterm-ghostty"}, "pictures", "kitty"),
+        ({"TERM_PROGRAM": "WezTerm", "TERM": "xterm-256color"}, "pictures", "kitty, iTerm2, sixel"),
+        ({"TERM_PROGRAM": "iTerm.app", "TERM": "xterm-256color", "TMUX": "x"}, "pictures", "iTerm2, if tmux"),
+        ({"TERM": "foot"}, "pictures", "sixel"),
+        ({"TERM": "xterm-256color"}, "pictures", "no protocol"),
+        ({"LANG": "de_DE.utf8"}, "characters", "de_DE.utf8"),
+    ],
+)
+def test_a_terminal_by_its_environment(environ: dict[str, str], name: str, words: str) -> None:
+    (check,) = [check for check in terminal.checks(environ) if check.name == name]
+    assert words in check.found
