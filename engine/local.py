@@ -20,9 +20,7 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
-from engine.hardware.machine import Machine
-from engine.hardware.points import joined
-from engine.hardware.watch import COARSE_S, Watch
+from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
@@ -44,7 +42,7 @@ from engine.runtime.wire import (
     ToWorker,
 )
 from engine.settings import Settings
-from engine.store.rows import hardware_rows, points_of, refused_row, row_of
+from engine.store.rows import refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
     BackendName,
@@ -53,8 +51,6 @@ from engine.types import (
     Estimate,
     Failed,
     GenerationRequest,
-    Hardware,
-    HardwarePoint,
     LoadedModel,
     LoadOptions,
     LogLine,
@@ -70,13 +66,10 @@ from engine.types import (
 if TYPE_CHECKING:
     from engine.store.metrics import Metrics
 
-MOST_POINTS = 720
-"""So many points, about, a history from the store has."""
-
 _T = TypeVar("_T")
 
 
-class LocalEngine(LocalHub):
+class LocalEngine(LocalHub, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -107,13 +100,7 @@ class LocalEngine(LocalHub):
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._sources = Sources(self._settings.media)
         self._open_hub()
-        self._watch = Watch(
-            Machine(
-                {"models": self._paths.models, "cache": self._paths.cache, "state": self._paths.state},
-                lambda: (self._supervisor.loaded(), self._supervisor.token_counts()),
-            ),
-            self._keep_point,
-        )
+        self._open_hardware()
         self._known: dict[tuple[str, str], Target] = {}
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -280,23 +267,6 @@ class LocalEngine(LocalHub):
             return replace(reply.ranking, model=target.id, total_s=total)
 
         return await self._on_loop(there())
-
-    # --- the machine
-
-    async def hardware(self) -> Hardware:
-        return await asyncio.wrap_future(self._watch.now())
-
-    async def hardware_history(self, seconds: float) -> list[HardwarePoint]:
-        fine = self._watch.points(seconds)
-        since = time.time() - seconds
-        if fine and fine[0].t_unix - since < 2 * COARSE_S:
-            return fine
-        stored = await asyncio.to_thread(self._store().series, since, max(COARSE_S, seconds / MOST_POINTS))
-        return joined(points_of(stored), fine)
-
-    def _keep_point(self, point: HardwarePoint) -> None:
-        for row in hardware_rows(point):
-            self._store().record(row)
 
     # --- records
 

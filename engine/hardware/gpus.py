@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +54,39 @@ def find_sources(root: Path = Path("/")) -> tuple[list[GpuSource], list[SourceNo
     if (root / "sys/module/amdgpu").exists():
         _amd(sources, notes, root)
     return sources, notes
+
+
+class Gpus:
+    """Those of all vendors together, found at the first look. For one thread at a time."""
+
+    def __init__(self, sources: Sequence[GpuSource] | None = None, root: Path = Path("/")) -> None:
+        self.sources = sources
+        self.notes: Sequence[SourceNote] = ()
+        self._root = root
+
+    def read(self) -> tuple[GpuReading, ...]:
+        """All of them now; a source that fails costs only its own."""
+        if self.sources is None:
+            self.sources, self.notes = find_sources(self._root)
+        found: list[GpuReading] = []
+        for source in self.sources:
+            try:
+                found += source.read()
+            except Exception as error:
+                # Drivers go away under us: an update, a card that fell off the bus.
+                log.warning("A GPU could not be read: %s: %s", type(error).__name__, error)
+        return tuple(found)
+
+    def rest(self) -> None:
+        """Nobody looks for a while."""
+        for source in self.sources or ():
+            source.rest()
+
+    def close(self) -> None:
+        """Let go of drivers and programs."""
+        for source in self.sources or ():
+            source.close()
+        self.sources = ()
 
 
 def _nvidia(sources: list[GpuSource], notes: list[SourceNote]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import sys
 import time
@@ -12,14 +11,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from engine.hardware.disks import read_disks
-from engine.hardware.gpus import GpuSource, find_sources
+from engine.hardware.gpus import Gpus, GpuSource
 from engine.hardware.main_memory import read_memory
 from engine.hardware.processors import STALE, Processors, Seldom
 from engine.hardware.residents import Residents, TokenCounts
 from engine.types import LoadedModel
-from engine.types.hardware import DiskReading, GpuReading, Hardware, SourceNote
-
-log = logging.getLogger(__name__)
+from engine.types.hardware import DiskReading, Hardware
 
 Counted = Callable[[], tuple[Sequence[LoadedModel], Mapping[str, TokenCounts]]]
 """The models of the engine, and how many tokens each has decoded and prefilled since it began."""
@@ -37,8 +34,7 @@ class Machine:
         sources: Sequence[GpuSource] | None = None,
     ) -> None:
         self._folders, self._models, self._root = folders, models, root
-        self._sources: Sequence[GpuSource] | None = sources
-        self._notes: Sequence[SourceNote] = ()
+        self._gpus = Gpus(sources, root)
         self._processors: Processors | None = None
         self._residents = Residents()
         self._disks: Seldom[tuple[DiskReading, ...]] = Seldom(lambda: read_disks(folders))
@@ -48,10 +44,10 @@ class Machine:
         that is more than `over` seconds ago; the first looks take longer, since libraries are loaded then."""
         if self._processors is None:
             self._processors = Processors(self._root)
-        gpus = self._gpus()
+        gpus = self._gpus.read()
         cpu = self._processors.read(over=over)
         power = None
-        for source in self._sources or ():
+        for source in self._gpus.sources or ():
             if (figures := getattr(source, "figures", None)) is not None:
                 cpu = replace(cpu, temperature=figures.cpu_temperature, power=figures.cpu_power)
                 power = figures.system_power
@@ -65,31 +61,16 @@ class Machine:
             gpus=gpus,
             models=self._residents.read(loaded, counts, gpus),
             power=power,
-            notes=tuple(self._notes),
+            notes=tuple(self._gpus.notes),
         )
 
     def rest(self) -> None:
         """Nobody looks for a while."""
-        for source in self._sources or ():
-            source.rest()
+        self._gpus.rest()
 
     def close(self) -> None:
         """Let go of drivers and programs."""
-        for source in self._sources or ():
-            source.close()
-        self._sources = ()
-
-    def _gpus(self) -> tuple[GpuReading, ...]:
-        if self._sources is None:
-            self._sources, self._notes = find_sources(self._root)
-        found: list[GpuReading] = []
-        for source in self._sources:
-            try:
-                found += source.read()
-            except Exception as error:
-                # Drivers go away under us: an update, a card that fell off the bus.
-                log.warning("A GPU could not be read: %s: %s", type(error).__name__, error)
-        return tuple(found)
+        self._gpus.close()
 
 
 def _system() -> str:

@@ -6,6 +6,7 @@ Nothing is decided here. The figures go to `residency`, which decides who makes 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelLoadFailed
+from engine.hardware.gpus import Gpus
+from engine.hardware.video_memory import refreshed
 from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.identity import Identity, Stamp, identity_of, stamps_of
 from engine.library.pools import MAIN, demand, pool_of
@@ -81,6 +84,7 @@ class Estimator:
         self._probes = Probes(paths, log)
         self._observed: Notes[Observed] = Notes(paths.calibration_file, Observed)
         self._identities: dict[tuple[Stamp, ...], Identity] = {}
+        self._gpus = Gpus()
 
     async def figures(
         self,
@@ -145,6 +149,11 @@ class Estimator:
             return await self._probes.devices()
         except HearthError:
             return (Device(name="CPU"),)
+
+    async def devices_now(self, known: tuple[Device, ...]) -> tuple[Device, ...]:
+        """`known` with what is free on them now: by the drivers' word where that is clear, else asked anew."""
+        gpus = await asyncio.to_thread(self._gpus.read)
+        return refreshed(known, gpus, os.environ) or await self.devices()
 
     async def learn(self, figures: Figures, memory: MemoryUse, resident: int) -> None:
         """Remember what a load really took; it corrects the next estimate of the same model in the same way."""

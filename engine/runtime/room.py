@@ -80,7 +80,7 @@ class Room:
     async def refresh(self) -> None:
         """Read again how much memory the GPUs have free, where there are any."""
         if any(pool_of(device.name, device.kind) != MAIN for device in self.devices):
-            self.devices = await self._estimator.devices()
+            self.devices = await self._estimator.devices_now(self.devices)
 
     async def look_at_devices(self) -> None:
         """Learn which devices there are, and how much memory they have free."""

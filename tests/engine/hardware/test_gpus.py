@@ -7,12 +7,14 @@ import types
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.hardware.amd import AmdGpus
 from engine.hardware.amdgpu import KernelGpus
 from engine.hardware.gpus import Unreadable, find_sources
 from engine.hardware.nvidia import NvidiaGpus
-from engine.hardware.torch_devices import named
+from engine.hardware.video_memory import refreshed
+from engine.types import Device
 from tests.engine.hardware import recorded_amdsmi, recorded_nvml
 
 MIB, GIB = 2**20, 2**30
@@ -108,28 +110,38 @@ def _refusing() -> int:
     raise recorded_nvml.NVMLError("Driver Not Loaded")
 
 
+NAMES = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce MX450")
+KNOWN = (
+    Device(name="CPU", kind="cpu", free=7, total=9),
+    Device(name="CUDA0", kind="gpu", description=NAMES[0], free=1, total=24000 * MIB),
+    Device(name="CUDA1", kind="gpu", description=NAMES[1], free=1, total=2000 * MIB),
+)
+
+
+def test_what_is_free_comes_from_the_driver_where_devices_cannot_be_mistaken() -> None:
+    gpus = NvidiaGpus(recorded_nvml).read()
+    found = refreshed(KNOWN, gpus, {})
+    assert found is not None
+    # Never more than the library said there is.
+    assert [device.free for device in found] == [7, 15012 * MIB, 2000 * MIB]
+    assert [replace(now, free=then.free) for now, then in zip(found, KNOWN, strict=True)] == list(KNOWN)
+
+
 @pytest.mark.parametrize(
-    ("visible", "found"),
+    "devices",
     [
-        (None, ["RTX 4090", "MX450"]),
-        ("1,0", ["MX450", "RTX 4090"]),
-        ("GPU-11111111", ["MX450"]),
-        ("0,7,1", ["RTX 4090"]),
-        ("0,0", ["RTX 4090"]),
-        ("", []),
-        ("-1", []),
+        (),
+        KNOWN[:1],
+        KNOWN[:2],
+        (KNOWN[0], replace(KNOWN[2], name="CUDA0"), replace(KNOWN[1], name="CUDA1")),
+        (*KNOWN[:2], replace(KNOWN[2], total=1000 * MIB)),
+        (*KNOWN[:2], replace(KNOWN[2], description="NVIDIA H100 MIG 1g.10gb")),
     ],
 )
-def test_torch_counts_the_devices_that_cuda_shows_it(visible: str | None, found: list[str]) -> None:
-    environ = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    devices = named(NvidiaGpus(recorded_nvml).read(), environ)
-    assert [device.description.removeprefix("NVIDIA GeForce ") for device in devices] == found
-    assert [device.name for device in devices] == [f"CUDA{place}" for place in range(len(found))]
-    free = {"RTX 4090": 15012 * MIB, "MX450": 2044 * MIB}
-    assert [device.free for device in devices] == [free[name] for name in found]
+def test_devices_that_may_be_others_are_asked_of_the_library(devices: tuple[Device, ...]) -> None:
+    assert refreshed(devices, NvidiaGpus(recorded_nvml).read(), {}) is None
 
 
-def test_torch_of_rocm_has_only_amds() -> None:
-    readings = [*NvidiaGpus(recorded_nvml).read(), *AmdGpus(recorded_amdsmi).read()]
-    devices = named(readings, {"HIP_VISIBLE_DEVICES": "1"}, vendor="amd")
-    assert [(device.name, device.description) for device in devices] == [("CUDA0", "AMD Instinct MI300X")]
+def test_devices_that_are_hidden_or_reordered_are_asked_of_the_library() -> None:
+    assert refreshed(KNOWN, NvidiaGpus(recorded_nvml).read(), {"CUDA_VISIBLE_DEVICES": "0,1"}) is None
+    assert refreshed(KNOWN, (), {}) is None

@@ -9,21 +9,15 @@ import pytest
 
 from engine.errors import HearthError
 from engine.local import LocalEngine
-from engine.runtime import room
 from engine.runtime.meter import Meter
 from engine.runtime.wire import Item, Notice, Piece
 from engine.types import (
     Admitted,
-    Device,
     Done,
     GenerationRequest,
     HardwarePoint,
-    LoadOptions,
     Prefill,
 )
-from starter import hf_path
-
-GIB = 2**30
 
 
 async def test_a_model_shows_with_its_process_and_its_tokens(engine: LocalEngine) -> None:
@@ -81,26 +75,3 @@ def test_tokens_of_prompts_are_counted_as_they_are_computed() -> None:
     assert counted([admitted, Notice(1, Done(reason="cancelled")), piece(1)]) == (1, 0)
     again = [admitted, Notice(1, Prefill(done=100, total=100)), admitted, piece(1)]
     assert counted(again) == (1, 120), "what is computed twice counts twice"
-
-
-async def test_a_folder_is_estimated_on_the_gpu_that_only_torch_can_use(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("transformers")
-    card = Device(name="CUDA0", description="RTX", kind="gpu", free=10 * GIB, total=24 * GIB)
-    monkeypatch.setattr(room, "torch_devices", lambda: (card,))
-    found = await engine.estimate(str(hf_path()), LoadOptions())
-    (need,) = found.devices
-    assert (need.device, need.kind, need.capacity) == ("CUDA0", "gpu", 24 * GIB)
-    assert need.free == 9 * GIB and found.fits, "a tenth stays free"
-
-    monkeypatch.setattr(room, "torch_devices", lambda: (Device(name="CUDA0", kind="gpu", free=2**20),))
-    tight = await engine.estimate(str(hf_path()), LoadOptions(gpu_layers=8))
-    assert not tight.fits and "gpu_layers" in tight.advice
-    elsewhere = await engine.estimate(str(hf_path()))
-    assert [need.device for need in elsewhere.devices] == ["CPU"] and elsewhere.fits
-
-    on_cpu = await engine.estimate(str(hf_path()), LoadOptions(gpu_layers=0))
-    assert [need.device for need in on_cpu.devices] == ["CPU"] and on_cpu.fits
-    monkeypatch.setattr(room, "torch_devices", lambda: ())
-    assert [need.device for need in (await engine.estimate(str(hf_path()))).devices] == ["CPU"]
