@@ -16,8 +16,8 @@ from engine.types import (
     LoadedModel,
     MemoryReading,
     ModelReading,
+    SourceNote,
 )
-from engine.types.hardware import SourceNote
 
 GIB = 2**30
 NOW = 1_763_700_000.0
