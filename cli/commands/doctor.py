@@ -48,6 +48,7 @@ def run(context: typer.Context, json: bool) -> int:
 
 def checks(context: typer.Context) -> list[Check]:
     """Everything that can be looked at."""
+    from cli import daemon
     from cli.doctor import backends, files, machine, terminal
     from engine import paths as places
 
@@ -62,7 +63,7 @@ def checks(context: typer.Context) -> list[Check]:
         settings_check,
         *files.aliases(paths),
         *files.folders(paths),
-        machine.port(settings.server.host, settings.server.port),
+        machine.port(settings.server.host, settings.server.port, daemon.running(paths)),
         *terminal.checks(),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from cli.daemon import Notice
 from cli.doctor.check import Check
 from engine.settings import show_size
 from engine.types import GpuReading, Hardware
@@ -59,9 +60,11 @@ def disks(now: Hardware) -> list[Check]:
     return found
 
 
-def port(host: str, number: int) -> Check:
-    """Whether the server could listen at `host` and `number`."""
+def port(host: str, number: int, own: Notice | None = None) -> Check:
+    """Whether the server could listen at `host` and `number`; `own` is a server of Hearth that runs."""
     name = f"port {number}"
+    if own is not None and own.port == number:
+        return Check(name, "ok", f"Hearth's own server listens on {own.url} (pid {own.pid})")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as trial:
@@ -70,7 +73,10 @@ def port(host: str, number: int) -> Check:
     except OSError as error:
         fix = "Set another with server.port (or HEARTH_SERVER__PORT)."
         if error.errno == errno.EADDRINUSE:
-            return Check(name, "note", f"another program listens at {host}:{number}", fix)
+            from api.port_holder import holder
+
+            who = holder(host, number) or "another program"
+            return Check(name, "note", f"{who} listens at {host}:{number}", fix)
         return Check(name, "broken", f"{host}:{number} cannot be had: {error.strerror or error}", fix)
     return Check(name, "ok", f"free at {host}")
 

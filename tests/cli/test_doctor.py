@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.daemon import Notice
 from cli.doctor import files, machine, terminal
 from cli.doctor.backends import llama
 from engine.types import CpuReading, DiskReading, GpuReading, Hardware, MemoryReading
@@ -73,8 +74,11 @@ def test_a_port_that_is_taken_is_noted(hearth_home: Path) -> None:
         number = str(taken.getsockname()[1])
         status, found = told(hearth_home, HEARTH_SERVER__PORT=number)
     assert status == 0
+    assert f"(pid {os.getpid()})" in found[f"port {number}"]["found"]
     assert found[f"port {number}"]["state"] == "note" and "server.port" in found[f"port {number}"]["fix"]
     assert machine.port("127.0.0.1", int(number)).state == "ok"
+    ours = Notice(pid=1, started=0.0, host="127.0.0.1", port=int(number), url=f"http://127.0.0.1:{number}")
+    assert "Hearth's own server" in machine.port("127.0.0.1", int(number), ours).found
     assert machine.port("203.0.113.1", int(number)).state == "broken"
 
 
