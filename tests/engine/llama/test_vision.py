@@ -18,6 +18,7 @@ from PIL import Image
 from engine.runtime.backends.base import Outcome, Row
 from engine.runtime.backends.llama.backend import LlamaBackend
 from engine.runtime.worker.intake import Intake, Prepared
+from engine.runtime.worker.prefix import common
 from engine.types import GenerationRequest, ImagePart, Message, TextPart
 from tests.engine.llama.driving import insert, opened
 from tests.weights.gguf_vision import tiny_gemma_vision, tiny_qwen_vl
@@ -285,3 +286,43 @@ def test_a_sequence_is_cut_back_to_a_picture(seeing: Seeing) -> None:
         found += [each.token for each in drawn]
     seeing.backend.remove(0)
     assert seeing.holds(PROMPTS[1], found)
+
+
+def test_a_step_that_is_broken_off_forgets_no_picture(seeing: Seeing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very first one: then the sequence is as empty as one that has left its slot."""
+    if seeing.backend._projector is None or not seeing.backend.facts.capabilities.cancel_in_prefill:
+        pytest.skip("Its steps cannot be broken off.")
+    prepared = seeing.prepare(PROMPTS[1])
+    put(seeing, prepared)
+    flag = seeing.backend._flag
+    with monkeypatch.context() as patch:
+        # As an interrupt that comes in the middle of the step, not before it.
+        patch.setattr(flag, "take", lambda: False)
+        flag.raise_()
+        assert seeing.backend.step([Row(0, prepared.spans[0].start)]).outcome is Outcome.INTERRUPTED
+    assert flag.take()
+    assert seeing.holds(PROMPTS[1], go_on(seeing, prepared))
+
+
+def test_a_shelf_knows_its_own_pictures(seeing: Seeing) -> None:
+    """And not those of the shelf from which it has the words before them."""
+    one, other = seeing.prepare(PROMPTS[0]), seeing.prepare(PROMPTS[3])
+    known = common(np.array(one.tokens, np.int32), np.array(other.tokens, np.int32))
+    assert 0 < known <= min(one.spans[0].start, other.spans[0].start)
+    first = seeing.backend.facts.capabilities.max_slots
+    for slot, prepared in enumerate((one, other)):
+        put(seeing, prepared, slot)
+        for count in rows(prepared, 512):
+            seeing.backend.step([Row(slot, count)])
+    seeing.backend.share(0, first, 0, len(one.tokens))
+    seeing.backend.share(first, first + 1, 0, known)
+    seeing.backend.share(1, first + 1, known, len(other.tokens))
+    seeing.backend.remove(0)
+    seeing.backend.remove(1)
+    second = other.spans[1]
+    for place in (second.end + 2, second.end, second.start, other.spans[0].end + 1):
+        put(seeing, other, 2)
+        seeing.backend.share(first + 1, 2, 0, place)
+        assert seeing.holds(PROMPTS[3], go_on(seeing, other, 2, place)), place
+    seeing.backend.cut(first, 0)
+    seeing.backend.cut(first + 1, 0)

@@ -88,7 +88,7 @@ class Sequences:
         return self._counts[holder]
 
     def describe(self, holder: int, spans: tuple[Span, ...]) -> None:
-        """Tell which pictures are among the tokens of the empty `holder`."""
+        """Tell which pictures are among all tokens, also those to come, of the sequence in the slot `holder`."""
         self._spans[holder] = tuple(span for span in spans if span.advance != span.count)
 
     def position(self, holder: int, index: int) -> int:
@@ -116,7 +116,11 @@ class Sequences:
             self._api.llama_memory_seq_cp(self._memory, origin, target_id, first, last)
         self._counts[target] = stop
         self._exact[target] = exact
-        self._spans[target] = self._spans[target] or self._spans[source]
+        self._spans[target] = (
+            *(span for span in self._spans[target] if span.start < start),
+            *(span for span in self._spans[source] if start <= span.start < stop),
+            *(span for span in self._spans[target] if span.start >= stop),
+        )
 
     def cut(self, holder: int, count: int) -> None:
         """See `StepBackend.cut`. Also undoes a step that went wrong, for `count` tokens that are still computed."""
@@ -124,12 +128,14 @@ class Sequences:
             for each in self.layout.ids_of(holder):
                 self._api.llama_memory_seq_rm(self._memory, each, -1, -1)
             self._exact[holder] = self.layout.stateful or self.layout.windowed
-            self._spans[holder] = ()
         else:
             position = self.position(holder, count)
             for each in self.layout.ids_of(holder):
                 if not self._api.llama_memory_seq_rm(self._memory, each, position, -1):
                     raise InternalError(f"The state of holder {holder} cannot be cut back.")
+        if holder >= self.layout.slots:
+            # A slot is told once of all that its sequence will have.
+            self._spans[holder] = tuple(span for span in self._spans[holder] if span.start < count)
         self._counts[holder] = count
 
     def save(self, holder: int, count: int) -> memoryview:
