@@ -98,7 +98,11 @@ def _matched(message: Message, waiting: list[tuple[str, str, str]], family: Tool
         )
     text = message.text
     if message.tool_error and not text.lower().lstrip().startswith("error"):
-        message = msgspec.structs.replace(message, content=f"Error: {text}")
+        content = message.content
+        message = msgspec.structs.replace(
+            message,
+            content=f"Error: {text}" if isinstance(content, str) else (TextPart("Error: "), *content),
+        )
     return msgspec.structs.replace(message, tool_call_id=id, tool_name=message.tool_name or name or None)
 
 

@@ -7,7 +7,7 @@ has messages and tools rewritten into what it can show (see `history`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, cached_property
 from typing import Any
@@ -49,6 +49,10 @@ _UNSAID = Thinking()
 _MARK = "⟦the answer goes on here⟧ "
 
 
+def _as_said(said: Any) -> Any:
+    return said
+
+
 class Template:
     """A compiled template. Stateless after construction; usable from any thread.
 
@@ -81,12 +85,14 @@ class Template:
         thinking: Thinking = _UNSAID,
         args: Mapping[str, Any] = {},
         max_chars: int = MAX_PROMPT,
+        harmless: Callable[[Any], Any] = _as_said,
     ) -> str:
         """The prompt text of `messages`.
 
         `continue_last` leaves the last message, an assistant's, open to be gone on with. `args` are further
-        variables of the template. Raises InvalidRequest with the template's own words when it refuses the
-        messages, and when it fails or writes more than `max_chars`.
+        variables of the template. `harmless` has the last word on all that others have written, as the template gets
+        it: mappings, lists, texts. Raises InvalidRequest with the template's own words when it refuses the messages,
+        and when it fails or writes more than `max_chars`.
         """
         if not messages:
             raise InvalidRequest("There are no messages to make a prompt of.", param="messages")
@@ -99,11 +105,11 @@ class Template:
         for way, (described, offered) in enumerate(ways):
             try:
                 text = self._run(
-                    self._rows(messages, described),
-                    tools=offered,
+                    harmless(self._rows(messages, described)),
+                    tools=harmless(offered),
                     add_generation_prompt=add_generation_prompt and not continue_last,
                     max_chars=max_chars,
-                    args={**switches(thinking, self.source), **args},
+                    args={**switches(thinking, self.source), **harmless(args)},
                 )
                 break
             except InvalidRequest as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, cast
 
@@ -136,9 +136,10 @@ class Intake:
         if pictures is not None:
             messages = pictures.messages
         tools = () if request.tool_choice.mode == "none" else request.tools
+        render = template.render if pictures is None else partial(template.render, harmless=pictures.harmless)
 
         def text_of(some: Sequence[Message]) -> str:
-            return template.render(
+            return render(
                 some,
                 tools=tools,
                 add_generation_prompt=not request.continue_last,

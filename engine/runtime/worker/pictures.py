@@ -10,7 +10,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from engine.errors import InternalError, InvalidRequest
 from engine.runtime.backends.media import Laid, MediaReader, Span
-from engine.types import DocumentPart, ImagePart, Message, Part, TextPart
+from engine.types import ImagePart, Message, Part, TextPart
 
 if TYPE_CHECKING:
     from engine.media.picture import Picture
@@ -144,30 +144,25 @@ class Pictures:
             ) from None
 
     def _noted(self, message: Message) -> Message:
-        """The message with its pictures numbered, and nothing else in it that could be taken for one."""
+        """The message with its pictures numbered."""
         content = message.content
-        if isinstance(content, str):
-            return replace(message, content=self._harmless(content))
-        return replace(message, content=tuple(self._part(part) for part in content))
+        return (
+            message
+            if isinstance(content, str)
+            else replace(message, content=tuple(self._part(part) for part in content))
+        )
 
     def _part(self, part: Part) -> Part:
-        match part:
-            case ImagePart():
-                self._files.append(part.data or b"")
-                number = len(self._files) - 1
-                if not self._written:
-                    return TextPart(f"⟦picture {self._nonce} {number}⟧")
-                return ImagePart(url=str(number))
-            case TextPart():
-                return TextPart(self._harmless(part.text))
-            case DocumentPart():
-                return replace(part, text=self._harmless(part.text))
-            case _:
-                return part
+        if not isinstance(part, ImagePart):
+            return part
+        self._files.append(part.data or b"")
+        number = len(self._files) - 1
+        return ImagePart(url=str(number)) if self._written else TextPart(f"⟦picture {self._nonce} {number}⟧")
 
-    def _harmless(self, text: str) -> str:
+    def harmless(self, said: Any) -> Any:
+        """What others have written, as the template gets it, with nothing in it that could be taken for a picture."""
         taken = self._stand_in or self._written
-        return text.replace(taken, taken[:1] + _JOINER + taken[1:]) if taken else text
+        return _apart(said, taken) if taken else said
 
     # --- among tokens
 
@@ -188,6 +183,8 @@ class Pictures:
         if not self._written:
             found = self._mark.split(text)
             texts, shown = found[::2], [int(number) for number in found[1::2]]
+            wanted = {number for message in messages for number in self._mark.findall(message.text)}
+            self._check_shown(len(wanted & {*found[1::2]}), len(wanted))
         else:
             texts = text.split(self._stand_in or self._written)
             shown = self._shown(messages, len(texts) - 1)
@@ -217,14 +214,18 @@ class Pictures:
             for part in message.content
             if isinstance(part, ImagePart)
         ]
-        if places != len(found):
+        self._check_shown(places, len(found))
+        return found
+
+    @staticmethod
+    def _check_shown(places: int, wanted: int) -> None:
+        if places != wanted:
             raise InvalidRequest(
-                f"The model's template shows {places} of {len(found)} images.",
+                f"The model's template shows {places} of {wanted} images.",
                 "It has no place for one in a message of that role.",
                 "Put the images into messages of the user.",
                 param="messages",
             )
-        return found
 
     def _joined(self, pieces: Pieces, *, encode: bool) -> Laid:
         tokens: list[int] = []
@@ -272,6 +273,28 @@ def _runs(tokens: Sequence[int], separator: int | None) -> list[list[int]]:
 
 def _alternating(pieces: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
     return [each for pair in zip_longest(pieces, numbers) for each in pair if each is not None]
+
+
+def _apart(said: Any, taken: str) -> Any:
+    """`said` with `taken` nowhere in its texts, nor where parts of a message meet."""
+    if isinstance(said, str):
+        return said.replace(taken, taken[:1] + _JOINER + taken[1:])
+    if isinstance(said, Mapping):
+        return {_apart(name, taken): _apart(value, taken) for name, value in said.items()}
+    if not isinstance(said, list | tuple):
+        return said
+    made = [_apart(each, taken) for each in said]
+    behind = ""
+    for place, each in enumerate(made):
+        text = each.get("text") if isinstance(each, dict) else None
+        if not isinstance(text, str):
+            behind = ""
+            continue
+        if taken in behind + text[: len(taken) - 1]:
+            text = _JOINER + text
+            made[place] = {**each, "text": text}
+        behind = (behind + text)[1 - len(taken) :] if len(taken) > 1 else ""
+    return made
 
 
 def has_pictures(messages: Sequence[Message]) -> bool:
