@@ -12,7 +12,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from msgspec import Struct
@@ -20,7 +19,7 @@ from msgspec import Struct
 from engine.errors import HearthError, InternalError
 from engine.runtime.backends.base import Row, StepBackend
 from engine.runtime.limits import Limits
-from engine.runtime.wire import Cancel, Forget, Item, Notice, Question, Reply, Shrink, Submit
+from engine.runtime.wire import Cancel, Count, Forget, Item, Notice, Question, Reply, Shrink, Submit
 from engine.runtime.worker import refusals, waiting
 from engine.runtime.worker.active import Active
 from engine.runtime.worker.cache import PrefixCache
@@ -28,6 +27,7 @@ from engine.runtime.worker.draft_model import DraftModel
 from engine.runtime.worker.drafting import Drafting
 from engine.runtime.worker.errands import Errands, Reading
 from engine.runtime.worker.intake import Intake, Prepared
+from engine.runtime.worker.preparing import Preparing, sees
 from engine.runtime.worker.slots import Slots
 from engine.runtime.worker.steps import Steps
 from engine.types import Done, Failed, Finished, Timings
@@ -104,7 +104,7 @@ class StepRunner:
         self._errands = Errands(backend, self._intake, reply, resized, limits.queue_api)
         self._resized = resized
         self._shrunk = False
-        self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="intake") if helpers else None
+        self._helpers = helpers
         self._cache = cache or PrefixCache(backend, None, enabled=False)
         self._slots = Slots(backend, limits, self._cache)
         self._draft = draft
@@ -118,22 +118,24 @@ class StepRunner:
         """Keys of the requests for whose cancel the running step may be broken off."""
         self._yields = False
         """Whether the running step makes way for a request from a screen."""
-        self._preparing: dict[int, Submit] = {}
+        self._preparing = Preparing(
+            lambda work: self._note(self._prepared(work)), helpers, backend.facts.capabilities.max_slots
+        )
         self._order = 0
 
     # --- from any thread
 
     def submit(self, work: Submit) -> None:
         self._note(work)
-        if self._helpers is not None:
-            # At once, and not when the loop has time to look: a request from a screen may break off its step.
-            self._helpers.submit(lambda: self._note(self._prepared(work)))
+        # At once, and not when the loop has time to look: a request from a screen may break off its step.
+        self._preparing.begin(work)
 
     def ask(self, question: Question) -> None:
-        if self._helpers is None:
+        if self._helpers == 0:
             self._note(question)
         else:
-            self._helpers.submit(self._look_into, question)
+            pictures = isinstance(question, Count) and sees(question.request)
+            self._preparing.run(lambda: self._look_into(question), pictures=pictures)
 
     def forget(self, call: int) -> None:
         self._note(Forget(call))
@@ -175,9 +177,8 @@ class StepRunner:
     def run(self) -> None:
         while self.turn():
             pass
-        if self._helpers is not None:
-            self._helpers.shutdown(wait=False, cancel_futures=True)
         self._cache.close(_SAVE_AT_END)
+        self._preparing.close()
 
     def turn(self) -> bool:
         """One round: notes, slots, at most a step, what it gave. Waits without work; False at the end."""
@@ -205,6 +206,7 @@ class StepRunner:
 
     def _take_notes(self) -> bool:
         """Deal with the inbox, waiting for it when there is nothing to compute; False at the end."""
+        self._preparing.look(self._slots.requests.values())
         with self._changed:
             if not (self._slots.busy or self._errands.busy):
                 pause = self._pause()
@@ -232,6 +234,7 @@ class StepRunner:
                 self._errands.forget(note.call)
             else:
                 self._look_into(note)
+        self._preparing.look(self._slots.requests.values())
         if not self._shrunk:
             # Else it waits for the KV cache into which it would be read.
             self._cache.news()
@@ -289,17 +292,14 @@ class StepRunner:
         try:
             self._grow()
             line = self._slots.line
-            ahead = line.ahead(priority) + sum(
-                each.request.priority == priority for each in self._preparing.values()
-            )
+            ahead = line.ahead(priority) + self._preparing.count(priority)
             waiting.check_room(ahead, priority, self._limits, self._slots.free, line.forecast.wait(1))
             refusals.check(work.request, self._backend.facts.capabilities)
         except HearthError as error:
             self._refuse(work, error)
             return
-        self._preparing[work.key] = work
-
-        if self._helpers is None:
+        self._preparing.accept(work)
+        if self._helpers == 0:
             self._begin(self._prepared(work))
 
     def _prepared(self, work: Submit) -> _Ready:
@@ -314,7 +314,7 @@ class StepRunner:
 
     def _begin(self, ready: _Ready) -> None:
         work = ready.work
-        if self._preparing.pop(work.key, None) is None:
+        if not self._preparing.ready(work.key):
             # Cancelled meanwhile, or refused.
             return
         if isinstance(ready.result, HearthError):
@@ -333,7 +333,7 @@ class StepRunner:
         self._slots.out.append(Notice(work.key, Failed(t_ns=now, error=error.info)))
 
     def _cancel(self, key: int) -> None:
-        work = self._preparing.pop(key, None)
+        work = self._preparing.drop(key)
         if work is not None:
             self._slots.out += unread(work, time.monotonic_ns())
         else:
