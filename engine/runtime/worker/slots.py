@@ -257,6 +257,8 @@ class Slots:
         del self.running[choice.slot]
         choice.slot, choice.computed, choice.shared = None, 0, 0
         self.crowded = False
+        # Perhaps it was what all of them waited for.
+        self.line.held = False
 
     def release(self, choice: Choice, *, keep: bool = True) -> None:
         """Take `choice` out of its slot, or out of the line; `keep` what it has computed for others."""

@@ -126,3 +126,20 @@ def test_a_request_whose_choices_all_fail_at_once_fails_alone(tmp_path: Path) ->
     for ticket in (early, late):
         assert isinstance(ticket.terminal, Failed) and ticket.terminal.error.code == "invalid_request"
     backend.close()
+
+
+def test_who_waits_for_a_prompt_goes_on_when_its_request_ends_with_it() -> None:
+    """In the very step in which its last token is read, so that nobody runs any more."""
+    desk = start("")
+    prompt = "x" * (LIMITS.chunk + 40)
+    first = desk.submit(ask(prompt, max_tokens=1))
+    desk.runner.turn()
+    (running,) = desk.runner._slots.running.values()
+    assert running.computed == LIMITS.chunk and 32 < running.remaining <= LIMITS.chunk
+    second = desk.submit(ask(f"{prompt} more", max_tokens=1))
+    for _ in range(10):
+        if desk.busy:
+            # Without work it would sleep for ever.
+            assert desk.runner._slots.busy or desk.runner._inbox
+            desk.runner.turn()
+    assert first.terminal is not None and second.terminal is not None
