@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from engine.errors import HearthError
+from engine.errors import HearthError, Unsupported
 from engine.library.gguf import Header
 from engine.library.lora import Matrix, OtherModel
 from engine.library.model_folder import ModelFolder
@@ -23,6 +23,8 @@ class FolderBase(Struct, frozen=True, kw_only=True):
 
     name: str
     matrices: Mapping[str, Matrix]
+    eyes: frozenset[str] = frozenset()
+    """Those that make of pictures what the language part reads."""
 
 
 def folder_base(name: str, folder: ModelFolder) -> FolderBase:
@@ -41,7 +43,10 @@ def folder_base(name: str, folder: ModelFolder) -> FolderBase:
                 # Packed by MLX: how many numbers a row has is told by its scales.
                 inputs = scales[module][1] * _group_size(folder, module)
             matrices[module] = Matrix(inputs, weight.shape[0])
-    return FolderBase(name=name, matrices=matrices)
+    eyes = {
+        weight.name.removesuffix(".weight") for weight in folder.weights if folder.sees and not weight.is_text
+    }
+    return FolderBase(name=name, matrices=matrices, eyes=frozenset(eyes & matrices.keys()))
 
 
 def _group_size(folder: ModelFolder, module: str) -> int:
@@ -81,6 +86,14 @@ def misfit(adapter: Header | PeftAdapter, base: FolderBase, name: str) -> Hearth
         error = _mismatch(adapter, base, module)
         if error is not None:
             return error
+        if module.removeprefix(_PREFIX) in base.eyes:
+            # What was seen is kept for all that come, whatever adapters they ask for.
+            return Unsupported(
+                f"The adapter {adapter.name} changes how {base.name} sees, not only what it says.",
+                f"It changes {plain(module.removeprefix(_PREFIX), 80)}; pictures are looked at without adapters here.",
+                "Use one that was trained for the language part alone, or merge it into the model.",
+                param="adapters",
+            )
     return None
 
 

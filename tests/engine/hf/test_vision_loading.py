@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from engine.errors import Unsupported
 from engine.library.folder_fit import kv_bytes, needs
+from engine.library.folder_lora import folder_base, misfit
+from engine.library.lora_folder import read_lora
 from engine.library.model_folder import read_folder
 from engine.library.shape import context_shape
 from engine.runtime.backends.folder.backend import FolderBackend
@@ -182,6 +185,29 @@ def test_an_adapter_of_the_language_part(tmp_path: Path, base: str) -> None:
     assert answer(backend) == before
     backend.close()
     merged.close()
+
+
+def test_an_adapter_of_the_eyes_is_refused(tmp_path: Path) -> None:
+    """What a picture comes to is kept, and would be that of whoever looked at it first."""
+    folder = read_folder(write_hf_vision(tmp_path / "llava_next", "llava_next"))
+    base = folder_base("m", folder)
+    module = next(name for name in sorted(base.eyes) if name.endswith("q_proj"))
+    assert "vision" in module and not any("language_model" in name for name in base.eyes)
+    matrix = base.matrices[module]
+    for name in (module, module.replace("q_proj", "none")):
+        path = tmp_path / name
+        path.mkdir()
+        save_file(
+            {
+                f"base_model.model.{name}.lora_A.weight": np.ones((4, matrix.inputs), np.float32),
+                f"base_model.model.{name}.lora_B.weight": np.ones((matrix.outputs, 4), np.float32),
+            },
+            path / "adapter_model.safetensors",
+        )
+        (path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 4}))
+        error = misfit(read_lora(path), base, "a")
+        assert isinstance(error, Unsupported) == (name == module)
+        assert error is not None and error.info.fix
 
 
 def _merged(folder: Path, tensors: dict[str, Any], base: str, target: Path) -> Path:
