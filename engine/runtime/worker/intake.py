@@ -20,8 +20,9 @@ from engine.runtime.backends.base import StepBackend
 from engine.runtime.backends.guide import GuideMaker
 from engine.runtime.backends.media import Laid
 from engine.runtime.wire import Count, Detokenize, Render, Reply, Tokenize
+from engine.runtime.worker.album import Album
 from engine.runtime.worker.cache import Marks
-from engine.runtime.worker.pictures import Album, Pictures, has_pictures
+from engine.runtime.worker.pictures import Pictures, has_pictures
 from engine.types import GenerationRequest, Message, Part, TextPart, Tool
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ class Intake:
         except Exception as error:
             traceback.print_exc()
             return Reply(question.call, error=InternalError("The call failed.", str(error)).info)
+
+    def forget(self) -> None:
+        """Give up what is remembered of pictures."""
+        if self._album is not None:
+            self._album.forget()
 
     @cached_property
     def _boundless(self) -> Intake:

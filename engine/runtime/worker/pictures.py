@@ -1,4 +1,4 @@
-"""The pictures of requests: read once, encoded once, and put among the tokens of the prompt.
+"""The pictures of a request, put among the tokens of its prompt.
 
 The model's template says where a picture stands, if it writes anything for one; else a mark in the text does, that
 nobody can guess. What people write is never taken for a picture: so there are always as many places as pictures.
@@ -8,104 +8,19 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from engine.errors import InternalError, InvalidRequest
-from engine.runtime.backends.media import Laid, MediaReader, Span
+from engine.runtime.backends.media import Laid, Span
+from engine.runtime.worker.album import Album
 from engine.types import ImagePart, Message, Part, TextPart
 
-if TYPE_CHECKING:
-    from engine.media.picture import Picture
-
-MOST_BYTES: Final = 256 << 20
-"""Embeddings that are remembered, with what others are to be made of."""
-MOST_NAMES: Final = 4096
 _JOINER: Final = "\N{WORD JOINER}"
 """Keeps what looks like a stand-in for a picture from being one."""
-
-
-class Album:
-    """The pictures that a model was shown last, by content. From any thread."""
-
-    def __init__(self, media: MediaReader) -> None:
-        self._media = media
-        self._names: OrderedDict[bytes, str] = OrderedDict()
-        """The content of a picture by that of its file, as it was read for a longest side."""
-        self._laid: OrderedDict[str, Laid] = OrderedDict()
-        self._lock, self._encoding = threading.Lock(), threading.Lock()
-
-    @property
-    def stand_in(self) -> str | None:
-        return self._media.stand_in
-
-    def laid(self, data: bytes, max_side: int, *, alone: bool) -> tuple[str, Laid]:
-        """The key of the picture in the file `data`, and its tokens, `alone` in its prompt or not.
-
-        Raises InvalidRequest.
-        """
-        among = self._media.alone_differs and not alone
-        name = blake2b(
-            data, digest_size=32, salt=max_side.to_bytes(8, "little"), person=b"among" if among else b""
-        ).digest()
-        with self._lock:
-            key = self._names.get(name)
-            found = self._laid.get(key) if key is not None else None
-        if key is not None and found is not None:
-            return key, found
-        from engine.media.picture import read
-
-        picture: Picture = read(data, max_side)
-        made = self._media.read(picture, alone=not among)
-        key = f"{picture.key} among others" if among else picture.key
-        with self._lock:
-            self._names[name] = key
-            while len(self._names) > MOST_NAMES:
-                self._names.popitem(last=False)
-            laid = self._laid.setdefault(key, made)
-            self._laid.move_to_end(key)
-            self._forget()
-            return key, laid
-
-    def encoded(self, key: str, laid: Laid) -> Laid:
-        """The same with the embeddings of all its spans."""
-        # One at a time: each takes all cores.
-        with self._encoding:
-            with self._lock:
-                laid = self._laid.get(key, laid)
-            if all(span.vectors is not None for span in laid.spans):
-                made = laid
-            else:
-                made = replace(laid, spans=tuple(self._encode(span) for span in laid.spans))
-        with self._lock:
-            self._laid[key] = made
-            self._laid.move_to_end(key)
-            self._forget()
-        return made
-
-    @property
-    def size(self) -> int:
-        """Bytes that the pictures take."""
-        return sum(laid.size for laid in self._laid.values())
-
-    def _forget(self) -> None:
-        while len(self._laid) > 1 and self.size > MOST_BYTES:
-            self._laid.popitem(last=False)
-
-    def _encode(self, span: Span) -> Span:
-        made = self._media.encode(span)
-        if len(made.vectors) != span.count:
-            raise InternalError(
-                "A picture has another number of embeddings than of tokens.",
-                f"{len(made.vectors)} embeddings for {span.count} tokens.",
-            )
-        return made
 
 
 class Pictures:

@@ -258,6 +258,7 @@ class StepRunner:
             for shelf in self._cache.unsaved():
                 self._cache.save(shelf)
             self._cache.forget()
+            self._intake.forget()
             self._backend.shrink()
             if self._draft is not None:
                 self._draft.shrink()

@@ -20,9 +20,9 @@ from engine.library.lora_folder import read_lora
 from engine.library.model_folder import read_folder
 from engine.library.shape import context_shape
 from engine.runtime.backends.folder.backend import FolderBackend
-from engine.runtime.worker import pictures
+from engine.runtime.worker import album as albums
+from engine.runtime.worker.album import Album
 from engine.runtime.worker.intake import Intake
-from engine.runtime.worker.pictures import Album
 from engine.types import AdapterRef, Device, GenerationRequest, ImagePart, LoadOptions, Message, TextPart
 from tests.engine.hf.driving import go_on, insert, opened
 from tests.weights.hf_vision import write_hf_vision
@@ -123,7 +123,7 @@ def test_pictures_that_are_only_counted_are_forgotten(
     assert backend.media is not None
     album = Album(backend.media)
     most = 1 << 20
-    monkeypatch.setattr(pictures, "MOST_BYTES", most)
+    monkeypatch.setattr(albums, "MOST_BYTES", most)
     for shade in range(40):
         file = io.BytesIO()
         Image.new("RGB", (128, 96), (shade, 0, 0)).save(file, "PNG")

@@ -111,7 +111,9 @@ class PictureReader:
             made = self._prepared(picture, copies)
         except Exception as error:
             raise InvalidRequest(
-                "The picture cannot be prepared for this model.", f"{plain(str(error), 200)}."
+                "The picture cannot be prepared for this model.",
+                f"{plain(str(error), 200).rstrip('.')}.",
+                "Cut it to a more usual form, or send it in another size (`image_max_side`).",
             ) from None
         ids = made["input_ids"][0].tolist()
         pixels = {name: value for name, value in made.items() if name not in _NOT_PIXELS}

@@ -121,7 +121,9 @@ class Projector:
             code = api.mtmd_tokenize_from_parts(self._context, chunks, parts, 1, False)
             if code != 0:
                 raise InvalidRequest(
-                    "The picture cannot be prepared for this model.", f"{last_reason()} (code {code})"
+                    "The picture cannot be prepared for this model.",
+                    f"{last_reason()} (code {code})",
+                    "Cut it to a more usual form, or send it in another size (`image_max_side`).",
                 )
             return self._laid(picture, chunks)
         finally:

@@ -158,6 +158,18 @@ def test_a_long_queue_is_not_looked_at_in_advance(backend: LlamaBackend) -> None
     assert len(eyes.seen) == 30 and max(ahead) <= 2 + 3 + 2
 
 
+def test_an_idle_model_gives_up_what_it_saw(backend: LlamaBackend) -> None:
+    eyes = Eyes(backend)
+    eyes.let.set()
+    desk = Desk(backend)
+    for _ in range(2):
+        assert desk.answer(look(1)).usage.image_tokens
+    assert len(eyes.seen) == 1
+    desk.runner.shrink()
+    desk.runner.turn()
+    assert desk.answer(look(1)).usage.image_tokens and len(eyes.seen) == 2
+
+
 def test_a_model_is_not_freed_while_it_looks(backend: LlamaBackend) -> None:
     eyes = Eyes(backend)
     running = Running(backend)
