@@ -82,8 +82,10 @@ class Gallery:
         return drawing
 
     def _keep(self, picture: Picture, box: Box, drawing: Drawing) -> None:
+        # Two may have been at it at once.
+        before = self._kept.pop((picture.digest, box), None)
         self._kept[picture.digest, box] = drawing
-        self._weight += drawing.weight
+        self._weight += drawing.weight - (before.weight if before is not None else 0)
         while self._weight > MOST_KEPT and len(self._kept) > 1:
             self._weight -= self._kept.popitem(last=False)[1].weight
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,11 @@ def test_a_message_is_as_high_before_its_pictures_are_drawn_as_after(width: int,
         rows = half_blocks(Image.new("RGBA", (place.box.columns, place.box.rows * 2), "red"))
         gallery._kept[place.picture.digest, place.box] = Drawing(rows)
     assert FrozenMessage(view, gallery).height_at(width) == before
+
+
+async def test_a_picture_that_is_drawn_twice_at_once_is_kept_and_weighed_once(tmp_path: Path) -> None:
+    gallery = Gallery("blocks")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "a.png")
+    found = look("a.png", tmp_path)
+    drawings = await asyncio.gather(*(gallery.draw(found, Box(10, 5)) for _ in range(4)))
+    assert gallery._weight == drawings[0].weight > 0
