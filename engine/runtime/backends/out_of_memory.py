@@ -12,14 +12,14 @@ from engine.text_safety import plain
 
 _SIGNS: Final = ("allocat", "out of memory", "outofmemory", "insufficient memory", "alloc_failed")
 """What is in every such message of PyTorch (CPU, CUDA, MPS), MLX, Metal, cuBLAS and llama.cpp."""
-_UNITS: Final = {"": 1, "bytes": 1, "KiB": 2**10, "MiB": 2**20, "MB": 2**20, "GiB": 2**30}
-"""llama.cpp writes MB and counts MiB."""
+_UNITS: Final = {"k": 2**10, "m": 2**20, "g": 2**30}
+"""By the first letter of a unit: llama.cpp and older PyTorch write MB and GB, and count MiB and GiB."""
 # "tried to allocate 512.00 MiB", "allocating 1024.00 MiB on device 0", "buffer of size 1073741824", "Unable to
 # allocate 4294967296 bytes".
 _WANTED: Final = re.compile(
     r"(?:allocat(?:e|ing)|buffer of size)\s+([\d.]+)\s*(bytes|[KMG]i?B)?", re.IGNORECASE
 )
-_ON_GPU: Final = re.compile(r"GPU (\d+) has a total capacity of \S+ \w+ of which ([\d.]+) ([KMG]iB) is free")
+_ON_GPU: Final = re.compile(r"GPU (\d+) has a total capacity of \S+ \w+ of which ([\d.]+) ([KMG]i?B) is free")
 _MPS: Final = re.compile(r"MPS allocated: ([\d.]+) ([KMG]i?B).*max allowed: ([\d.]+) ([KMG]i?B)")
 
 
@@ -57,4 +57,4 @@ def _sizes(found: list[tuple[str, str]]) -> list[int]:
 
 
 def _size(number: str, unit: str) -> int:
-    return int(float(number.rstrip(".")) * _UNITS.get(unit, 1))
+    return int(float(number.rstrip(".")) * _UNITS.get(unit[:1].lower(), 1))

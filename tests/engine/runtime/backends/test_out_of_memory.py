@@ -37,6 +37,12 @@ MESSAGES = {
         "1.5 GiB more were needed",
         "1.0 GiB of what PyTorch may take on MPS are free",
     ),
+    "mps of PyTorch 2.2": (
+        "MPS backend out of memory (MPS allocated: 17.12 GB, other allocations: 384.00 KB, max allowed: 18.13 GB). "
+        "Tried to allocate 1.50 GB on private pool.",
+        "1.5 GiB more were needed",
+        "1.0 GiB of what PyTorch may take on MPS are free",
+    ),
     "cublas": (
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "CUBLAS_STATUS_ALLOC_FAILED",
