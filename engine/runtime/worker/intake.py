@@ -79,12 +79,12 @@ class Intake:
         self._guides = GuideMaker(backend.token_table)
         self._templates: dict[str, Template] = {}
 
-    def prepare(self, request: GenerationRequest) -> Prepared:
-        """Raises InvalidRequest, ContextOverflow or Unsupported."""
+    def prepare(self, request: GenerationRequest, wanted: Callable[[], bool] | None = None) -> Prepared:
+        """Raises InvalidRequest, ContextOverflow or Unsupported; Unwanted if it is no longer `wanted`."""
         if request.suffix is not None or request.extra_context:
             return self._from_gap(request)
         if request.messages is not None or (request.prompt is not None and not request.raw):
-            return self._from_messages(request)
+            return self._from_messages(request, wanted)
         return self._from_text(request)
 
     def render(
@@ -131,14 +131,16 @@ class Intake:
         backend = cast(StepBackend, _Boundless(self._backend))
         return Intake(backend, 0, self._max_side, self._album)
 
-    def _from_messages(self, request: GenerationRequest) -> Prepared:
+    def _from_messages(
+        self, request: GenerationRequest, wanted: Callable[[], bool] | None = None
+    ) -> Prepared:
         # Not with this module, which a process that only tries a file imports too: the worker has done so by now.
         from engine.prompt.answer import answer_form
         from engine.prompt.context import fit
 
         template = self._template(request.template)
         messages = self._messages(request)
-        pictures = self._pictures(request, messages, template)
+        pictures = self._pictures(request, messages, template, wanted)
         if pictures is not None:
             messages = pictures.messages
         tools = () if request.tool_choice.mode == "none" else request.tools
@@ -199,7 +201,11 @@ class Intake:
         )
 
     def _pictures(
-        self, request: GenerationRequest, messages: Sequence[Message], template: Template
+        self,
+        request: GenerationRequest,
+        messages: Sequence[Message],
+        template: Template,
+        wanted: Callable[[], bool] | None,
     ) -> Pictures | None:
         """The pictures of a request, None if it has none. Raises InvalidRequest or Unsupported."""
         if not has_pictures(messages):
@@ -210,7 +216,8 @@ class Intake:
                 fix="Load the model first.",
                 param="messages",
             )
-        return Pictures(messages, self._album, request.image_max_side or self._max_side, template.picture)
+        side = request.image_max_side or self._max_side
+        return Pictures(messages, self._album, side, template.picture, wanted)
 
     def _guide(self, request: GenerationRequest, form: AnswerForm) -> Guide | None:
         """What the answer's tokens must follow. A backend without grammars still reads calls that the model offers."""

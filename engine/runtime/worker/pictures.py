@@ -23,15 +23,26 @@ _JOINER: Final = "\N{WORD JOINER}"
 """Keeps what looks like a stand-in for a picture from being one."""
 
 
+class Unwanted(InternalError):
+    """Nobody waits any more for the request whose pictures are being looked at."""
+
+
 class Pictures:
     """The pictures of one request, in the messages as they are to be rendered (`messages`).
 
     `written` is what the template writes for a picture, or nothing. Raises InvalidRequest, by the number of the
-    picture, for one that cannot be read.
+    picture, for one that cannot be read, and Unwanted between two of them once the request is not `wanted`.
     """
 
-    def __init__(self, messages: Sequence[Message], album: Album, max_side: int, written: str) -> None:
-        self._album, self._written = album, written
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        album: Album,
+        max_side: int,
+        written: str,
+        wanted: Callable[[], bool] | None = None,
+    ) -> None:
+        self._album, self._written, self._wanted = album, written, wanted
         stand_in = album.stand_in
         self._stand_in = stand_in if stand_in is not None and stand_in in written else None
         """The token that is taken for a picture; None: its place is found in the text."""
@@ -44,7 +55,12 @@ class Pictures:
     def __bool__(self) -> bool:
         return bool(self._files)
 
+    def _check_wanted(self) -> None:
+        if self._wanted is not None and not self._wanted():
+            raise Unwanted("The request is not wanted any more.", "It was cancelled.")
+
     def _read(self, number: int, data: bytes, max_side: int) -> tuple[str, Laid]:
+        self._check_wanted()
         try:
             return self._album.laid(data, max_side, alone=len(self._files) == 1)
         except InvalidRequest as error:
@@ -151,6 +167,7 @@ class Pictures:
                 continue
             key, laid = self._laid[piece]
             if encode:
+                self._check_wanted()
                 laid = self._album.encoded(key, laid)
             spans += [span.moved(len(tokens)) for span in laid.spans]
             tokens += laid.tokens

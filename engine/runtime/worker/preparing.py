@@ -43,6 +43,10 @@ class Preparing:
 
     # --- from any thread
 
+    def __contains__(self, key: int) -> bool:
+        """Whether a request was accepted, is not ready, and is still wanted."""
+        return key in self._works
+
     def begin(self, work: Submit) -> None:
         """A request has come. One of words need not wait until the loop has time to accept it."""
         if self._words is not None and not sees(work.request):

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -305,7 +306,9 @@ class StepRunner:
 
     def _prepared(self, work: Submit) -> _Ready:
         try:
-            return _Ready(work, self._intake.prepare(work.request))
+            # One of words may be ready before it is accepted.
+            wanted = partial(self._preparing.__contains__, work.key) if sees(work.request) else None
+            return _Ready(work, self._intake.prepare(work.request, wanted))
         except HearthError as error:
             return _Ready(work, error)
         except Exception:

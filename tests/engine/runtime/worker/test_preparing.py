@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def backend(weights: tuple[Path, Path]) -> Iterator[LlamaBackend]:
-    made = opened(*weights, context=128, slots=2)
+    made = opened(*weights, context=256, slots=2)
     yield made
     made.close()
 
@@ -156,6 +156,21 @@ def test_a_long_queue_is_not_looked_at_in_advance(backend: LlamaBackend) -> None
         assert all(isinstance(each, Done) for each in running.end(*tickets))
     # Those in the two slots, as many waiting and one more, and two that are being looked at.
     assert len(eyes.seen) == 30 and max(ahead) <= 2 + 3 + 2
+
+
+def test_who_is_cancelled_has_no_more_pictures_looked_at(backend: LlamaBackend) -> None:
+    eyes = Eyes(backend)
+    parts = tuple(part for shade in range(6) for part in look(shade).messages[0].content)  # type: ignore[index]
+    with Running(backend) as running:
+        ticket = running.submit(
+            GenerationRequest(model="m", messages=(Message(role="user", content=parts),), max_tokens=2)  # type: ignore[arg-type]
+        )
+        assert eyes.begun.wait(PATIENCE)
+        running.desk.runner.cancel(ticket.key)
+        running.end(ticket)
+        eyes.let.set()
+        running.end(running.submit(look(99)))
+    assert len(eyes.seen) == 2
 
 
 def test_an_idle_model_gives_up_what_it_saw(backend: LlamaBackend) -> None:
