@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.errors import HearthError, InsufficientMemory, ModelLoadFailed, Unsupported
+from engine.errors import HearthError, InsufficientMemory, InvalidRequest, ModelLoadFailed, Unsupported
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.out_of_memory import is_out_of_memory, out_of_memory
 from engine.text_safety import plain
+from engine.types import LoadOptions
 
 
 def stage(spec: LoadSpec, progress: Progress, name: str) -> None:
@@ -43,6 +44,14 @@ def loading(spec: LoadSpec, library: str) -> Iterator[None]:
             f"Get the model again, or choose one whose architecture this {library} knows.",
             param="model",
         ) from None
+
+
+def check_bits(options: LoadOptions) -> None:
+    """Raises InvalidRequest where the weights are to have 4 bits and 8."""
+    if options.load_in_4bit and options.load_in_8bit:
+        raise InvalidRequest(
+            "A model is loaded in 4 bits or in 8, not both.", fix="Ask for one of them.", param="load_in_4bit"
+        )
 
 
 def ran_out(model: str, error: BaseException) -> InsufficientMemory:

@@ -16,7 +16,7 @@ from engine.errors import InvalidRequest, Unsupported
 from engine.library.devices import asked_of, on_cpu, spoken
 from engine.library.model_folder import BESIDE_TEXT, ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
-from engine.runtime.backends.folder.loading import loading, missing, stage
+from engine.runtime.backends.folder.loading import check_bits, loading, missing, stage
 from engine.runtime.backends.found_devices import torch_devices
 from engine.runtime.backends.library_settings import LibrarySettings
 from engine.text_safety import plain
@@ -49,10 +49,7 @@ def check_options(options: LoadOptions) -> None:
             fix=f"Use auto, {', '.join(sorted(set(DTYPES.values())))}.",
             param="dtype",
         )
-    if options.load_in_4bit and options.load_in_8bit:
-        raise InvalidRequest(
-            "A model is loaded in 4 bits or in 8, not both.", fix="Ask for one of them.", param="load_in_4bit"
-        )
+    check_bits(options)
 
 
 def prepare_process(settings: LibrarySettings) -> None:

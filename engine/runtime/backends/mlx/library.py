@@ -6,7 +6,7 @@ result is wanted, so a pass without outputs never touches the output matrix. A p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
 from engine.runtime.backends.folder.facts import folder_of, shape_of
 from engine.runtime.backends.folder.library import Part
-from engine.runtime.backends.folder.loading import loading, missing, ran_out, stage
+from engine.runtime.backends.folder.loading import check_bits, loading, missing, ran_out, stage
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.found_devices import mlx_devices
@@ -53,6 +53,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
 
 
 def _check_options(options: LoadOptions) -> None:
+    check_bits(options)
     if options.kv_type not in (None, "q8_0", "q4_0"):
         raise Unsupported(
             f"The MLX backend cannot keep keys and values as {options.kv_type}.",
@@ -80,10 +81,11 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
         raise missing(spec, "MLX", "mlx", error) from None
     mx.set_default_device(mx.cpu if _device(spec.options).kind == "cpu" else mx.gpu)
     bound(spec.libraries)
+    bits = 4 if spec.options.load_in_4bit else 8 if spec.options.load_in_8bit else 0
+    _check_quantised(folder, bits)
     stage(spec, progress, "weights")
     with loading(spec, "mlx-lm"):
         model = load_model(folder.path, trust_remote_code=False)[0]
-        bits = 4 if spec.options.load_in_4bit else 8 if spec.options.load_in_8bit else 0
         if bits and "quantization" not in folder.config:
             nn.quantize(model, group_size=MLX_GROUP, bits=bits, class_predicate=_can_be_quantised)
         mx.eval(model.parameters())
@@ -101,6 +103,19 @@ def _device(options: LoadOptions) -> Device:
     if asked is not None:
         return asked
     return devices[-1] if on_cpu(options) else devices[0]
+
+
+def _check_quantised(folder: ModelFolder, bits: int) -> None:
+    """Raises Unsupported where the folder's weights have been quantised to other `bits` than are asked for."""
+    said = folder.config.get("quantization")
+    held = said.get("bits") if isinstance(said, Mapping) else None
+    if bits and held is not None and held != bits:
+        raise Unsupported(
+            f"{folder.path.name} is quantised already: its weights have {held} bits.",
+            f"`load_in_{bits}bit` asks for {bits}.",
+            f"Leave `load_in_{bits}bit` out, or take the model in its own precision.",
+            param=f"load_in_{bits}bit",
+        )
 
 
 def _can_be_quantised(path: str, module: Any) -> bool:
