@@ -15,7 +15,7 @@ from engine.runtime.worker.kvstore import KvStore
 from engine.runtime.worker.runner import StepRunner
 from engine.sampling import resolve
 from engine.stream import EventStream
-from engine.types import Admitted, Delta, Done, GenerationRequest, LoadOptions, StreamEvent
+from engine.types import Admitted, Delta, Done, GenerationRequest, LoadOptions, StreamEvent, TokenLogprob
 
 LIMITS = Limits(chunk=32, busy_chunk=8, answer_reserve=16)
 OPTIONS = LoadOptions(context=128, slots=3, batch=64, threads=1, batch_threads=1)
@@ -28,6 +28,10 @@ def load(name: str, path: str, options: LoadOptions = OPTIONS) -> StepBackend:
     )
 
 
+CLOSE = 1e-3
+"""Tokens nearer to one another than this, natural log."""
+
+
 class Answer:
     """The events of one request, taken apart."""
 
@@ -37,6 +41,24 @@ class Answer:
         self.usage = events[-1].usage
         self.admitted = next(event for event in events if isinstance(event, Admitted))
         self.text = "".join(event.text for event in events if isinstance(event, Delta))
+
+    def tokens(self, choice: int = 0) -> list[int]:
+        """The ids of a choice; asked for by `logprobs`."""
+        return [each.token for each in self._logprobs(choice)]
+
+    def clear(self, choice: int = 0) -> list[int]:
+        """The same up to the first of which the two best are as good as equal: sums may be made in another order."""
+        probabilities = [[each.logprob for each in said.top] for said in self._logprobs(choice)]
+        close = (place for place, (best, second) in enumerate(probabilities) if best - second < CLOSE)
+        return self.tokens(choice)[: next(close, None)]
+
+    def _logprobs(self, choice: int) -> list[TokenLogprob]:
+        return [
+            said
+            for event in self.events
+            if isinstance(event, Delta) and event.choice == choice
+            for said in event.logprobs
+        ]
 
     @property
     def cached(self) -> int:
