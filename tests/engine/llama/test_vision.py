@@ -288,7 +288,9 @@ def test_a_sequence_is_cut_back_to_a_picture(seeing: Seeing) -> None:
     assert seeing.holds(PROMPTS[1], found)
 
 
-def test_a_step_that_is_broken_off_forgets_no_picture(seeing: Seeing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_is_broken_off_forgets_no_picture(
+    seeing: Seeing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The very first one: then the sequence is as empty as one that has left its slot."""
     if seeing.backend._projector is None or not seeing.backend.facts.capabilities.cancel_in_prefill:
         pytest.skip("Its steps cannot be broken off.")
