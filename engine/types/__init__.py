@@ -7,6 +7,14 @@ Times are nanoseconds of the monotonic clock (shared by all processes of a machi
 
 from __future__ import annotations
 
+from engine.types.aliases import (
+    Alias,
+    Effective,
+    NamedAlias,
+    NamedPrompt,
+    PromptVersion,
+    Setup,
+)
 from engine.types.embedding import (
     Embeddings,
     EmbedRequest,
@@ -110,6 +118,7 @@ from engine.types.request import (
 __all__ = [
     "AdapterRef",
     "Admitted",
+    "Alias",
     "AudioPart",
     "BackendName",
     "CacheMiss",
@@ -130,6 +139,7 @@ __all__ = [
     "DocumentPart",
     "Done",
     "DoneReason",
+    "Effective",
     "Effort",
     "EmbedRequest",
     "Embeddings",
@@ -161,12 +171,15 @@ __all__ = [
     "Message",
     "ModelEntry",
     "ModelFacts",
+    "NamedAlias",
+    "NamedPrompt",
     "NewRevision",
     "Overflow",
     "Part",
     "Penalty",
     "Pooling",
     "Prefill",
+    "PromptVersion",
     "PullPlan",
     "PullRequest",
     "PullStage",
@@ -181,6 +194,7 @@ __all__ = [
     "Sampling",
     "SamplingOverrides",
     "Seconds",
+    "Setup",
     "Shifted",
     "StreamEvent",
     "Terminal",

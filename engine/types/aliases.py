@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -17,6 +16,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     model: Annotated[str, Meta(min_length=1, max_length=1024)]
     """A model, `model:adapter`, or a path; not another alias."""
     description: str = ""
+    licence: str = ""
     system: str | None = None
     prompt: str | None = None
     """A named system prompt, `name` (its newest version) or `name@3`, in place of `system`."""
@@ -37,6 +37,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     keep_alive: Annotated[float, Meta(le=1e9)] | None = None
     """Seconds, as in `GenerationRequest`."""
     image_max_side: Annotated[int, Meta(ge=64, le=8192)] | None = None
+    """Pixels."""
 
 
 class NamedAlias(Struct, frozen=True, kw_only=True):
@@ -55,10 +56,15 @@ class PromptVersion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     note: str = ""
 
 
-class NamedPrompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A system prompt with all its versions, the oldest first: version 1 is the first of them."""
+class NamedPrompt(Struct, frozen=True, kw_only=True):
+    """A system prompt with all its versions, the oldest first: version 1 is the first of them.
 
-    versions: Annotated[tuple[PromptVersion, ...], Meta(min_length=1)]
+    `broken` says why it cannot be used; it has no versions then.
+    """
+
+    name: str
+    versions: tuple[PromptVersion, ...] = ()
+    broken: str | None = None
 
 
 class Effective(Struct, frozen=True, kw_only=True):
@@ -74,6 +80,7 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     name: str
     model: str
+    """The id of the model behind it."""
+    backend: str
     alias: Alias | None = None
     values: tuple[Effective, ...] = ()
-    metadata: Mapping[str, str] = {}
