@@ -6,6 +6,7 @@ An alias leads to a model and never to another alias. Disk work: not for an even
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -145,12 +146,16 @@ class Names:
             if force and not isinstance(error, StorageFailed):
                 return alias
             raise error from None
-        if found.entry.source != "path" or found.entry.format == "scripted":
+        if found.entry.format == "scripted":
             return alias
-        path = found.entry.path
-        # What follows the path in the name, if anything, is an adapter.
-        behind = "" if self._catalog().entry(alias.model) is not None else alias.model.rpartition(":")[2]
-        return replace(alias, model=f"{path}:{behind}" if behind else path)
+        whole = self._catalog().entry(alias.model) is not None
+        place, _, adapter = (alias.model, "", "") if whole else alias.model.rpartition(":")
+        path = os.path.abspath(os.path.expanduser(place))
+        if key_of(place) == key_of(found.entry.id) or os.path.realpath(path) != os.path.realpath(
+            found.entry.path
+        ):
+            return alias
+        return replace(alias, model=f"{path}:{adapter}" if adapter else path)
 
     def _no_model(self, name: str, error: HearthError) -> HearthError:
         if (other := self.alias(name)) is not None:
