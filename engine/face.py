@@ -21,6 +21,7 @@ from engine.types import (
     HubFiles,
     HubPage,
     HubQuery,
+    Listed,
     LoadedModel,
     LoadOptions,
     LogLine,
@@ -193,6 +194,10 @@ class Naming(Protocol):
 
     async def export_alias(self, name: str) -> str:
         """An alias as an Ollama Modelfile."""
+        ...
+
+    async def listing(self) -> list[Listed]:
+        """Models and aliases, with whether they could be loaded now, by headers alone; what could not comes last."""
         ...
 
     async def setup(self, name: str) -> Setup:

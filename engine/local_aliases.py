@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from engine.errors import HearthError
 from engine.library import modelfile
 from engine.runtime.effective import setup
+from engine.runtime.listing import Listing
 from engine.runtime.readers import BACKENDS as READABLE
-from engine.types import Alias, BackendName, ModelFacts, NamedAlias, NamedPrompt, Setup
+from engine.types import Alias, BackendName, Listed, ModelFacts, NamedAlias, NamedPrompt, Setup
 
 if TYPE_CHECKING:
     from engine.runtime.readers import Readers
@@ -73,6 +74,12 @@ class LocalAliases:
             return modelfile.written(alias, found.name)
 
         return await asyncio.to_thread(work)
+
+    async def listing(self) -> list[Listed]:
+        devices, free = await self._on_loop(self._supervisor.memory())
+        return await asyncio.to_thread(
+            lambda: Listing(self._targets.names, self._targets.catalog, self._settings, devices, free).rows()
+        )
 
     async def setup(self, name: str) -> Setup:
         target = await self._on_loop(self._find(name))

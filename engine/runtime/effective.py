@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from engine.library.shape import DEFAULT_CONTEXT
 from engine.runtime.ticket import Target
 from engine.sampling import sources
 from engine.settings import Generation, Media, Runtime, Settings
@@ -96,7 +97,11 @@ def _load(
         values: list[tuple[Any, str]] = [(said if said != standard else None, ALIAS)]
         if name == "context":
             trained = target.entry.context or (facts.context_trained if facts is not None else 0)
-            values += [(runtime.context, SETTINGS), (trained or None, MODEL)]
+            values.append((runtime.context, SETTINGS))
+            if trained:
+                values.append(
+                    (min(trained, DEFAULT_CONTEXT), MODEL if trained <= DEFAULT_CONTEXT else DEFAULT)
+                )
         elif name in _OF_RUNTIME:
             values.append(_setting(getattr(runtime, name), getattr(Runtime(), name)))
         yield _value(f"load.{name}", *values, (standard, DEFAULT))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from engine.types.aliases import (
     Alias,
     Effective,
+    Listed,
     NamedAlias,
     NamedPrompt,
     PromptVersion,
@@ -162,6 +163,7 @@ __all__ = [
     "Infill",
     "Json",
     "Library",
+    "Listed",
     "LoadOptions",
     "LoadedModel",
     "Loading",

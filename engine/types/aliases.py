@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from engine.types.hub import Verdict
 from engine.types.messages import Message
+from engine.types.models import ModelEntry
 from engine.types.request import AdapterRef, BackendName, LoadOptions, Overflow, SamplingOverrides, Thinking
 
 
@@ -84,3 +86,20 @@ class Setup(Struct, frozen=True, kw_only=True):
     backend: str
     alias: Alias | None = None
     values: tuple[Effective, ...] = ()
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """A model or an alias of this machine, with whether it could be loaded now, by its header alone."""
+
+    kind: Literal["model", "alias"]
+    name: str
+    model: str
+    """The id of the model behind an alias, or what it says where there is none."""
+    entry: ModelEntry | None = None
+    """That model; None for an alias of one that is not here."""
+    alias: Alias | None = None
+    need: int = 0
+    """Bytes that it would take, all devices together; 0: nobody knows."""
+    verdict: Verdict = "unknown"
+    reason: str = ""
+    """Why it cannot be used, in words; empty where nothing is known against it."""
