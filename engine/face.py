@@ -171,7 +171,10 @@ class Naming(Protocol):
         ...
 
     async def copy_alias(self, source: str, name: str) -> str:
-        """Keep an alias under another name too; that name. Raises InvalidRequest if it is taken."""
+        """Keep an alias under another name too; that name. A copy of a model is an alias of it.
+
+        Raises InvalidRequest if the name is taken, ModelNotFound if there is no `source`.
+        """
         ...
 
     async def rename_alias(self, source: str, name: str) -> str:
@@ -193,7 +196,7 @@ class Naming(Protocol):
         ...
 
     async def export_alias(self, name: str) -> str:
-        """An alias as an Ollama Modelfile."""
+        """An alias, or a bare model, as an Ollama Modelfile."""
         ...
 
     async def listing(self) -> list[Listed]:
@@ -202,6 +205,17 @@ class Naming(Protocol):
 
     async def setup(self, name: str) -> Setup:
         """Every value that a request to a model or an alias gets without saying anything, and where it comes from."""
+        ...
+
+    async def add_adapter(self, path: str, name: str | None = None) -> str:
+        """Copy a LoRA adapter (a GGUF file, or a folder of PEFT or mlx-lm) into Hearth's own folder; its name.
+
+        Raises InvalidRequest for a name that is taken, ModelLoadFailed for what is no adapter.
+        """
+        ...
+
+    async def remove_adapter(self, name: str) -> None:
+        """Delete an adapter from Hearth's own folder. Raises ModelNotFound for one that does not lie there."""
         ...
 
     async def prompts(self) -> list[NamedPrompt]:

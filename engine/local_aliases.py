@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import HearthError
-from engine.library import modelfile
+from engine.library import modelfile, own_adapters
 from engine.runtime.effective import setup
 from engine.runtime.listing import Listing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.types import Alias, BackendName, Listed, ModelFacts, NamedAlias, NamedPrompt, Setup
 
 if TYPE_CHECKING:
+    from engine.paths import Paths
     from engine.runtime.readers import Readers
     from engine.runtime.supervisor import Supervisor
     from engine.runtime.targets import Targets
@@ -31,6 +32,7 @@ _T = TypeVar("_T")
 class LocalAliases:
     """What `LocalEngine` inherits; it brings what is declared here."""
 
+    _paths: Paths
     _settings: Settings
     _supervisor: Supervisor
     _readers: Readers
@@ -67,7 +69,10 @@ class LocalAliases:
 
     async def export_alias(self, name: str) -> str:
         def work() -> str:
-            found = self._targets.names.aliases.get(name)
+            found = self._targets.names.alias(name)
+            if found is None:
+                entry = self._targets.names.model(name).entry
+                return modelfile.written(Alias(model=entry.id), entry.id)
             alias = found.alias
             if alias.prompt is not None:
                 alias = modelfile.with_text(alias, self._targets.names.prompts.text(alias.prompt))
@@ -90,6 +95,12 @@ class LocalAliases:
                 facts = await self._on_loop(self._facts_of(target))
         adapters = await asyncio.to_thread(self._targets.names_of, target)
         return setup(name, target, adapters, self._settings, facts)
+
+    async def add_adapter(self, path: str, name: str | None = None) -> str:
+        return await asyncio.to_thread(own_adapters.add, self._paths.adapters, path, name)
+
+    async def remove_adapter(self, name: str) -> None:
+        await asyncio.to_thread(own_adapters.remove, self._paths.adapters, name)
 
     async def prompts(self) -> list[NamedPrompt]:
         return await asyncio.to_thread(self._targets.names.prompts.all)

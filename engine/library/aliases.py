@@ -85,7 +85,7 @@ class Aliases:
             if before is None:
                 _check_free(name, taken)
             elif not replace:
-                raise _exists(before)
+                raise _exists(before, "put this one in its place with --replace")
             else:
                 del records[before]
             records[name] = alias
@@ -105,7 +105,7 @@ class Aliases:
                 raise self._missing(source)
             before = spelt(records, name.lower())
             if before is not None and not (move and before == old):
-                raise _exists(before)
+                raise _exists(before, f"remove it first: hearth rm {plain(before, 80)}")
             if before is None:
                 _check_free(name, taken)
             alias = records[old]
@@ -197,10 +197,10 @@ def _check_free(name: str, taken: Iterable[str]) -> None:
         )
 
 
-def _exists(name: str) -> HearthError:
+def _exists(name: str, way: str) -> HearthError:
     return InvalidRequest(
         f"There is an alias {plain(name, 80)!r} already.",
         "It would be lost.",
-        f"Choose another name, or remove it first: hearth rm {plain(name, 80)}",
+        f"Choose another name, or {way}.",
         param="name",
     )

@@ -110,7 +110,15 @@ class Names:
         return self.aliases.put(name, alias, taken=self.taken(), replace=overwrite)
 
     def copy(self, source: str, name: str, *, move: bool = False) -> str:
-        """Keep the alias `source` as `name` too, or with `move` instead. Raises as `Aliases.copy`."""
+        """Keep the alias `source` as `name` too, or with `move` instead. Raises as `Aliases.copy`.
+
+        A copy of a model is an alias of it that says nothing more.
+        """
+        if not move and self.aliases.find(source) is None:
+            # What is neither is said to be no alias, and told the nearest ones.
+            with contextlib.suppress(ModelNotFound):
+                self.model(source)
+                return self.put(name, Alias(model=source), overwrite=False)
         return self.aliases.copy(source, name, taken=self.taken(), move=move)
 
     def taken(self) -> list[str]:
@@ -146,6 +154,12 @@ class Names:
             if force and not isinstance(error, StorageFailed):
                 return alias
             raise error from None
+        if alias.adapters:
+            alias = replace(
+                alias, adapters=tuple(replace(each, name=_whole(each.name)) for each in alias.adapters)
+            )
+        if alias.load is not None and alias.load.draft_model is not None:
+            alias = replace(alias, load=replace(alias.load, draft_model=_whole(alias.load.draft_model)))
         if found.entry.format == "scripted":
             return alias
         whole = self._catalog().entry(alias.model) is not None
@@ -171,3 +185,10 @@ class Names:
             f"{error.fix} An alias for it can be made all the same with --force.",
             param="model",
         )
+
+
+def _whole(name: str) -> str:
+    """`name`, or the whole path where it is one of something that is there."""
+    looks_so = os.sep in name or name.lower().endswith(".gguf")
+    path = os.path.abspath(os.path.expanduser(name)) if "\0" not in name else name
+    return path if looks_so and os.path.exists(path) else name

@@ -18,6 +18,15 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "chat",
         "run",
         "models",
+        "list",
+        "show",
+        "create",
+        "cp",
+        "mv",
+        "import",
+        "export",
+        "prompts",
+        "adapters",
         "search",
         "pull",
         "rm",
@@ -73,4 +82,4 @@ def test_shell_completion_knows_the_commands(hearth_home: Path) -> None:
         COMP_CWORD="1",
         _TYPER_COMPLETE="x",
     )
-    assert set(done.stdout.split()) == {"cache", "chat", "config"}
+    assert set(done.stdout.split()) == {"cache", "chat", "config", "cp", "create"}
