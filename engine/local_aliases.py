@@ -46,7 +46,7 @@ class LocalAliases:
         return NamedAlias(name=found.name, alias=found.alias)
 
     async def put_alias(self, name: str, alias: Alias, *, force: bool = False, overwrite: bool = True) -> str:
-        return await asyncio.to_thread(self._targets.names.put, name, alias, force=force, overwrite=overwrite)
+        return await asyncio.to_thread(self._targets.put, name, alias, force=force, overwrite=overwrite)
 
     async def copy_alias(self, source: str, name: str) -> str:
         return await asyncio.to_thread(self._targets.names.copy, source, name)
@@ -62,7 +62,7 @@ class LocalAliases:
     ) -> tuple[str, ...]:
         def work() -> tuple[str, ...]:
             read = modelfile.read(text, Path(folder) if folder else None)
-            self._targets.names.put(name, read.alias, force=force, overwrite=overwrite)
+            self._targets.put(name, read.alias, force=force, overwrite=overwrite)
             return read.remarks
 
         return await asyncio.to_thread(work)

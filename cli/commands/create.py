@@ -64,6 +64,7 @@ def create(
 
     def work() -> int:
         from cli.commands.cache import print_json, with_engine
+        from engine.text_safety import plain
 
         made = alias_of(
             model,
@@ -81,9 +82,7 @@ def create(
         if json:
             print_json(kept)
         else:
-            print(
-                f"{name} stands for {kept.alias.model if kept.alias else made.model}. See: hearth show {name}"
-            )
+            print(f"{name} stands for {plain(made.model, 200)}. See: hearth show {name}")
         return 0
 
     raise typer.Exit(guarded(work))

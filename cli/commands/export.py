@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def export(
 
     def work() -> int:
         from cli.commands.cache import print_json, with_engine
+        from cli.terminal_text import for_stream
         from engine.errors import InvalidRequest
 
         text = with_engine(context, lambda engine: engine.export_alias(name))
@@ -41,7 +43,7 @@ def export(
         if json:
             print_json({"name": name, "modelfile": text, "file": None if file is None else str(file)})
         elif file is None:
-            print(text, end="")
+            print(for_stream(text, sys.stdout), end="")
         return 0
 
     raise typer.Exit(guarded(work))

@@ -29,7 +29,7 @@ def import_(
         from cli.commands.cache import print_json, with_engine
         from cli.terminal_text import dim
         from cli.text_files import text_of
-        from engine.text_safety import clean
+        from engine.text_safety import clean, plain
 
         text = text_of(file)
         folder = str(Path.cwd() if str(file) == "-" else file.absolute().parent)
@@ -42,9 +42,8 @@ def import_(
             return 0
         for remark in remarks:
             print(dim(clean(remark), sys.stderr), file=sys.stderr)
-        print(
-            f"{kept.name} stands for {kept.alias.model if kept.alias else ''}. See: hearth show {kept.name}"
-        )
+        model = kept.alias.model if kept.alias is not None else ""
+        print(f"{kept.name} stands for {plain(model, 200)}. See: hearth show {kept.name}")
         return 0
 
     raise typer.Exit(guarded(work))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ def show(
 def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, json: bool) -> int:
     from cli.columns import columns
     from cli.commands.cache import print_json, with_engine
+    from cli.terminal_text import for_stream
 
     async def look(engine: LocalEngine) -> tuple[Setup, ModelEntry | None]:
         setup, entries = await asyncio.gather(engine.setup(name), engine.models())
@@ -50,7 +52,7 @@ def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, j
         if json:
             print_json({"name": setup.name, "modelfile": text})
         else:
-            print(text, end="")
+            print(for_stream(text, sys.stdout), end="")
         return 0
     if json:
         print_json(

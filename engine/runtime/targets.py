@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from engine.runtime.ticket import Target
 from engine.sampling import merged
 from engine.settings import Settings
 from engine.store.registry import Stamp
-from engine.types import AdapterRef, BackendName, ModelEntry
+from engine.types import AdapterRef, Alias, BackendName, ModelEntry
 
 if TYPE_CHECKING:
     from engine.library.catalog import Catalog, Resolved
@@ -108,6 +109,14 @@ class Targets:
             recommended=found.sampling,
             sampling=found.sampling,
         )
+
+    def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:
+        """`Names.put`, which see; also refuses a backend that cannot run the model."""
+        if alias.backend != "auto" and not force:
+            # A model that is not here is told with what to do, there.
+            with contextlib.suppress(ModelNotFound):
+                _backend(self._model(alias.model).entry, alias.backend)
+        return self.names.put(name, alias, force=force, overwrite=overwrite)
 
     def names_of(self, target: Target) -> tuple[AdapterRef, ...]:
         """The target's own adapters by the names under which people know them, where they have some."""

@@ -100,11 +100,8 @@ def test_the_list_has_both_kinds_and_what_cannot_be_used_last(hearth: Hearth, mo
     assert (kinds["ember"], kinds["zed"]) == ("model", "alias")
     (zed,) = (row for row in rows if row.startswith("zed"))
     assert "fits" in zed and "of tiny-0" in zed
-    assert [row.split()[0] for row in hearth.said("list", "--fits", "e").splitlines()[1:]] == [
-        "ember",
-        "ember-hf",
-        "zed",
-    ]
+    fitting = [row.split()[0] for row in hearth.said("list", "--fits", "e").splitlines()[1:]]
+    assert {"ember", "zed"} <= set(fitting) and not {"gone", "torn", "tiny-0"} & set(fitting)
     found = {each["name"]: each for each in hearth.asked("list")}
     assert found["zed"]["model"] == "tiny-0" and found["zed"]["need"] < found["tiny-0"]["need"]
     assert "nowhere" in found["gone"]["reason"] and found["torn"]["reason"].startswith("broken: ")
@@ -129,6 +126,14 @@ def test_copies_and_new_names(hearth: Hearth) -> None:
     assert "hearth rm --weights ember" in hearth.refused("rm", "one", "ember")
     assert hearth.said("rm", "one", "three", "four", "--dry-run").count("would be removed") == 3
     assert hearth.asked("rm", "one", "three", "four")["removed"] == ["one", "three", "four"]
+
+
+def test_a_name_of_the_settings_is_a_model(hearth: Hearth, models: Path) -> None:
+    named = {"HEARTH_MODELS__MINI": str(models / "tiny-0.gguf")}
+    assert hearth.asked("show", "mini", **named)["model"] == "tiny-0"
+    rows = {row["key"]: row for row in hearth.asked("config", "show", "models", **named)}
+    assert rows["models.mini"]["source"] == "environment HEARTH_MODELS__MINI"
+    assert "hearth pull bartowski/" in hearth.refused("show", "llama3.2")
 
 
 def test_a_modelfile_in_and_out(hearth: Hearth, models: Path, tmp_path: Path) -> None:

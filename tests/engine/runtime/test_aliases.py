@@ -357,6 +357,7 @@ async def test_rules_for_names_and_values(home: Path, engine: LocalEngine) -> No
         "two",
         Alias(model="ember", load=LoadOptions(load_in_8bit=True, load_in_4bit=True)),
     )
+    await refused(InvalidRequest, "cannot run", "two", Alias(model="ember", backend="mlx"))
     await refused(InvalidRequest, "one system prompt", "two", Alias(model="ember", system="x", prompt="y"))
     await refused(InvalidRequest, "no prompt", "two", Alias(model="ember", prompt="y"))
     await refused(InvalidRequest, "not valid Jinja", "two", Alias(model="ember", template="{{ .System }}"))
@@ -398,3 +399,10 @@ async def test_copies_and_new_names(engine: LocalEngine, tmp_path: Path) -> None
 async def test_a_well_known_name_says_where_it_is(engine: LocalEngine) -> None:
     with pytest.raises(ModelNotFound, match=r"bartowski/Llama-3\.2-3B-Instruct-GGUF"):
         await answer(engine, "Llama3.2:latest")
+
+
+async def test_the_backend_of_an_alias_is_the_one_that_answers(engine: LocalEngine) -> None:
+    await engine.put_alias("named", Alias(model="scripted:text=one", backend="scripted"))
+    assert (await answer(engine, "named"))[1].backend == "scripted"
+    with pytest.raises(InvalidRequest, match="cannot run"):
+        await answer(engine, "named", **saying(backend="llama"))
