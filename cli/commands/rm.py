@@ -65,7 +65,9 @@ async def _removed(engine: LocalEngine, names: list[str], *, dry_run: bool) -> l
 
     # All of them are looked at before the first is removed.
     aliases = {each.name.lower(): each.name for each in await engine.aliases()}
-    models = {entry.id.lower() for entry in await engine.models()}
+    ids = {entry.id.lower() for entry in await engine.models()}
+    # A repository is named without its quantisation too.
+    models = ids | {each.partition(":")[0] for each in ids}
     keys = [name.strip().lower().removesuffix(":latest") for name in names]
     for name, key in zip(names, keys, strict=True):
         if key not in aliases and key in models:

@@ -123,10 +123,10 @@ class Names:
 
     def taken(self) -> list[str]:
         """Names that mean a model, and may not be those of new aliases."""
-        return [
-            *(entry.id for entry in self._catalog().entries()),
-            *(name for name, _ in self._names.values()),
-        ]
+        ids = [entry.id for entry in self._catalog().entries()]
+        # Of a repository with several quantisations the bare name means one of them.
+        heads = [each.partition(":")[0] for each in ids]
+        return [*ids, *heads, *(name for name, _ in self._names.values())]
 
     def remove_prompt(self, name: str, *, force: bool = False) -> None:
         """Forget a named system prompt. Raises InvalidRequest if there is none, or where aliases use it."""
