@@ -52,6 +52,7 @@ Each command explains itself, as in: hearth chat --help
 
 
 _SERVER = "cli.commands.server"
+_MEMORY = "cli.commands.ps"
 
 
 class Commands(LazyGroup):
@@ -84,6 +85,9 @@ class Commands(LazyGroup):
         LazyCommand(
             "install-service", "cli.commands.service", "Print what systemd or launchd needs to run it."
         ),
+        LazyCommand("ps", _MEMORY, "List the models that it has in memory.", app="ps_app"),
+        LazyCommand("load", _MEMORY, "Have it load a model.", app="load_app"),
+        LazyCommand("unload", _MEMORY, "Have it let a model go.", app="unload_app"),
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("config", "cli.commands.config", "Show and check the settings."),
     )
