@@ -31,6 +31,10 @@ EXAMPLES = """
 
   hearth models                         what could be run on this machine
 
+  hearth create --alias bard --model ember --system "Answer in verse." --temperature 1.2
+
+  hearth show bard --effective          everything it answers with, and where that comes from
+
   hearth search qwen3 --gguf            models of the hub
 
   hearth pull org/name:Q4_K_M           fetch one of them
@@ -50,6 +54,7 @@ Each command explains itself, as in: hearth chat --help
 
 
 _SERVER = "cli.commands.server"
+_MEMORY = "cli.commands.ps"
 
 
 class Commands(LazyGroup):
@@ -58,10 +63,19 @@ class Commands(LazyGroup):
     table = (
         LazyCommand("chat", "cli.commands.chat", "Talk to a model here, or ask it one question."),
         LazyCommand("run", "cli.commands.chat", "The same as chat."),
+        LazyCommand("list", "cli.commands.list", "List models and aliases, and what fits into memory."),
+        LazyCommand("show", "cli.commands.show", "Show a model or an alias, and what it answers with."),
+        LazyCommand("create", "cli.commands.create", "Name a model set up in one way: an alias."),
+        LazyCommand("cp", "cli.commands.cp", "Copy an alias, or make one of a model."),
+        LazyCommand("mv", "cli.commands.mv", "Give an alias another name."),
+        LazyCommand("import", "cli.commands.import_", "Make an alias of an Ollama Modelfile."),
+        LazyCommand("export", "cli.commands.export", "Write an alias as an Ollama Modelfile."),
+        LazyCommand("prompts", "cli.commands.prompts", "Keep named system prompts, with versions."),
+        LazyCommand("adapters", "cli.commands.adapters", "List, add and remove LoRA adapters."),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
         LazyCommand("search", "cli.commands.search", "Look for models at the hub."),
         LazyCommand("pull", "cli.commands.pull", "Fetch a model from the hub."),
-        LazyCommand("rm", "cli.commands.rm", "Delete a model's weights."),
+        LazyCommand("rm", "cli.commands.rm", "Remove an alias, or delete a model's weights."),
         LazyCommand("cache", "cli.commands.cache", "Show and tidy up what was pulled."),
         LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
         LazyCommand("serve", "cli.commands.serve", "Serve the models to other programs, in this terminal."),
@@ -73,6 +87,9 @@ class Commands(LazyGroup):
         LazyCommand(
             "install-service", "cli.commands.service", "Print what systemd or launchd needs to run it."
         ),
+        LazyCommand("ps", _MEMORY, "List the models that it has in memory.", app="ps_app"),
+        LazyCommand("load", _MEMORY, "Have it load a model.", app="load_app"),
+        LazyCommand("unload", _MEMORY, "Have it let a model go.", app="unload_app"),
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("hardware", "cli.commands.hardware", "Say what processors, memory and GPUs do now."),
         LazyCommand("doctor", "cli.commands.doctor", "Check the machine and Hearth's files, with remedies."),

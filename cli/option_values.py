@@ -112,8 +112,12 @@ def adapters(chosen: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def json_mode(text: str) -> Any:
-    """The constraint to JSON, or None for off."""
-    return _constraint("json", "") if switch(text) else None
+    """The constraint to JSON, or to nothing for off: an alias may ask for JSON."""
+    if switch(text):
+        return _constraint("json", "")
+    from engine.types import Constraint
+
+    return Constraint(kind="text")
 
 
 def schema(text: str) -> Any:

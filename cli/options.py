@@ -79,6 +79,13 @@ OPTIONS: tuple[Option, ...] = (
         gather=read.adapters,
     ),
     Option(
+        "image_max_side",
+        "N",
+        "image_max_side",
+        read.whole,
+        "Pixels that the longest side of an image is brought down to.",
+    ),
+    Option(
         "overflow",
         "WAY",
         "overflow",
@@ -118,7 +125,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("think_budget", "N", "thinking.budget", read.whole, "Most tokens of thinking.", FORM),
     Option("hide_thinking", "", "thinking.visible", read.hidden, "Do not show what it thinks.", FORM),
-    Option("json", "", "constraint", read.json_mode, "The answer is a JSON object.", FORM, also="json_mode"),
+    Option(
+        "json",
+        "",
+        "constraint",
+        read.json_mode,
+        "The answer is a JSON object; or free text where an alias asks for JSON.",
+        FORM,
+        negative=True,
+        also="json_mode",
+    ),
     Option(
         "schema",
         "FILE",
@@ -265,6 +281,8 @@ OPTIONS: tuple[Option, ...] = (
         "Numbers of the KV cache: f16, q8_0 and others; smaller ones take less memory.",
         LOADING,
     ),
+    Option("load_in_8bit", "", "load.load_in_8bit", read.switch, "Quantise the weights to 8 bits.", LOADING),
+    Option("load_in_4bit", "", "load.load_in_4bit", read.switch, "Quantise the weights to 4 bits.", LOADING),
     Option(
         "draft_model",
         "NAME",
@@ -299,6 +317,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+NOT_OF_AN_ALIAS = (
+    "cache",
+    "logprobs",
+    "json",
+    "schema",
+    "regex",
+    "choice",
+    "grammar",
+    "tools",
+    "tool_choice",
+)
+OF_AN_ALIAS: tuple[Option, ...] = tuple(option for option in OPTIONS if option.name not in NOT_OF_AN_ALIAS)
+"""What an alias can say, its form apart."""
 OF_A_LOAD: tuple[Option, ...] = tuple(option for option in OPTIONS if option.field.startswith("load."))
 """What must be decided when a model is loaded."""
 
@@ -327,6 +358,9 @@ def request_fields(values: Values) -> dict[str, Any]:
         value = _read(option, texts)
         if option.field == "constraint":
             if value is None:
+                continue
+            if value.kind == "text":
+                fields.setdefault("constraint", value)
                 continue
             if form is not None:
                 raise _both(form, option)
@@ -396,6 +430,7 @@ def docs() -> str:
             "them by the name in the second column (a switch is `on` or `off` there). What is not said comes from",
             "the model's own values, then the settings, then Hearth's defaults. `hearth estimate`",
             f"takes {', '.join(f'`{option.flag}`' for option in OF_A_LOAD)}.",
+            f"`hearth create` takes all but {', '.join(f'`{BY_NAME[name].flag}`' for name in NOT_OF_AN_ALIAS)}.",
             "Written from `cli/options.py` by `python -m cli.options > docs/options.md`.",
             "",
             *(line for panel in (ANSWER, FORM, SAMPLING, LOADING) for line in _table(panel)),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.types import (
+    Alias,
     CacheScan,
     Embeddings,
     EmbedRequest,
@@ -22,12 +23,15 @@ from engine.types import (
     HubFiles,
     HubPage,
     HubQuery,
+    Listed,
     LoadedModel,
     LoadOptions,
     LogLine,
     Message,
     ModelEntry,
     ModelFacts,
+    NamedAlias,
+    NamedPrompt,
     NewRevision,
     PullPlan,
     PullRequest,
@@ -35,6 +39,7 @@ from engine.types import (
     Ranking,
     RerankRequest,
     RunningRequest,
+    Setup,
     StreamEvent,
     Terminal,
     Tool,
@@ -144,7 +149,100 @@ class Hub(Protocol):
 
 
 @runtime_checkable
-class Engine(Hub, Protocol):
+class Naming(Protocol):
+    """The part of the engine that keeps aliases and named system prompts.
+
+    Both lie in files that people edit too. Calls raise StorageFailed, with line and column, for a file that cannot be
+    read; it is never written over. Wherever a model is named, an alias may be.
+    """
+
+    async def aliases(self) -> list[NamedAlias]:
+        """Every alias, those that cannot be used with the reason."""
+        ...
+
+    async def alias(self, name: str) -> NamedAlias:
+        """One alias. Raises ModelNotFound if there is none, ModelLoadFailed for one that cannot be used."""
+        ...
+
+    async def put_alias(self, name: str, alias: Alias, *, force: bool = False, overwrite: bool = True) -> str:
+        """Keep `alias` under `name`; the name as it is kept. `force` takes a model that is not here.
+
+        Raises InvalidRequest for a name or value that cannot be (one that is there already, without `overwrite`),
+        ModelNotFound for a model that is not here.
+        """
+        ...
+
+    async def copy_alias(self, source: str, name: str) -> str:
+        """Keep an alias under another name too; that name. A copy of a model is an alias of it.
+
+        Raises InvalidRequest if the name is taken, ModelNotFound if there is no `source`.
+        """
+        ...
+
+    async def rename_alias(self, source: str, name: str) -> str:
+        """Keep an alias under another name instead; that name. Raises InvalidRequest if it is taken."""
+        ...
+
+    async def remove_alias(self, name: str) -> str:
+        """Forget an alias, one that cannot be used too; its name. Raises ModelNotFound."""
+        ...
+
+    async def import_alias(
+        self, name: str, text: str, folder: str = "", *, force: bool = False, overwrite: bool = False
+    ) -> tuple[str, ...]:
+        """Make an alias of the text of an Ollama Modelfile; what was left out of it, a sentence each.
+
+        Relative paths in it start in `folder`. Raises InvalidRequest naming the line that cannot be read, and what
+        `put_alias` raises.
+        """
+        ...
+
+    async def export_alias(self, name: str) -> str:
+        """An alias, or a bare model, as an Ollama Modelfile."""
+        ...
+
+    async def listing(self) -> list[Listed]:
+        """Models and aliases, with whether they could be loaded now, by headers alone; what could not comes last."""
+        ...
+
+    async def setup(self, name: str) -> Setup:
+        """Every value that a request to a model or an alias gets without saying anything, and where it comes from."""
+        ...
+
+    async def add_adapter(self, path: str, name: str | None = None) -> str:
+        """Copy a LoRA adapter (a GGUF file, or a folder of PEFT or mlx-lm) into Hearth's own folder; its name.
+
+        Raises InvalidRequest for a name that is taken, ModelLoadFailed for what is no adapter.
+        """
+        ...
+
+    async def remove_adapter(self, name: str) -> None:
+        """Delete an adapter from Hearth's own folder. Raises ModelNotFound for one that does not lie there."""
+        ...
+
+    async def prompts(self) -> list[NamedPrompt]:
+        """Every named system prompt with its versions."""
+        ...
+
+    async def prompt(self, name: str) -> NamedPrompt:
+        """One of them. Raises InvalidRequest if there is none."""
+        ...
+
+    async def put_prompt(self, name: str, text: str, note: str = "") -> int:
+        """Make `text` the newest version; its number. The same text again makes none."""
+        ...
+
+    async def restore_prompt(self, name: str, version: int) -> int:
+        """Make an old version the newest; its new number."""
+        ...
+
+    async def remove_prompt(self, name: str, *, force: bool = False) -> None:
+        """Forget a prompt with all its versions. Raises InvalidRequest where aliases use it, without `force`."""
+        ...
+
+
+@runtime_checkable
+class Engine(Hub, Naming, Protocol):
     """Every call may be made from any thread or loop. Calls raise `engine.errors.HearthError`."""
 
     def generate(self, request: GenerationRequest) -> Stream:

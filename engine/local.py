@@ -20,10 +20,12 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
+from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
+from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
 from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class LocalEngine(LocalHub, LocalHardware):
+class LocalEngine(LocalHub, LocalAliases, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -101,7 +103,8 @@ class LocalEngine(LocalHub, LocalHardware):
         self._sources = Sources(self._settings.media)
         self._open_hub()
         self._open_hardware()
-        self._known: dict[tuple[str, str], Target] = {}
+        self._known: dict[tuple[str, str], tuple[object, Target]] = {}
+        """Targets of resident models by name and backend, with the stamp of the files by which they were found."""
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,7 +152,9 @@ class LocalEngine(LocalHub, LocalHardware):
 
         async def there() -> None:
             target = await self._find(model)
-            await self._supervisor.load(target, options or LoadOptions(), keep_alive)
+            await self._supervisor.load(
+                target, load_of(options or LoadOptions(), target), keep_alive_of(keep_alive, target)
+            )
 
         await self._on_loop(there())
 
@@ -169,7 +174,7 @@ class LocalEngine(LocalHub, LocalHardware):
 
         async def there() -> Estimate:
             target = await self._find(model)
-            found = await self._supervisor.estimate(target, options or LoadOptions())
+            found = await self._supervisor.estimate(target, load_of(options or LoadOptions(), target))
             if found is None:
                 raise Unsupported(
                     f"What {target.id} would need cannot be said before it is loaded.",
@@ -201,12 +206,10 @@ class LocalEngine(LocalHub, LocalHardware):
     async def facts(self, model: str) -> ModelFacts:
         async def there() -> ModelFacts:
             target = await self._find(model)
-            known = self._supervisor.facts(target.id)
-            if known is not None:
-                return known
             if target.backend in READABLE:
-                return await self._readers.facts(target)
-            return await self._supervisor.load(target, LoadOptions(), None)
+                return await self._facts_of(target)
+            known = self._supervisor.facts(target.id)
+            return known or await self._supervisor.load(target, load_of(LoadOptions(), target), None)
 
         return await self._on_loop(there())
 
@@ -226,10 +229,15 @@ class LocalEngine(LocalHub, LocalHardware):
 
     async def count(self, request: GenerationRequest) -> int:
         check(request)
-        whole = await self._on_loop(self._sources.resolved(self._completed(request)))
-        # How many tokens a picture has is known to the model that looks at it.
-        reply = await self._ask(request.model, lambda call: Count(call, whole), weights=has_images(whole))
-        return reply.count or 0
+
+        async def there() -> int:
+            target = await self._find(request.model, request.backend)
+            whole = await self._sources.resolved(completed(request, target, self._settings))
+            # How many tokens a picture has is known to the model that looks at it.
+            reply = await self._answer(target, lambda call: Count(call, whole), weights=has_images(whole))
+            return reply.count or 0
+
+        return await self._on_loop(there())
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         check(request)
@@ -241,8 +249,8 @@ class LocalEngine(LocalHub, LocalHardware):
             reply = await self._supervisor.ask(
                 target,
                 lambda call: Embed(call, request, adapters),
-                options=request.load,
-                keep_alive=request.keep_alive,
+                options=load_of(request.load, target),
+                keep_alive=keep_alive_of(request.keep_alive, target),
             )
             assert reply.embeddings is not None
             total = (time.monotonic_ns() - started) / 1e9
@@ -259,8 +267,8 @@ class LocalEngine(LocalHub, LocalHardware):
             reply = await self._supervisor.ask(
                 target,
                 lambda call: Rerank(call, request),
-                options=request.load,
-                keep_alive=request.keep_alive,
+                options=load_of(request.load, target),
+                keep_alive=keep_alive_of(request.keep_alive, target),
             )
             assert reply.ranking is not None
             total = (time.monotonic_ns() - started) / 1e9
@@ -333,7 +341,7 @@ class LocalEngine(LocalHub, LocalHardware):
                 return
             # Addresses may take their time, which counts.
             self._supervisor.watch(ticket)
-            ticket.request = await self._sources.resolved(self._completed(request))
+            ticket.request = await self._sources.resolved(completed(request, target, self._settings))
             self._supervisor.submit(ticket, target)
         except HearthError as error:
             ticket.fail(error)
@@ -342,33 +350,17 @@ class LocalEngine(LocalHub, LocalHardware):
                 InternalError("The request could not be started.", f"{type(error).__name__}: {error}")
             )
 
-    def _completed(self, request: GenerationRequest) -> GenerationRequest:
-        """`request` with what it leaves open taken from the settings."""
-        defaults = self._settings.generation
-        fills_a_gap = request.suffix is not None or bool(request.extra_context)
-        is_chat = bool(request.messages) or (
-            request.prompt is not None and not request.raw and not fills_a_gap
-        )
-        has_system = any(message.role == "system" for message in request.messages or ())
-        return replace(
-            request,
-            max_tokens=defaults.max_tokens if request.max_tokens is None else request.max_tokens,
-            image_max_side=self._settings.media.max_side
-            if request.image_max_side is None
-            else request.image_max_side,
-            overflow=request.overflow or defaults.overflow,
-            system=defaults.system
-            if request.system is None and is_chat and not has_system
-            else request.system,
-        )
-
     async def _find(self, name: str, backend: BackendName = "auto") -> Target:
-        """The target of `name`; a resident model is not looked up again, and looking happens off the loop."""
-        known = self._known.get((name, backend))
-        if known is not None and self._supervisor.facts(known.id) is not None:
+        """The target of `name`; looking happens off the loop.
+
+        A resident model is not looked up again, until the files of aliases and prompts change.
+        """
+        stamp = self._targets.stamp()
+        before, known = self._known.get((name, backend), (None, None))
+        if known is not None and before == stamp and self._supervisor.facts(known.id) is not None:
             return known
         target = await asyncio.to_thread(self._targets.find, name, backend)
-        self._known[name, backend] = target
+        self._known[name, backend] = stamp, target
         return target
 
     async def _load_only(self, ticket: Ticket, target: Target) -> None:
@@ -378,7 +370,12 @@ class LocalEngine(LocalHub, LocalHardware):
             await self._supervisor.unload(target.id)
             ticket.end("unloaded")
             return
-        await self._supervisor.load(target, request.load, request.keep_alive, ticket.loading)
+        await self._supervisor.load(
+            target,
+            load_of(request.load, target),
+            keep_alive_of(request.keep_alive, target),
+            ticket.loading,
+        )
         ticket.end("loaded")
 
     def _cancel_stream(self, stream: EventStream) -> None:
@@ -423,17 +420,24 @@ class LocalEngine(LocalHub, LocalHardware):
                 self._metrics = Metrics(self._paths.metrics_file, self._paths.spool)
             return self._metrics
 
-    async def _ask(self, model: str, question: Callable[[int], ToWorker], *, weights: bool = False) -> Reply:
-        """The answer of a reader, or of the loaded model where there is one or the question needs `weights`."""
+    async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
+        """The answer of a reader, or of the loaded model where there is one."""
 
         async def there() -> Reply:
-            target = await self._find(model)
-            readable = target.backend in READABLE and not weights
-            if readable and self._supervisor.facts(target.id) is None:
-                return await self._readers.ask(target, question)
-            return await self._supervisor.ask(target, question, computes=False)
+            return await self._answer(await self._find(model), question)
 
         return await self._on_loop(there())
+
+    async def _answer(
+        self, target: Target, question: Callable[[int], ToWorker], *, weights: bool = False
+    ) -> Reply:
+        """The same, of the loaded model also where the question needs `weights`."""
+        readable = target.backend in READABLE and not weights
+        if readable and self._supervisor.facts(target.id) is None:
+            return await self._readers.ask(target, question)
+        return await self._supervisor.ask(
+            target, question, options=load_of(LoadOptions(), target), computes=False
+        )
 
     # --- threads
 

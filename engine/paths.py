@@ -45,6 +45,15 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.config / "keymap.toml"
 
     @property
+    def aliases_file(self) -> Path:
+        return self.config / "aliases.json"
+
+    @property
+    def prompts_file(self) -> Path:
+        """Named system prompts."""
+        return self.config / "prompts.json"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"
 

@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from engine.errors import HearthError
 from engine.text_safety import plain
+from tui.asking.choices import choices
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
@@ -105,7 +106,7 @@ async def models(app: HearthApp) -> AsyncIterator[Command]:
     if engine is None:
         return
     try:
-        entries = await engine.models()
+        entries = await choices(engine)
     except HearthError:
         return
     for entry in entries:

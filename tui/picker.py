@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 from engine.text_safety import plain
 from engine.types import ModelEntry
 from tui import units
+from tui.asking.choices import ALIAS, choices
 from tui.dialogue import Dialogue
 from tui.status import STATES
 
@@ -20,7 +21,7 @@ NAME_WIDTH = 30
 
 
 class ModelPicker(Dialogue[str | None]):
-    """Closes with the id of the model that was chosen, or None."""
+    """Closes with the id of the model, or the name of the alias, that was chosen, or None."""
 
     HELP = (
         "Type a part of a model's name; the arrow keys choose, enter takes it, escape leaves all as it was."
@@ -59,7 +60,7 @@ class ModelPicker(Dialogue[str | None]):
 
     async def _look(self) -> None:
         app = self.hearth
-        found = await app.engine.models()
+        found = await choices(app.engine)
         self._entries = sorted((entry for entry in found if not entry.broken), key=lambda entry: entry.id)
         self._narrow("")
 
@@ -106,6 +107,7 @@ class ModelPicker(Dialogue[str | None]):
 def _line(entry: ModelEntry, current: bool, state: str) -> Content:
     name = plain(entry.id, NAME_WIDTH)
     glyph, _, variable = STATES[state]
+    kind = ALIAS if entry.source == ALIAS else ""
     facts = " ".join(
         part.rjust(width)
         for part, width in (
@@ -119,5 +121,5 @@ def _line(entry: ModelEntry, current: bool, state: str) -> Content:
         (f"{glyph} ", f"${variable}"),
         Content(name).pad_right(max(0, NAME_WIDTH - Content(name).cell_length)),
         (facts, "$muted"),
-        (f"  {state}" if state else "", f"${variable}"),
+        (f"  {state or kind}" if state or kind else "", f"${variable}"),
     )

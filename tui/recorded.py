@@ -32,6 +32,7 @@ from engine.types import (
     ModelEntry,
     ModelFacts,
     ModelReading,
+    NamedAlias,
     RunningRequest,
     StreamEvent,
     Terminal,
@@ -147,6 +148,8 @@ class RecordedEngine:
         self.estimated: list[str] = []
         """The models that it was asked about."""
         self.closed = False
+        self.named: list[NamedAlias] = []
+        """What `aliases` tells."""
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""
@@ -222,6 +225,10 @@ class RecordedEngine:
         """The recorded entries."""
         return list(self.entries)
 
+    async def aliases(self) -> list[NamedAlias]:
+        """Those in `named`."""
+        return list(self.named)
+
     async def facts(self, model: str) -> ModelFacts:
         """Few, but true to the entry."""
         entry = self._entry(model)
@@ -293,6 +300,9 @@ class RecordedEngine:
         for entry in self.entries:
             if entry.id == model:
                 return entry
+        for each in self.named:
+            if each.name == model and each.alias is not None:
+                return self._entry(each.alias.model)
         raise ModelNotFound(
             f"No model is called {model}.", "None of that name was found.", "Look in Models (alt+2)."
         )

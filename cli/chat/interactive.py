@@ -20,6 +20,7 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import clean
 from engine.types import Estimate, GenerationRequest, ModelEntry
 from tui.asking.adapters import without_adapter
+from tui.asking.choices import choices
 from tui.asking.files import attachments, missing, not_there, with_files
 from tui.asking.pictures import content_of, pictures
 
@@ -141,7 +142,7 @@ class Chat:
     def models(self) -> list[ModelEntry]:
         """What could be run here; looked up once."""
         if self._models is None:
-            self._models = self._await(self._engine.models())
+            self._models = self._await(choices(self._engine))
         return self._models
 
     def adapters(self) -> list[str]:

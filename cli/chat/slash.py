@@ -22,6 +22,7 @@ from cli.options import BY_NAME, OPTIONS, canonical
 from engine.errors import InvalidRequest, StorageFailed
 from engine.types import Message
 from tui.asking.adapters import without_adapter
+from tui.asking.choices import ALIAS
 from tui.asking.thinking import OFF, opposed
 from tui.telling import memory
 from tui.telling.calls import as_markdown
@@ -69,14 +70,15 @@ def _model(chat: Chat, argument: str) -> None:
     if argument:
         known = [entry.id for entry in chat.models()]
         if without_adapter(argument, known) not in known:
-            # An alias, a path or a scripted model is not in the list, so that the engine decides.
+            # A path or a scripted model is not in the list, so that the engine decides.
             chat.load(argument)
         chat.session.model = argument
         _drop_misfits(chat)
     chat.note(f"model: {chat.session.model}")
     if not argument:
         for entry in chat.models():
-            chat.note(f"  {entry.id}" + ("  (broken)" if entry.broken else ""))
+            kind = "  (broken)" if entry.broken else "  (alias)" if entry.source == ALIAS else ""
+            chat.note(f"  {entry.id}{kind}")
 
 
 def _drop_misfits(chat: Chat) -> None:

@@ -46,7 +46,7 @@ def scan(
 
         found, revisions = with_engine(context, ask)
         if json:
-            _print_json({"cache": found, "newer": revisions} if newer else found)
+            print_json({"cache": found, "newer": revisions} if newer else found)
         else:
             _show_scan(found, revisions, files)
         return 0
@@ -62,7 +62,7 @@ def prune(context: typer.Context, dry_run: DryRun = False, json: Json = False) -
     def work() -> int:
         freed = with_engine(context, lambda engine: engine.cache_prune(dry_run=dry_run))
         if json:
-            _print_json(freed)
+            print_json(freed)
         else:
             show_freed(freed, dry_run=dry_run)
         return 0
@@ -128,7 +128,7 @@ async def _verify(engine: LocalEngine, models: list[str] | None, json: bool) -> 
                 f"{result.id}: {count(result.files, 'file')}, {size_of(result.size)}, {verdict}", flush=True
             )
     if json:
-        _print_json(results)
+        print_json(results)
     if any(result.damaged for result in results):
         if not json:
             print("Delete what is damaged with hearth rm --weights and pull it again.", file=sys.stderr)
@@ -165,7 +165,7 @@ def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: boo
                 return FAILED
         freed = with_engine(context, lambda engine: each(engine, False))
     if json:
-        _print_json(freed)
+        print_json(freed)
     else:
         show_freed(freed, dry_run=dry_run)
     return OK
@@ -235,7 +235,8 @@ def _ago(moment: float) -> str:
     return "now"
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """`value` for programs, indented for people."""
     import msgspec
 
     print(msgspec.json.format(msgspec.json.encode(value)).decode())

@@ -1,12 +1,15 @@
-"""`hearth rm --weights NAME`: delete a pulled model, after saying what that frees."""
+"""`hearth rm NAME`: remove an alias; with `--weights` delete a pulled model, after saying what that frees."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.commands.cache import DryRun, Json, Yes
+
+if TYPE_CHECKING:
+    from engine import LocalEngine
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -14,8 +17,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def rm(
     context: typer.Context,
-    models: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="A model as `hearth models` lists it, or org/name.")
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME", help="An alias; with --weights a model as `hearth models` lists it, or org/name."
+        ),
     ],
     weights: Annotated[
         bool, typer.Option("--weights", help="Yes, the weights: they have to be fetched again afterwards.")
@@ -24,22 +30,55 @@ def rm(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Delete a model's weights from the cache: all of a repository, or one quantisation of it.
+    """Remove an alias; its model stays.
 
-    Says what that frees and asks. A model that is in memory, here or in another program, stays.
+    With --weights: delete a model's weights from the cache, all of a repository or one quantisation of it. That says
+    what it frees and asks. A model that is in memory, here or in another program, stays.
     """
     from cli.commands.cache import delete
     from cli.errors import guarded
 
     def work() -> int:
-        from engine.errors import InvalidRequest
-
-        if not weights:
-            raise InvalidRequest(
-                "Weights are deleted only when they are named.",
-                "They are large, and have to be fetched again.",
-                f"If that is what you want: hearth rm --weights {' '.join(models)}",
-            )
-        return delete(context, models, yes=yes, dry_run=dry_run, json=json)
+        if weights:
+            return delete(context, names, yes=yes, dry_run=dry_run, json=json)
+        return remove_aliases(context, names, dry_run=dry_run, json=json)
 
     raise typer.Exit(guarded(work))
+
+
+def remove_aliases(context: typer.Context, names: list[str], *, dry_run: bool, json: bool) -> int:
+    """Remove aliases one after the other; the exit status. Raises HearthError for what is none."""
+    from cli.commands.cache import print_json, with_engine
+
+    removed = with_engine(context, lambda engine: _removed(engine, names, dry_run=dry_run))
+    if json:
+        print_json({"removed": removed, "dry_run": dry_run})
+    else:
+        for name in removed:
+            print(f"{name} would be removed." if dry_run else f"{name} is removed; its model stays.")
+    return 0
+
+
+async def _removed(engine: LocalEngine, names: list[str], *, dry_run: bool) -> list[str]:
+    from engine.errors import InvalidRequest
+    from engine.text_safety import plain
+
+    # All of them are looked at before the first is removed.
+    aliases = {each.name.lower(): each.name for each in await engine.aliases()}
+    ids = {entry.id.lower() for entry in await engine.models()}
+    # A repository is named without its quantisation too.
+    models = ids | {each.partition(":")[0] for each in ids}
+    keys = [name.strip().lower().removesuffix(":latest") for name in names]
+    for name, key in zip(names, keys, strict=True):
+        if key not in aliases and key in models:
+            raise InvalidRequest(
+                f"{plain(name, 120)!r} is a model, and no alias.",
+                "Weights are deleted only when they are named: they are large, and have to be fetched again.",
+                f"If that is what you want: hearth rm --weights {plain(name, 120)}",
+                param="name",
+            )
+        if key not in aliases:
+            # Says so, with names that are near.
+            await engine.alias(name)
+    found = [aliases[key] for key in dict.fromkeys(keys)]
+    return found if dry_run else [await engine.remove_alias(name) for name in found]

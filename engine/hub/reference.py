@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 from msgspec import Struct
 
 from engine.errors import InvalidRequest
+from engine.library.well_known import well_known
 from engine.text_safety import plain
 
 MOST: Final = 400
@@ -45,11 +46,12 @@ class Reference(Struct, frozen=True):
 def parse(text: str, *, choice: str | None = None, revision: str | None = None) -> Reference:
     """The reference that `text` is; `choice` and `revision` say apart what it leaves out.
 
-    Also takes the address of a repository's page or of one of its GGUF files. Raises InvalidRequest.
+    Also takes the address of a repository's page or of one of its GGUF files, and a well-known short name. Raises
+    InvalidRequest.
     """
     if len(text) > MOST:
         _refuse(text, f"It has {len(text)} characters, and {MOST} are the most.")
-    rest = text.strip()
+    rest = _in_full(text.strip())
     site = _SITE.match(rest)
     if site is not None:
         rest, said_choice, said_revision = _address(text, rest[site.end() :])
@@ -78,6 +80,16 @@ def parse(text: str, *, choice: str | None = None, revision: str | None = None) 
     if not is_revision(found.revision):
         _refuse(text, f"{plain(found.revision, 60)!r} is no name of a branch, a tag or a commit.")
     return found
+
+
+def _in_full(text: str) -> str:
+    """`llama3.2` or `llama3.2:Q8_0` with its repository; anything else as it is."""
+    name, at, revision = text.partition("@")
+    if (repository := well_known(name)) is not None:
+        return repository + at + revision
+    head, colon, choice = name.rpartition(":")
+    repository = well_known(head) if colon else None
+    return text if repository is None else f"{repository}:{choice}{at}{revision}"
 
 
 def repository_name(name: str, said: str | None = None) -> str:

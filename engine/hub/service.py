@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from engine.errors import HearthError, InternalError, ModelUnavailable
+from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable
 from engine.hub.access import Access
 from engine.hub.reference import parse
 from engine.hub.stream import PullStream
+from engine.hub.tasks import ended
 from engine.text_safety import plain
 from engine.types import HubCard, HubFiles, HubModel, HubQuery, PullPlan, PullRequest, PullState
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from engine.hub.plan import Judge
     from engine.hub.pulls import Pulls
 
+SUGGESTED: Final = 3
+"""Hits that are named to who asks for a model that nobody knows."""
+_WORD: Final = re.compile(r"(?P<word>[A-Za-z0-9][A-Za-z0-9._-]{0,79})(?::[A-Za-z0-9._-]{1,80})?\Z")
 _T = TypeVar("_T")
 
 
@@ -51,6 +56,7 @@ class HubService:
         self._thread: threading.Thread | None = None
         self._client: Client | None = None
         self._pulls: Pulls | None = None
+        self._refusals: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def search(self, query: HubQuery) -> list[HubModel]:
@@ -86,12 +92,15 @@ class HubService:
         return await self._there(there())
 
     async def plan(self, request: PullRequest) -> PullPlan:
-        """Raises HearthError."""
-        reference = parse(request.model, choice=request.quantisation, revision=request.revision)
+        """Raises HearthError; for a bare name that nobody knows with the best hits of a search."""
 
         async def there() -> PullPlan:
             from engine.hub import plan
 
+            try:
+                reference = parse(request.model, choice=request.quantisation, revision=request.revision)
+            except InvalidRequest as error:
+                raise await self._with_hits(request.model, error) from None
             return await plan.told(self._ready(), reference, self._judge)
 
         return await self._there(there())
@@ -157,6 +166,7 @@ class HubService:
             return
 
         async def shut() -> None:
+            await ended(list(self._refusals))
             if self._pulls is not None:
                 await self._pulls.close()
             if self._client is not None:
@@ -192,11 +202,44 @@ class HubService:
                     unfinished=Unfinished(self._memory) if self._memory is not None else None,
                 )
             self._pulls.add(reference, stream)
+        except InvalidRequest as error:
+            task = asyncio.get_running_loop().create_task(self._refuse(request, stream, error))
+            self._refusals.add(task)
+            task.add_done_callback(self._refusals.discard)
         except HearthError as error:
             stream.push(_failed(request, stream.id, error))
         except Exception as error:
             defect = InternalError("The pull met a defect of Hearth's.", f"{type(error).__name__}: {error}")
             stream.push(_failed(request, stream.id, defect))
+
+    async def _refuse(self, request: PullRequest, stream: PullStream, error: HearthError) -> None:
+        try:
+            error = await self._with_hits(request.model, error)
+        finally:
+            stream.push(_failed(request, stream.id, error))
+
+    async def _with_hits(self, name: str, error: HearthError) -> HearthError:
+        """`error`, with the best hits of a search where `name` is a bare word that may be part of a model's name."""
+        from engine.hub import listing
+
+        word = _WORD.match(name)
+        if word is None:
+            return error
+        try:
+            found = await listing.search(
+                self._ready(), HubQuery(text=word["word"], library="gguf", limit=SUGGESTED)
+            )
+        except HearthError:
+            return error
+        if not found:
+            return error
+        names = [each.id for each in found]
+        return InvalidRequest(
+            error.what,
+            f"{error.why} It is no well-known name either.",
+            f"The best that a search finds: {', '.join(names)}. Pull one with: hearth pull {names[0]}",
+            param="model",
+        )
 
     def _cancel(self, stream: PullStream) -> None:
         if self._pulls is not None:

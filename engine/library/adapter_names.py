@@ -19,7 +19,8 @@ from engine.text_safety import plain
 from engine.types import AdapterRef
 
 DEFAULT: Final = "default"
-NO_ADAPTER: Final = frozenset({"base", "none"})
+NONE: Final = "none"
+NO_ADAPTER: Final = frozenset({"base", NONE})
 MOST_AT_ONCE: Final = 8
 MAX_SCALE: Final = 100.0
 """Of either sign; the bound of `AdapterRef`."""

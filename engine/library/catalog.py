@@ -34,6 +34,7 @@ from engine.library.projectors import Projectors
 from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
+from engine.library.well_known import well_known
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -114,12 +115,16 @@ class Catalog:
         others = [entry for entry in taken.values() if entry.source != "starter"]
         return starters + sorted(others, key=lambda entry: entry.id.lower())
 
-    def resolve(self, name: str) -> Resolved:
+    def entry(self, name: str) -> ModelEntry | None:
+        """The model of this very name, or at this path; None if there is none."""
+        return self._named(name.strip().removesuffix(":latest"), self.entries())
+
+    def resolve(self, name: str, *, also: Sequence[str] = ()) -> Resolved:
         """What `name` stands for: a model, `model:adapter`, a path to a GGUF file, or `scripted:…`.
 
         Case does not matter, nor does a tag `:latest`. For the part behind the colon see `adapter_names`; an
-        adapter of PEFT is converted here. Raises ModelNotFound with the nearest names, and what
-        `Adapters.chosen` raises.
+        adapter of PEFT is converted here. Raises ModelNotFound with the nearest names, those in `also` among them, and
+        what `Adapters.chosen` raises.
         """
         if name.startswith(SCRIPTED):
             backends = ("scripted",)
@@ -130,12 +135,12 @@ class Catalog:
         wanted = name.strip().removesuffix(":latest")
         entry = self._named(wanted, entries)
         if entry is not None:
-            return self._resolved(entry, DEFAULT)
+            return self.with_adapter(entry, DEFAULT)
         model, _, adapter = wanted.rpartition(":")
         entry = self._named(model, entries)
         if entry is not None:
-            return self._resolved(entry, adapter)
-        raise _not_found(name, entries)
+            return self.with_adapter(entry, adapter)
+        raise _not_found(name, entries, also)
 
     def adapters(self, entry: ModelEntry, wanted: Sequence[AdapterRef]) -> tuple[AdapterRef, ...]:
         """`wanted` with the paths of GGUF files as names, converted here where need be.
@@ -159,7 +164,8 @@ class Catalog:
         """What a model folder holds. Raises ModelLoadFailed."""
         return self._model_folders.of(Path(entry.path))
 
-    def _resolved(self, entry: ModelEntry, adapter: str) -> Resolved:
+    def with_adapter(self, entry: ModelEntry, adapter: str) -> Resolved:
+        """A model with what stands behind the colon of `model:adapter`. Raises what `Adapters.chosen` raises."""
         return Resolved(
             entry=entry,
             # What cannot be loaded at all is said first, and by whoever wants to load it.
@@ -360,11 +366,13 @@ def _renamed(entry: ModelEntry, name: str) -> ModelEntry:
     return entry if name == entry.id else replace(entry, id=plain(name))
 
 
-def _not_found(name: str, entries: list[ModelEntry]) -> ModelNotFound:
-    by_lower = {entry.id.lower(): entry.id for entry in entries}
+def _not_found(name: str, entries: list[ModelEntry], also: Sequence[str]) -> ModelNotFound:
+    by_lower = {each.lower(): each for each in (*also, *(entry.id for entry in entries))}
     near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
-    if _REPOSITORY.fullmatch(name):
+    if (repository := well_known(name)) is not None:
+        hint = f"It is well known as {repository}: fetch it with `hearth pull {repository}`. {hint}"
+    elif _REPOSITORY.fullmatch(name):
         hint += f"Fetch it with `hearth pull {name}`. "
     is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(

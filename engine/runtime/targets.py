@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
+from msgspec.structs import replace
+
+from engine.errors import InvalidRequest, ModelLoadFailed, ModelNotFound, StorageFailed, Unsupported
 from engine.hub.access import cache_folder
+from engine.library.adapter_names import NONE
+from engine.library.aliases import Named
+from engine.library.names import Names
 from engine.paths import Paths
 from engine.runtime.backends import NAMES, OF_FORMAT
 from engine.runtime.backends.script import PREFIX, parse
 from engine.runtime.ticket import Target
+from engine.sampling import merged
 from engine.settings import Settings
-from engine.types import AdapterRef, BackendName, ModelEntry
+from engine.store.registry import Stamp
+from engine.types import AdapterRef, Alias, BackendName, ModelEntry
 
 if TYPE_CHECKING:
-    from engine.library.catalog import Catalog
+    from engine.library.catalog import Catalog, Resolved
 
 
 class Targets:
@@ -23,6 +31,7 @@ class Targets:
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self._settings, self._paths = settings, paths
         self._catalog: Catalog | None = None
+        self.names = Names(settings.models.names, paths, lambda: self.catalog)
 
     @property
     def catalog(self) -> Catalog:
@@ -32,13 +41,59 @@ class Targets:
             self._catalog = Catalog(self._settings, self._paths, hub_cache=cache_folder())
         return self._catalog
 
+    def stamp(self) -> tuple[Stamp | None, Stamp | None]:
+        """What changes when an alias may mean something else; two looks at files' facts, so that a loop may ask."""
+        return self.names.aliases.stamp(), self.names.prompts.stamp()
+
     def find(self, name: str, backend: BackendName = "auto") -> Target:
-        """Raises ModelNotFound, Unsupported if the backend cannot run it, ModelLoadFailed if it is broken."""
+        """Raises ModelNotFound, Unsupported if the backend cannot run it, ModelLoadFailed if it is broken.
+
+        And StorageFailed where the name may be an alias and the file of aliases cannot be read.
+        """
+        if name.startswith(PREFIX):
+            return self._target(self._model(name), backend)
+        damaged: StorageFailed | None = None
+        named: Named | None = None
+        try:
+            named = self.names.alias(name)
+        except StorageFailed as error:
+            damaged = error
+        if named is not None:
+            return self._aliased(named, backend)
+        try:
+            return self._target(self._model(name), backend)
+        except ModelNotFound:
+            if damaged is not None:
+                raise damaged from None
+            raise
+
+    def _aliased(self, named: Named, backend: BackendName) -> Target:
+        alias = named.alias
+        try:
+            found = self._model(alias.model, named.adapter)
+        except ModelNotFound as error:
+            raise ModelNotFound(
+                f"The model of the alias {named.name!r} is not here.",
+                f"{error.what} {error.why}",
+                error.fix,
+                param="model",
+            ) from None
+        target = self._target(found, alias.backend if backend == "auto" else backend)
+        if alias.prompt is not None:
+            alias = replace(alias, system=self.names.prompts.text(alias.prompt))
+        target = replace(
+            target, name=named.name, alias=alias, sampling=merged((alias.sampling, target.sampling))
+        )
+        if named.adapter is None and alias.adapters is not None:
+            return replace(target, adapters=self.adapters(target, alias.adapters))
+        return target
+
+    def _model(self, name: str, adapter: str | None = None) -> Resolved:
         if name.startswith(PREFIX):
             parse(name)
-            entry = ModelEntry(id=name, path=name, format="scripted", source="path", backends=("scripted",))
-            return Target(entry=entry, backend=_backend(entry, backend), is_named=backend != "auto")
-        found = self.catalog.resolve(name)
+        return self.names.model(name, adapter)
+
+    def _target(self, found: Resolved, backend: BackendName) -> Target:
         if found.entry.broken:
             raise ModelLoadFailed(
                 f"{found.entry.id} cannot be loaded.",
@@ -51,8 +106,25 @@ class Targets:
             backend=_backend(found.entry, backend),
             is_named=backend != "auto",
             adapters=tuple(found.adapters),
+            recommended=found.sampling,
             sampling=found.sampling,
         )
+
+    def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:
+        """`Names.put`, which see; also refuses a backend that cannot run the model."""
+        if alias.backend != "auto" and not force:
+            # A model that is not here is told with what to do, there.
+            with contextlib.suppress(ModelNotFound):
+                _backend(self._model(alias.model).entry, alias.backend)
+        return self.names.put(name, alias, force=force, overwrite=overwrite)
+
+    def names_of(self, target: Target) -> tuple[AdapterRef, ...]:
+        """The target's own adapters by the names under which people know them, where they have some."""
+        if target.entry.format == "scripted" or not target.adapters:
+            return target.adapters
+        known = self.catalog.with_adapter(target.entry, NONE).adapter_names
+        by_path = {path: name for name, path in known.items()}
+        return tuple(replace(each, name=by_path.get(each.name, each.name)) for each in target.adapters)
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.

@@ -18,6 +18,7 @@ from engine.stream import EventStream
 from engine.types import (
     AdapterRef,
     Admitted,
+    Alias,
     Delta,
     Done,
     DoneReason,
@@ -48,8 +49,14 @@ class Target(Struct, frozen=True, kw_only=True):
     """Whether it is to be this backend; else one that has the model in memory already is as good."""
     adapters: tuple[AdapterRef, ...] = ()
     """Paths and scales of the name's own adapters."""
+    recommended: Mapping[str, Any] = {}
+    """The sampling that comes with the model's files."""
     sampling: Mapping[str, Any] = {}
-    """What the name (alias, starter) recommends."""
+    """That with the alias's over it."""
+    name: str = ""
+    """The alias by which it was found; empty: by none."""
+    alias: Alias | None = None
+    """That alias, its `system` the text of its `prompt` where it names one."""
 
     @property
     def id(self) -> str:

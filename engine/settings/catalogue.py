@@ -29,6 +29,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     size: bool = False
     path: bool = False
     own: bool = False
+    others: bool = False
+    """Whether it takes the keys of its section that are no settings."""
 
 
 @cache
@@ -45,6 +47,12 @@ def tables() -> frozenset[str]:
         for parts in (key.split(".") for key in catalogue())
         for depth in range(1, len(parts))
     )
+
+
+@cache
+def others() -> dict[str, Setting]:
+    """By section, the setting that takes what is none of the section's settings."""
+    return {key.rpartition(".")[0]: setting for key, setting in catalogue().items() if setting.others}
 
 
 def near(key: str) -> list[str]:
@@ -85,6 +93,7 @@ def _settings(table: type[Struct], prefix: str) -> list[Setting]:
                 size=bool(extra.get("size")),
                 path=bool(extra.get("path")),
                 own=bool(extra.get("own")),
+                others=bool(extra.get("others")),
             )
         )
     return found

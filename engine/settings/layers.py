@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from engine import paths
 from engine.settings import problems
-from engine.settings.catalogue import Setting, catalogue, tables
+from engine.settings.catalogue import Setting, catalogue, others, tables
 from engine.settings.duration import parse_duration
+from engine.settings.model_names import model_named
 from engine.settings.schema import Settings
 from engine.settings.sizes import parse_size
 from engine.settings.source import Source, command_line, environment, toml_file
@@ -65,6 +66,14 @@ def load_with_sources(
     origins = dict.fromkeys(catalogue(), "default")
     for source in sources:
         for key, value in _flat(source):
+            if key not in catalogue():
+                section, name = key.split(".", 1)
+                setting = others()[section]
+                taken = values.setdefault(setting.key, {})
+                spelt = next((known for known in taken if known.lower() == name.lower()), name)
+                taken[spelt] = model_named(source, key, value)
+                origins[setting.key] = origins[f"{section}.{spelt}"] = source.label(key)
+                continue
             values[key] = _checked(source, catalogue()[key], value)
             origins[key] = source.label(key)
     settings = msgspec.convert(_nested(values), Settings, str_keys=True)
@@ -87,8 +96,18 @@ def _flat(source: Source) -> Iterator[tuple[str, Any]]:
         key, value = waiting.pop()
         if value is None:
             continue
-        if key in catalogue():
+        section = key.partition(".")[0]
+        taker = others().get(section)
+        if taker is not None and key == taker.key and isinstance(value, Mapping):
+            waiting += [(f"{section}.{name}", inner) for name, inner in reversed(list(value.items()))]
+        elif key in catalogue() and (taker is None or key != taker.key):
             yield key, value
+        elif taker is not None and key != section and key not in tables():
+            # Without quotes a dot in a name makes a table: llama3.2 = "…".
+            if isinstance(value, Mapping):
+                waiting += [(f"{key}.{name}", inner) for name, inner in reversed(list(value.items()))]
+            else:
+                yield key, value
         elif key in tables():
             if not isinstance(value, Mapping):
                 raise problems.not_a_table(source, key, value)

@@ -3,7 +3,7 @@
 The settings screen, `hearth config` and the docs show these descriptions. In `Meta.extra`, `duration` marks
 seconds that may be written as `5m`, `size` bytes that may be written as `8GB`, `path` a path (`~` and relative
 paths are resolved), and `own` a key that a `hearth.toml` in the current folder may not set, because that folder may
-be somebody else's.
+be somebody else's. `others` marks the setting that takes the keys of its section which are none of the others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ DURATION = {"duration": True}
 SIZE = {"size": True}
 PATH = {"path": True}
 OWN = {"own": True}
+OTHERS = {"others": True}
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +79,13 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra=PATH,
         ),
     ] = None
+    names: Annotated[
+        dict[str, str],
+        Meta(
+            description="Any other key of this section is a name for a model: a path, or org/name at the hub.",
+            extra=OTHERS,
+        ),
+    ] = field(default_factory=dict)
 
 
 class Generation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.settings.catalogue import catalogue
+from engine.settings.catalogue import catalogue, others
 from engine.settings.layers import Loaded
 from engine.settings.schema import Settings
 
@@ -32,11 +32,19 @@ class SettingDescription(Struct, frozen=True):
 
 
 def rows(loaded: Loaded) -> list[SettingRow]:
-    """Every setting with its value and source, in the order of the schema."""
-    return [
-        SettingRow(key, value_of(loaded.settings, key), loaded.sources[key], setting.description)
-        for key, setting in catalogue().items()
-    ]
+    """Every setting with its value and source, in the order of the schema; names of models each by itself."""
+    found: list[SettingRow] = []
+    for key, setting in catalogue().items():
+        value = value_of(loaded.settings, key)
+        if not setting.others:
+            found.append(SettingRow(key, value, loaded.sources[key], setting.description))
+            continue
+        section = key.rpartition(".")[0]
+        found += [
+            SettingRow(f"{section}.{name}", each, loaded.sources[f"{section}.{name}"], setting.description)
+            for name, each in value.items()
+        ]
+    return found
 
 
 def describe() -> list[SettingDescription]:
@@ -44,6 +52,7 @@ def describe() -> list[SettingDescription]:
     return [
         SettingDescription(key, setting.expects, setting.default, setting.description)
         for key, setting in catalogue().items()
+        if not setting.others
     ]
 
 
@@ -60,4 +69,8 @@ def schema() -> dict[str, Any]:
         described = made["$defs"][table.capitalize()]["properties"][name]
         described.pop("anyOf", None)
         described["type"] = ["number", "string"]
+    for section, setting in others().items():
+        table = made["$defs"][section.capitalize()]
+        del table["properties"][setting.key.rpartition(".")[2]]
+        table["additionalProperties"] = {"type": "string", "description": setting.description}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Hearth settings", **made}

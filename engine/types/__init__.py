@@ -7,6 +7,15 @@ Times are nanoseconds of the monotonic clock (shared by all processes of a machi
 
 from __future__ import annotations
 
+from engine.types.aliases import (
+    Alias,
+    Effective,
+    Listed,
+    NamedAlias,
+    NamedPrompt,
+    PromptVersion,
+    Setup,
+)
 from engine.types.embedding import (
     Embeddings,
     EmbedRequest,
@@ -121,6 +130,7 @@ from engine.types.request import (
 __all__ = [
     "AdapterRef",
     "Admitted",
+    "Alias",
     "AudioPart",
     "BackendName",
     "CacheMiss",
@@ -143,6 +153,7 @@ __all__ = [
     "DocumentPart",
     "Done",
     "DoneReason",
+    "Effective",
     "Effort",
     "EmbedRequest",
     "Embeddings",
@@ -169,6 +180,7 @@ __all__ = [
     "Infill",
     "Json",
     "Library",
+    "Listed",
     "LoadOptions",
     "LoadedModel",
     "Loading",
@@ -180,12 +192,15 @@ __all__ = [
     "ModelEntry",
     "ModelFacts",
     "ModelReading",
+    "NamedAlias",
+    "NamedPrompt",
     "NewRevision",
     "Overflow",
     "Part",
     "Penalty",
     "Pooling",
     "Prefill",
+    "PromptVersion",
     "PullPlan",
     "PullRequest",
     "PullStage",
@@ -200,6 +215,7 @@ __all__ = [
     "Sampling",
     "SamplingOverrides",
     "Seconds",
+    "Setup",
     "Shifted",
     "SourceNote",
     "StreamEvent",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from engine.types.hub import Verdict
 from engine.types.messages import Message
+from engine.types.models import ModelEntry
 from engine.types.request import AdapterRef, BackendName, LoadOptions, Overflow, SamplingOverrides, Thinking
 
 
@@ -17,6 +18,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     model: Annotated[str, Meta(min_length=1, max_length=1024)]
     """A model, `model:adapter`, or a path; not another alias."""
     description: str = ""
+    licence: str = ""
     system: str | None = None
     prompt: str | None = None
     """A named system prompt, `name` (its newest version) or `name@3`, in place of `system`."""
@@ -37,6 +39,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     keep_alive: Annotated[float, Meta(le=1e9)] | None = None
     """Seconds, as in `GenerationRequest`."""
     image_max_side: Annotated[int, Meta(ge=64, le=8192)] | None = None
+    """Pixels."""
 
 
 class NamedAlias(Struct, frozen=True, kw_only=True):
@@ -55,10 +58,15 @@ class PromptVersion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     note: str = ""
 
 
-class NamedPrompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A system prompt with all its versions, the oldest first: version 1 is the first of them."""
+class NamedPrompt(Struct, frozen=True, kw_only=True):
+    """A system prompt with all its versions, the oldest first: version 1 is the first of them.
 
-    versions: Annotated[tuple[PromptVersion, ...], Meta(min_length=1)]
+    `broken` says why it cannot be used; it has no versions then.
+    """
+
+    name: str
+    versions: tuple[PromptVersion, ...] = ()
+    broken: str | None = None
 
 
 class Effective(Struct, frozen=True, kw_only=True):
@@ -74,6 +82,24 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     name: str
     model: str
+    """The id of the model behind it."""
+    backend: str
     alias: Alias | None = None
     values: tuple[Effective, ...] = ()
-    metadata: Mapping[str, str] = {}
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """A model or an alias of this machine, with whether it could be loaded now, by its header alone."""
+
+    kind: Literal["model", "alias"]
+    name: str
+    model: str
+    """The id of the model behind an alias, or what it says where there is none."""
+    entry: ModelEntry | None = None
+    """That model; None for an alias of one that is not here."""
+    alias: Alias | None = None
+    need: int = 0
+    """Bytes that it would take, all devices together; 0: nobody knows."""
+    verdict: Verdict = "unknown"
+    reason: str = ""
+    """Why it cannot be used, in words; empty where nothing is known against it."""

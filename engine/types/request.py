@@ -61,13 +61,14 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 SamplingOverrides = Mapping[str, Any]
 
 
-ConstraintKind = Literal["json", "schema", "regex", "grammar", "choice"]
+ConstraintKind = Literal["text", "json", "schema", "regex", "grammar", "choice"]
 
 
 class Constraint(Struct, frozen=True, kw_only=True):
     """What the output must look like; one language for all backends.
 
-    `kind` json: any JSON value, object at the top; schema: `value` is a JSON Schema; regex, grammar (GBNF) and
+    `kind` text: anything, also where an alias asks for JSON (no model ever sees this one);
+    json: any JSON value, object at the top; schema: `value` is a JSON Schema; regex, grammar (GBNF) and
     choice (list of strings) as their names say.
     """
 
@@ -90,7 +91,7 @@ class ToolChoice(Struct, frozen=True, kw_only=True):
     parallel: bool = True
 
 
-class Thinking(Struct, frozen=True, kw_only=True):
+class Thinking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`enabled` None leaves it to the model's template; `budget` is in tokens."""
 
     enabled: bool | None = None
@@ -104,7 +105,7 @@ class Logprobs(Struct, frozen=True, kw_only=True):
     prompt: bool = False
 
 
-class AdapterRef(Struct, frozen=True):
+class AdapterRef(Struct, frozen=True, forbid_unknown_fields=True):
     """A LoRA adapter by name (or path, from the terminal) and its scale."""
 
     name: str
@@ -129,7 +130,7 @@ class CachePolicy(Struct, frozen=True, kw_only=True):
     slot: int | None = None
 
 
-class LoadOptions(Struct, frozen=True, kw_only=True):
+class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must be decided when a model is loaded; a request that differs from the loaded model reloads it."""
 
     context: Annotated[int, Meta(ge=8)] | None = None

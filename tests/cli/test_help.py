@@ -18,6 +18,18 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "chat",
         "run",
         "models",
+        "list",
+        "show",
+        "create",
+        "cp",
+        "mv",
+        "import",
+        "export",
+        "prompts",
+        "ps",
+        "load",
+        "unload",
+        "adapters",
         "search",
         "pull",
         "rm",
@@ -75,4 +87,4 @@ def test_shell_completion_knows_the_commands(hearth_home: Path) -> None:
         COMP_CWORD="1",
         _TYPER_COMPLETE="x",
     )
-    assert set(done.stdout.split()) == {"cache", "chat", "config"}
+    assert set(done.stdout.split()) == {"cache", "chat", "config", "cp", "create"}

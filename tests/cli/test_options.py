@@ -30,6 +30,9 @@ GIVEN = {
     "stop": ("one", "two"),
     "adapter": ("pirate", "./calm.gguf=0.5"),
     "overflow": ("shift",),
+    "image_max_side": ("512",),
+    "load_in_8bit": ("on",),
+    "load_in_4bit": ("off",),
     "cache": ("off",),
     "logprobs": ("3",),
     "think": ("on",),
@@ -98,6 +101,7 @@ def test_every_option_reaches_the_request() -> None:
         context=512,
         slots=2,
         device="cuda:1",
+        load_in_8bit=True,
         gpu_layers=-1,
         kv_type="q8_0",
         draft_model="ember",
@@ -106,6 +110,7 @@ def test_every_option_reaches_the_request() -> None:
     assert request.keep_alive == 5400.0
     assert request.adapters == (AdapterRef("pirate"), AdapterRef("./calm.gguf", 0.5))
     assert request.backend == "scripted"
+    assert request.image_max_side == 512
     assert request.overflow == "shift"
     assert request.cache == CachePolicy(read=False, write=False)
     assert request.logprobs == Logprobs(top=3)
@@ -124,6 +129,8 @@ def test_two_forms_at_once_are_refused_and_both_are_named() -> None:
     with pytest.raises(InvalidRequest, match="--json and --regex cannot both hold"):
         request_fields({"json": ("on",), "regex": ("a",)})
     assert request_fields({"json": ("off",), "regex": ("a",)})["constraint"].kind == "regex"
+    assert request_fields({"regex": ("a",), "json": ("off",)})["constraint"].kind == "regex"
+    assert request_fields({"json": ("off",)})["constraint"] == Constraint(kind="text")
 
 
 @pytest.mark.parametrize("text", ["auto", "on", "off"])

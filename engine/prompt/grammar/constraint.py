@@ -27,6 +27,8 @@ def part_of(constraint: Constraint, name: str) -> Part:
 def _rules(constraint: Constraint) -> str:
     value = constraint.value
     match constraint.kind:
+        case "text":
+            return "start: /(.|\\n)*/"
         case "json":
             return f"start: {json_schema({'type': 'object'})}"
         case "schema":

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, get_args
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from engine.errors import HearthError, InternalError
 from engine.runtime.backends.library_settings import LibrarySettings
 from engine.types import (
     AdapterRef,
+    ConstraintKind,
     Embeddings,
     EmbedRequest,
     LoadOptions,
@@ -39,6 +40,10 @@ from engine.types import (
 if TYPE_CHECKING:
     from engine.runtime.backends.guide import Guide, TokenTable
     from engine.runtime.backends.media import MediaReader, Span
+
+
+CONSTRAINTS: Final[frozenset[str]] = frozenset(get_args(ConstraintKind)) - {"text"}
+"""What an answer can be held to by a grammar; text is held to nothing."""
 
 
 class StateLost(InternalError):

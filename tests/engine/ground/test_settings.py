@@ -320,3 +320,42 @@ def test_loading_settings_imports_nothing_heavy(repository: Path) -> None:
     )
     output = subprocess.check_output([sys.executable, "-c", code], cwd=repository, text=True)
     assert set(output.split()) <= {"engine", "msgspec", "typing_extensions"}
+
+
+def test_other_keys_of_models_are_names_for_models(home: Path) -> None:
+    own = home / "config.toml"
+    own.write_text(
+        '[models]\ndefault = "ember"\nmistral = "~/m/x.gguf"\nllama3.2 = "./l.gguf"\n"a:b" = "org/name:Q4_K_M"\n'
+    )
+    loaded = load(home, environ={"HEARTH_MODELS__QWEN": "/abs/q.gguf", "HEARTH_MODELS__MISTRAL": "org/other"})
+    assert loaded.settings.models.names == {
+        "mistral": "org/other",
+        "llama3.2": str(home / "l.gguf"),
+        "a:b": "org/name:Q4_K_M",
+        "qwen": "/abs/q.gguf",
+    }
+    assert loaded.settings.models.default == "ember"
+    assert loaded.sources["models.mistral"] == "environment HEARTH_MODELS__MISTRAL"
+    assert loaded.sources["models.llama3.2"] == str(own)
+    rows = {row.key: (row.value, row.source) for row in settings.rows(loaded)}
+    assert rows["models.qwen"] == ("/abs/q.gguf", "environment HEARTH_MODELS__QWEN")
+    assert settings.schema()["$defs"]["Models"]["additionalProperties"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('defualt = "/abs/x.gguf"', "Did you mean `models.default`"),
+        ('adapter_pth = "/x"', "Did you mean `models.adapter_path`"),
+        ('mistral = "mistral"', "org/name at the hub"),
+        ("mistral = 7", "Unknown setting `models.mistral`"),
+        ('"a b" = "/x.gguf"', "org/name at the hub"),
+        ('x = "https://example.org/x.gguf"', "org/name at the hub"),
+    ],
+)
+def test_what_is_no_name_for_a_model_is_refused(home: Path, line: str, said: str) -> None:
+    (home / "config.toml").write_text(f"[models]\n{line}\n")
+    with pytest.raises(InvalidSettings) as caught:
+        load(home)
+    assert said in str(caught.value)
+    assert "line 2" in str(caught.value)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from textual.widgets import DataTable, OptionList
 
 from engine.errors import StorageFailed
+from engine.types import Alias, NamedAlias
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
@@ -104,6 +105,24 @@ async def test_the_picker_narrows_and_chooses(make_app: MakeApp) -> None:
         await until(pilot, lambda: "1 of 6" in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: app.chat_model == "mistral-small-3.2-24b")
+
+
+async def test_the_picker_offers_aliases_beside_models(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    engine.named = [
+        NamedAlias(name="my-poet", alias=Alias(model="smollm3-3b")),
+        NamedAlias(name="torn", broken="line 3, column 5: no"),
+        NamedAlias(name="by-path", alias=Alias(model="/x/y.gguf:calm")),
+    ]
+    app = make_app(engine=engine)
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+k")
+        await until(pilot, lambda: "8 of 8" in shown(app))
+        await pilot.press(*"poet")
+        await until(pilot, lambda: "1 of 8" in shown(app))
+        assert any("my-poet" in line and "alias" in line for line in shown(app).splitlines())
+        await pilot.press("enter")
+        await until(pilot, lambda: app.chat_model == "my-poet")
 
 
 async def test_a_worker_that_dies_shows_why_and_the_app_lives(make_app: MakeApp) -> None:

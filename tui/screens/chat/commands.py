@@ -16,6 +16,7 @@ from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import AdapterRef, ModelEntry
 from tui.asking import adapters
+from tui.asking.choices import choices
 from tui.asking.thinking import OFF, opposed
 from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
 from tui.screens.chat.composer import Composer
@@ -72,7 +73,7 @@ class ChatCommands(MessageActions):
         if not name:
             self.hearth.action_pick_model()
             return
-        self.entries = {entry.id: entry for entry in await (await self.started_engine()).models()}
+        self.entries = {entry.id: entry for entry in await choices(await self.started_engine())}
         known = adapters.without_adapter(name, self.entries) in self.entries
         if not known and "/" not in name and not name.startswith("scripted:"):
             near = difflib.get_close_matches(name, self.entries, n=1)
@@ -189,7 +190,7 @@ class ChatCommands(MessageActions):
     async def _pick_adapters(self) -> None:
         """Look at the folders again: an adapter may have been put there since."""
         engine = await self.started_engine()
-        self.entries = {entry.id: entry for entry in await engine.models()}
+        self.entries = {entry.id: entry for entry in await choices(engine)}
         conversation = self.presenter.current
         picker = AdapterPicker(self.model_id, self.entries.get(self.model_id), conversation.controls.adapters)
         self.app.push_screen(picker, partial(self._take_adapters, conversation.id))

@@ -73,6 +73,7 @@ FIELDS: dict[str, str] = {
     "overflow": "overflow",
     "cache": "cache",
     "keep_alive": "keep_alive",
+    "image_max_side": "image_max_side",
     "backend": "backend",
 }
 """Names beside sampling, constraints and loading, and the field of `Controls` behind each."""
@@ -82,6 +83,8 @@ LOADING: dict[str, str] = {
     "device": "device",
     "gpu_layers": "gpu_layers",
     "kv_type": "kv_type",
+    "load_in_8bit": "load_in_8bit",
+    "load_in_4bit": "load_in_4bit",
     "draft_model": "draft_model",
     "draft_tokens": "draft_tokens",
 }
@@ -99,7 +102,7 @@ NAMES: tuple[str, ...] = (*FIELDS, *LOADING, *constraints.KINDS, *Sampling.__str
 FROM_FILES = frozenset({"schema", "grammar", "tools"})
 GRADED = frozenset({"think", "effort"})
 """What is left to the model by `auto` too."""
-_LEAST = {"max_new_tokens": 1, "think_budget": 0}
+_LEAST = {"max_new_tokens": 1, "think_budget": 0, "image_max_side": 64}
 _WORDS: dict[str, tuple[str, ...]] = {
     "effort": EFFORTS,
     "overflow": get_args(Overflow),
@@ -126,6 +129,8 @@ def text_of(controls: Controls, name: str) -> str:
         return controls.constraint_text if name != "json" else "on"
     if name in LOADING:
         value = getattr(controls.load, LOADING[name])
+        if isinstance(value, bool):
+            return "on" if value else ""
         return "" if value is None else _written(value)
     value = getattr(controls, FIELDS[name])
     if value == getattr(Controls(), FIELDS[name]):
@@ -180,7 +185,7 @@ def with_value(
             tools_file="" if taken_back else text,
         )
     if name in LOADING:
-        load = _loading(name, None if blank else _value(text))
+        load = _loading(name, "" if blank else text)
         return msgspec.structs.replace(
             controls, load=msgspec.structs.replace(controls.load, **{LOADING[name]: load})
         )
@@ -206,9 +211,13 @@ def _constrained(controls: Controls, kind: str, text: str, folder: Path) -> Cont
     return msgspec.structs.replace(controls, constraint=made, constraint_text="" if kind == "json" else text)
 
 
-def _loading(name: str, value: Any) -> Any:
+def _loading(name: str, text: str) -> Any:
     """Raises InvalidRequest for a value out of the bounds that `LoadOptions` gives."""
     field = LOADING[name]
+    default = getattr(LoadOptions(), field)
+    if not text:
+        return default
+    value = _switch(name, text) if isinstance(default, bool) else _value(text)
     try:
         return getattr(msgspec.convert({field: value}, LoadOptions), field)
     except msgspec.ValidationError as error:
@@ -278,6 +287,7 @@ _READERS: dict[str, Callable[[str, str, Collection[str]], Any]] = {
     "think_budget": _count,
     "tool_choice": _tool_choice,
     "max_new_tokens": _count,
+    "image_max_side": _count,
     "stop": _stop,
     "overflow": _word,
     "cache": _switch,

@@ -107,6 +107,8 @@ class Controls(Struct, kw_only=True):
     load: LoadOptions = field(default_factory=LoadOptions)
     keep_alive: float | None = None
     """Seconds that the model stays afterwards; negative for ever."""
+    image_max_side: int | None = None
+    """Pixels that pictures are brought down to."""
     backend: BackendName = "auto"
     adapters: tuple[AdapterRef, ...] | None = None
     """None: the model's own; empty: none at all."""

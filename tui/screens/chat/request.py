@@ -26,6 +26,7 @@ def build(model: str, path: Sequence[Node], controls: Controls, *, resume: bool 
         tool_choice=controls.tool_choice if controls.tools else ToolChoice(),
         load=controls.load,
         keep_alive=controls.keep_alive,
+        image_max_side=controls.image_max_side,
         backend=controls.backend,
         cache=CachePolicy()
         if controls.cache is None

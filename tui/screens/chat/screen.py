@@ -17,6 +17,7 @@ from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
 from tui.asking import adapters
+from tui.asking.choices import choices
 from tui.asking.pictures import Picture
 from tui.base import ChatScroll
 from tui.pictures.graphics import hint
@@ -136,7 +137,7 @@ class ChatScreen(ChatCommands):
     async def _look_for_models(self) -> None:
         try:
             engine = await self.started_engine()
-            self.entries = {entry.id: entry for entry in await engine.models()}
+            self.entries = {entry.id: entry for entry in await choices(engine)}
         except Exception:
             return  # the status bar says that there is no engine, and the first question says why
         self._tell_of_model()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from engine.library.model_folder import ModelFolder, read_folder
 from engine.library.recommended import recommended_in
 from engine.library.shape import ContextShape, context_shape
-from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.base import CONSTRAINTS, LoadSpec
 from engine.runtime.backends.folder.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import HONOURED
-from engine.types import Capabilities, ConstraintKind, ModelFacts
+from engine.types import Capabilities, ModelFacts
 
 SAMPLING: Final = HONOURED - {name for name in HONOURED if name.startswith("dry_")}
 """DRY reads its breakers with a vocabulary of llama.cpp's."""
@@ -42,7 +42,7 @@ def facts_of(
         capabilities=Capabilities(
             backend=backend,
             sampling=SAMPLING,
-            constraints=frozenset(get_args(ConstraintKind)),
+            constraints=CONSTRAINTS,
             logprobs=True,
             prompt_logprobs=True,
             adapters=True,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from engine.errors import InvalidRequest
+from engine.runtime.backends.base import CONSTRAINTS
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.metadata import metadata
 from engine.runtime.backends.llama.model import Shape
@@ -14,7 +15,7 @@ from engine.runtime.backends.llama.sequences import Layout
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from engine.runtime.backends.sampling.chain import HONOURED, order_of
 from engine.sampling import resolve
-from engine.types import Capabilities, ConstraintKind, Infill, ModelFacts
+from engine.types import Capabilities, Infill, ModelFacts
 
 # Sampling field, type, and the suffix of llama.h's constant for its metadata key.
 _RECOMMENDED: Final = (
@@ -88,7 +89,7 @@ def facts_of(
         capabilities=Capabilities(
             backend="llama",
             sampling=HONOURED if generates else frozenset(),
-            constraints=frozenset(get_args(ConstraintKind)) if generates else frozenset(),
+            constraints=CONSTRAINTS if generates else frozenset(),
             logprobs=generates,
             prompt_logprobs=generates,
             adapters=generates,

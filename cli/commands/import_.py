@@ -1,0 +1,49 @@
+"""`hearth import FILE --alias NAME`: an alias of an Ollama Modelfile."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command("import", context_settings={"help_option_names": ["-h", "--help"]})
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Modelfile; - for standard input.")],
+    alias: Annotated[str, typer.Option("--alias", metavar="NAME", help="The new name.")],
+    force: Annotated[bool, typer.Option("--force", help="Also for a model that is not here.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--replace", help="In place of the alias that has the name already.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the alias and the remarks as JSON.")] = False,
+) -> None:
+    """Make an alias of an Ollama Modelfile; what of it has no meaning here is said on stderr."""
+    from cli.errors import guarded
+
+    def work() -> int:
+        from cli.commands.cache import print_json, with_engine
+        from cli.terminal_text import dim
+        from cli.text_files import text_of
+        from engine.text_safety import clean, plain
+
+        text = text_of(file)
+        folder = str(Path.cwd() if str(file) == "-" else file.absolute().parent)
+        remarks = with_engine(
+            context, lambda engine: engine.import_alias(alias, text, folder, force=force, overwrite=overwrite)
+        )
+        kept = with_engine(context, lambda engine: engine.alias(alias))
+        if json:
+            print_json({"alias": kept, "remarks": remarks})
+            return 0
+        for remark in remarks:
+            print(dim(clean(remark), sys.stderr), file=sys.stderr)
+        model = kept.alias.model if kept.alias is not None else ""
+        print(f"{kept.name} stands for {plain(model, 200)}. See: hearth show {kept.name}")
+        return 0
+
+    raise typer.Exit(guarded(work))

@@ -1,0 +1,32 @@
+"""`hearth mv SOURCE NAME`: give an alias another name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+def mv(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="An alias.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name, which nothing has yet.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the alias as JSON.")] = False,
+) -> None:
+    """Give an alias another name."""
+    from cli.errors import guarded
+
+    def work() -> int:
+        from cli.commands.cache import print_json, with_engine
+
+        kept = with_engine(context, lambda engine: engine.rename_alias(source, name))
+        if json:
+            print_json(with_engine(context, lambda engine: engine.alias(kept)))
+        else:
+            print(f"{kept} was {source}.")
+        return 0
+
+    raise typer.Exit(guarded(work))

@@ -1,0 +1,57 @@
+"""Asks the server that runs for this user, in the words of Ollama's API and with the token of its own programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.errors import HearthError, ModelNotFound, ModelUnavailable
+from engine.paths import resolve
+
+
+def ask(method: str, path: str, body: object = None, *, seconds: float | None = None) -> dict[str, Any]:
+    """The answer to a call. `seconds` bounds the wait for it; None: a load may take long.
+
+    Raises ModelUnavailable where no server runs or none answers, ModelNotFound, and HearthError with its words for
+    what it refuses.
+    """
+    import http.client
+
+    from api.security.tokens import read
+    from cli.daemon import noticed
+
+    paths = resolve()
+    notice = noticed(paths)
+    if notice is None:
+        raise ModelUnavailable(
+            "No server of yours runs.",
+            "Models stay in memory as long as the program that loaded them.",
+            "Start one with: hearth start. The workstation shows its own under Models.",
+        )
+    host = "127.0.0.1" if notice.host in ("0.0.0.0", "::", "", "localhost") else notice.host
+    token = read(paths)
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+    try:
+        connection = http.client.HTTPConnection(host, notice.port, timeout=seconds)
+        try:
+            connection.request(
+                method, path, None if body is None else msgspec.json.encode(body), headers=headers
+            )
+            answer = connection.getresponse()
+            found: dict[str, Any] = msgspec.json.decode(answer.read(), type=dict[str, Any])
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError) as error:
+        raise ModelUnavailable(
+            "The server does not answer.", f"{notice.url}: {error}.", "See `hearth status` and `hearth logs`."
+        ) from None
+    if answer.status >= 400:
+        raise _refusal(answer.status, str(found.get("error", "")))
+    return found
+
+
+def _refusal(status: int, said: str) -> HearthError:
+    if status == 404:
+        return ModelNotFound(said or "There is no such model.", fix="`hearth list` lists what there is.")
+    return HearthError(said or f"The server answers with status {status}.")

@@ -1,0 +1,113 @@
+"""Fills in what a request leaves open: from its alias, then from the settings. Pure.
+
+Sampling is laid in layers of its own (`engine.sampling`), and load options meet the settings where models are loaded
+(`fitting.completed`).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from engine.runtime.ticket import Target
+from engine.settings import Settings
+from engine.types import (
+    Alias,
+    Constraint,
+    GenerationRequest,
+    LoadOptions,
+    Message,
+    Part,
+    TextPart,
+    Thinking,
+)
+
+_T = TypeVar("_T")
+_SIZED = ("load_in_8bit", "load_in_4bit")
+"""Load options that go together: who says one of them has said both."""
+
+
+def completed(request: GenerationRequest, target: Target, settings: Settings) -> GenerationRequest:
+    """`request` to `target` with nothing left open that an alias or the settings know."""
+    alias = target.alias if target.alias is not None else _NONE
+    defaults = settings.generation
+    fills_a_gap = request.suffix is not None or bool(request.extra_context)
+    is_chat = bool(request.messages) or (request.prompt is not None and not request.raw and not fills_a_gap)
+    constraint = request.constraint
+    if constraint is None and alias.json_mode and not fills_a_gap:
+        constraint = Constraint(kind="json")
+    elif constraint is not None and constraint.kind == "text":
+        constraint = None
+    return replace(
+        _opened(request, alias) if is_chat else request,
+        system=_system(request, alias, defaults.system) if is_chat else request.system,
+        template=alias.template if request.template is None and is_chat else request.template,
+        constraint=constraint,
+        stop=request.stop or alias.stop,
+        max_tokens=_first(request.max_tokens, alias.max_tokens, defaults.max_tokens),
+        thinking=thinking_of(request.thinking, alias.thinking),
+        overflow=request.overflow or alias.overflow or defaults.overflow,
+        load=load_of(request.load, target),
+        keep_alive=keep_alive_of(request.keep_alive, target),
+        image_max_side=_first(request.image_max_side, alias.image_max_side, settings.media.max_side),
+    )
+
+
+def load_of(said: LoadOptions, target: Target) -> LoadOptions:
+    """`said` with the load options of the target's alias where it says nothing."""
+    if target.alias is None or target.alias.load is None:
+        return said
+    plain, own = LoadOptions(), target.alias.load
+    sized = any(getattr(said, name) for name in _SIZED)
+    return replace(
+        said,
+        **{
+            name: getattr(own, name)
+            for name in LoadOptions.__struct_fields__
+            if getattr(said, name) == getattr(plain, name) and not (sized and name in _SIZED)
+        },
+    )
+
+
+def keep_alive_of(said: float | None, target: Target) -> float | None:
+    """Seconds to stay loaded; None if neither request nor alias says."""
+    return _first(said, target.alias.keep_alive if target.alias is not None else None)
+
+
+def thinking_of(said: Thinking, own: Thinking | None) -> Thinking:
+    """`said` over an alias's. Whether and how hard go together; who says anything also says what is shown."""
+    if own is None or said == Thinking():
+        return said if own is None else own
+    if said.enabled is False or said.effort == "none":
+        return said
+    graded = said if said.enabled is not None or said.effort is not None else own
+    return replace(said, enabled=graded.enabled, effort=graded.effort, budget=_first(said.budget, own.budget))
+
+
+def _system(request: GenerationRequest, alias: Alias, default: str | None) -> str | None:
+    """A conversation that brings a system message of its own gets no other, unless the request names one too."""
+    if request.system is not None or any(each.role == "system" for each in request.messages or ()):
+        return request.system
+    if alias.system is not None:
+        return alias.system
+    return None if any(each.role == "system" for each in alias.messages) else default
+
+
+def _opened(request: GenerationRequest, alias: Alias) -> GenerationRequest:
+    """`request` with the alias's messages before its own, behind the system messages that it begins with."""
+    if not alias.messages:
+        return request
+    own = request.messages
+    if not own:
+        said: tuple[Part, ...] = (*request.images, TextPart(request.prompt or ""))
+        own = (Message(role="user", content=said if request.images else request.prompt or ""),)
+    first = next((place for place, each in enumerate(own) if each.role != "system"), len(own))
+    return replace(request, prompt=None, images=(), messages=(*own[:first], *alias.messages, *own[first:]))
+
+
+def _first(*values: _T | None) -> _T | None:
+    return next((value for value in values if value is not None), None)
+
+
+_NONE = Alias(model="-")
