@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from engine.settings import Settings
 from engine.types import (
     CacheScan,
     Embeddings,
@@ -170,6 +171,10 @@ class Engine(Hub, Protocol):
 
         Raises ModelLoadFailed for one that would not load, Unsupported where its backend cannot tell.
         """
+        ...
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on, each as its mark `applies` says; what is running or loaded stays as it is."""
         ...
 
     async def pin(self, model: str) -> None:

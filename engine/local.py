@@ -180,6 +180,12 @@ class LocalEngine(LocalHub, LocalHardware):
 
         return await self._on_loop(there())
 
+    def adopt(self, settings: Settings) -> None:
+        # Whoever is at work has read what it needs, and the rest reads it anew each time.
+        self._settings = settings
+        self._supervisor.adopt(settings)
+        self._readers.adopt(settings)
+
     async def pin(self, model: str) -> None:
         await self._set_pinned(model, True)
 

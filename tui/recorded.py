@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelNotFound
+from engine.settings import Settings
 from engine.types import (
     Capabilities,
     Delta,
@@ -146,6 +147,8 @@ class RecordedEngine:
         """What `estimate` says of a model in place of the recorded figures."""
         self.estimated: list[str] = []
         """The models that it was asked about."""
+        self.adopted: Settings | None = None
+        """The settings that it was told to go by."""
         self.closed = False
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
@@ -185,6 +188,10 @@ class RecordedEngine:
         if self.fail_estimate is not None:
             raise self.fail_estimate
         return self.estimates.get(model) or estimate_of(self._entry(model))
+
+    def adopt(self, settings: Settings) -> None:
+        """Keep them for whoever looks."""
+        self.adopted = settings
 
     async def pin(self, model: str) -> None:
         """Mark it, if it is resident."""

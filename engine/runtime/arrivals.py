@@ -79,9 +79,19 @@ class Arrivals:
     ) -> None:
         self._settings, self._estimator, self._room = settings, estimator, room
         self._make_host, self._cache = make_host, cache
-        self._screen_attached = screen_attached and not settings.runtime.exclusive
+        self._beside_a_screen = screen_attached
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a model is loaded into a pool of memory."""
+
+    @property
+    def _screen_attached(self) -> bool:
+        return self._beside_a_screen and not self._settings.runtime.exclusive
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` for models that are wanted from now on."""
+        self._settings = settings
+        self._room.adopt(settings)
+        self._estimator.adopt(settings)
 
     def want(self, place: Place) -> None:
         """Bring the model of `place`, which is absent, in; those who wait for it hear how it went."""

@@ -86,6 +86,10 @@ class Estimator:
         self._identities: dict[tuple[Stamp, ...], Identity] = {}
         self._gpus = Gpus()
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on."""
+        self._settings = settings
+
     async def figures(
         self,
         target: Target,

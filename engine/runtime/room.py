@@ -63,6 +63,10 @@ class Room:
             found.target = target
         return found
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on."""
+        self._settings = settings
+
     def residents(self) -> list[residency.Resident]:
         return [place.resident() for place in self.places.values() if place.in_memory]
 

@@ -67,6 +67,11 @@ class Supervisor:
         )
         self._calls = 0
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` for whatever begins from now on."""
+        self._settings = settings
+        self._arrivals.adopt(settings)
+
     # --- requests
 
     def submit(self, ticket: Ticket, target: Target) -> None:
