@@ -15,6 +15,7 @@ from engine.types import (
     Embeddings,
     EmbedRequest,
     Estimate,
+    Fit,
     Freed,
     GenerationRequest,
     Hardware,
@@ -170,6 +171,15 @@ class Engine(Hub, Protocol):
         """What loading `model` would take, and whether that fits; a file that is new here is tried on the way.
 
         Raises ModelLoadFailed for one that would not load, Unsupported where its backend cannot tell.
+        """
+        ...
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        """Whether the models of these ids would fit, or every one that can be run, in the order of `models`.
+
+        By headers alone, which makes it cheap; `estimate` knows one model better.
         """
         ...
 

@@ -50,6 +50,7 @@ from engine.types import (
     EmbedRequest,
     Estimate,
     Failed,
+    Fit,
     GenerationRequest,
     LoadedModel,
     LoadOptions,
@@ -179,6 +180,23 @@ class LocalEngine(LocalHub, LocalHardware):
             return found
 
         return await self._on_loop(there())
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        check(options or LoadOptions())
+
+        async def there() -> list[Fit]:
+            entries = await asyncio.to_thread(self._targets.catalog.entries)
+            targets = [self._targets.of_entry(each) for each in entries if _may_run(each)]
+            return await self._supervisor.fits(targets, options or LoadOptions())
+
+        found = await self._on_loop(there())
+        if models is None:
+            return found
+        known = {each.model: each for each in found}
+        missing = "There is no such model, or it cannot be run here."
+        return [known.get(name) or Fit(model=name, verdict="unknown", reason=missing) for name in models]
 
     def adopt(self, settings: Settings) -> None:
         # Whoever is at work has read what it needs, and the rest reads it anew each time.
@@ -489,3 +507,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
+
+
+def _may_run(entry: ModelEntry) -> bool:
+    return not entry.broken and bool(entry.backends)

@@ -22,6 +22,7 @@ from engine.types import (
     Estimate,
     Failed,
     Finished,
+    Fit,
     GenerationRequest,
     Hardware,
     HardwarePoint,
@@ -188,6 +189,22 @@ class RecordedEngine:
         if self.fail_estimate is not None:
             raise self.fail_estimate
         return self.estimates.get(model) or estimate_of(self._entry(model))
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        """By the recorded estimates."""
+        names = models if models is not None else [entry.id for entry in self.entries if not entry.broken]
+        found = [await self.estimate(name, options) for name in names]
+        return [
+            Fit(
+                model=each.model,
+                verdict=each.verdict if each.fits else "too big",
+                context=each.context,
+                largest_context=each.largest_context,
+            )
+            for each in found
+        ]
 
     def adopt(self, settings: Settings) -> None:
         """Keep them for whoever looks."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -17,11 +17,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
-from engine.library.pools import MAIN, missing
+from engine.library.pools import MAIN, joined, missing
+from engine.library.verdicts import largest_window
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.filewatch import FileWatch
+from engine.runtime.fits import fits
 from engine.runtime.fitting import (
     LEAST_CONTEXT,
     completed,
@@ -39,7 +41,7 @@ from engine.runtime.room import Room
 from engine.runtime.ticket import Target
 from engine.runtime.wire import CacheSpec, Load, Ready
 from engine.settings import Settings
-from engine.types import Estimate, LoadOptions
+from engine.types import Estimate, Fit, LoadOptions
 
 DEVICE_SHARE: Final = 0.05
 """Part of what a model needs from which on it counts as being loaded onto a device."""
@@ -138,7 +140,35 @@ class Arrivals:
             less = await smaller(figures, plan, options, self._settings.runtime, self._measure(target))
             if less is not None:
                 figures, plan = less, self._room.plan(less.demand, instead_of=place)
-        return judged(figures, plan, self._room.free(), self._room.others(target.id))
+        room = self._room.attainable(instead_of=place)
+        largest = await asyncio.to_thread(self._largest_window, target, figures, room)
+        return judged(
+            figures, plan, self._room.free(), self._room.others(target.id), target.entry, room, largest
+        )
+
+    def _largest_window(self, target: Target, figures: Figures, room: Mapping[str, int]) -> int:
+        """The longest window that fits into `room`; 0 if none does, or nobody can say. Reads headers.
+
+        How demand grows is told by the headers; where it stands, by `figures`.
+        """
+        asked, devices = figures.options, self._room.devices
+        base = self._estimator.outline(target, replace(asked, context=figures.shape.context), devices)
+        if base is None or asked.draft_model is not None or asked.cells is not None:
+            return 0
+        more = {pool: size - base.demand.get(pool, 0) for pool, size in figures.demand.items()}
+
+        def demand_at(context: int) -> dict[str, int]:
+            found = self._estimator.outline(target, replace(asked, context=context), devices)
+            return joined(found.demand, more) if found is not None else {}
+
+        return largest_window(demand_at, room, base.trained or figures.shape.context)
+
+    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
+        """Whether each of `targets` would fit, by their headers alone."""
+        await self._room.look_at_devices()
+        room, devices, runtime = self._room.attainable(), self._room.devices, self._settings.runtime
+        asked = completed(options, runtime)
+        return await asyncio.to_thread(fits, self._estimator, targets, asked, devices, room, runtime)
 
     # --- one arrival
 

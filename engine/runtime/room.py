@@ -81,6 +81,14 @@ class Room:
             margin=runtime.memory_margin,
         )
 
+    def attainable(self, *, instead_of: Place | None = None) -> dict[str, int]:
+        """Bytes by pool that a model may take once every idle one has left, and the one in `instead_of`."""
+        found = self.free()
+        for place in self.places.values():
+            if place.in_memory and (place is instead_of or place.resident().idle):
+                found = {pool: size + place.holds.get(pool, 0) for pool, size in found.items()}
+        return found
+
     async def refresh(self) -> None:
         """Read again how much memory the GPUs have free, where there are any."""
         if any(pool_of(device.name, device.kind) != MAIN for device in self.devices):

@@ -54,6 +54,10 @@ class Targets:
             sampling=found.sampling,
         )
 
+    def of_entry(self, entry: ModelEntry) -> Target:
+        """What an entry of the catalogue is by itself. Raises Unsupported if no backend here can run it."""
+        return Target(entry=entry, backend=_backend(entry, "auto"))
+
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.
 
