@@ -25,6 +25,7 @@ from engine.local_hub import LocalHub
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.estimates import Estimator
+from engine.runtime.fits import in_order
 from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
@@ -186,17 +187,8 @@ class LocalEngine(LocalHub, LocalHardware):
     ) -> list[Fit]:
         check(options or LoadOptions())
 
-        async def there() -> list[Fit]:
-            entries = await asyncio.to_thread(self._targets.catalog.entries)
-            targets = [self._targets.of_entry(each) for each in entries if _may_run(each)]
-            return await self._supervisor.fits(targets, options or LoadOptions())
-
-        found = await self._on_loop(there())
-        if models is None:
-            return found
-        known = {each.model: each for each in found}
-        missing = "There is no such model, or it cannot be run here."
-        return [known.get(name) or Fit(model=name, verdict="unknown", reason=missing) for name in models]
+        targets = self._targets.runnable(await self.models())
+        return in_order(await self._on_loop(self._supervisor.fits(targets, options or LoadOptions())), models)
 
     def adopt(self, settings: Settings) -> None:
         # Whoever is at work has read what it needs, and the rest reads it anew each time.
@@ -507,7 +499,3 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
-
-
-def _may_run(entry: ModelEntry) -> bool:
-    return not entry.broken and bool(entry.backends)

@@ -41,6 +41,15 @@ def fits(
     ]
 
 
+def in_order(found: Sequence[Fit], models: Sequence[str] | None) -> list[Fit]:
+    """The verdicts on `models` in their order, or all; what is not among those found is `unknown`."""
+    if models is None:
+        return list(found)
+    known = {each.model: each for each in found}
+    missing = "There is no such model, or it cannot be run here."
+    return [known.get(name) or Fit(model=name, verdict="unknown", reason=missing) for name in models]
+
+
 def _fit(
     estimator: Estimator,
     target: Target,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
@@ -54,9 +55,10 @@ class Targets:
             sampling=found.sampling,
         )
 
-    def of_entry(self, entry: ModelEntry) -> Target:
-        """What an entry of the catalogue is by itself. Raises Unsupported if no backend here can run it."""
-        return Target(entry=entry, backend=_backend(entry, "auto"))
+    def runnable(self, entries: Iterable[ModelEntry]) -> list[Target]:
+        """Those of `entries` that can be run here, by themselves and on their usual backend."""
+        able = [entry for entry in entries if not entry.broken and set(entry.backends) & set(NAMES)]
+        return [Target(entry=entry, backend=_backend(entry, "auto")) for entry in able]
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.
