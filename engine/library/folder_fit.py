@@ -27,6 +27,8 @@ _WIDTH_OF: Final = {
     **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
 }
 _KV_BITS: Final = {"q8_0": 8, "q4_0": 4}
+MLX_BUFFERS: Final = 3
+"""Over the rule of thumb: MLX keeps freed buffers for the next step, and takes them again only for such as fit."""
 MLX_GROUP: Final = 64
 """Numbers that share a scale where MLX quantises weights while it loads."""
 _CPU: Final = "CPU"
@@ -60,7 +62,8 @@ def needs(
             kind=device.kind,
             weights=_weights(folder, options, width, mlx=backend == "mlx"),
             kv_cache=kv_bytes(folder, number, options.kv_type) * shape.cells,
-            compute=_compute(folder, shape) + (_picture(folder, number) if sees else 0),
+            compute=(MLX_BUFFERS if backend == "mlx" else 1) * _compute(folder, shape)
+            + (_picture(folder, number) if sees else 0),
             free=device.free,
             capacity=device.total,
         ),
