@@ -27,7 +27,7 @@ def open_workstation(config: str | None, log_level: str | None) -> int:
     settings = load(config, log_level).settings
     from tui.run import run
 
-    return run(settings, config=config)
+    return run(settings, config=config, flags={"log.level": log_level})
 
 
 def _leave_with(pipe: int) -> None:

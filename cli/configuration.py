@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import settings
+from engine.errors import InvalidSettings
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,10 @@ class GlobalOptions:
     def load(self) -> settings.Loaded:
         """The settings in force with their sources. Raises InvalidSettings."""
         return load(self.config, self.log_level)
+
+    def check(self) -> tuple[settings.Loaded, list[InvalidSettings]]:
+        """The settings as far as they can be used, and what is wrong with them."""
+        return settings.check(self.file, cli={"log.level": self.log_level})
 
     @property
     def file(self) -> Path | None:

@@ -93,7 +93,7 @@ class Commands(LazyGroup):
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("hardware", "cli.commands.hardware", "Say what processors, memory and GPUs do now."),
         LazyCommand("doctor", "cli.commands.doctor", "Check the machine and Hearth's files, with remedies."),
-        LazyCommand("config", "cli.commands.config", "Show and check the settings."),
+        LazyCommand("config", "cli.commands.config", "Show, change and check the settings."),
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from engine.settings import Settings
 from engine.types import (
     Alias,
     CacheScan,
     Embeddings,
     EmbedRequest,
     Estimate,
+    Fit,
     Freed,
     GenerationRequest,
     Hardware,
@@ -268,6 +270,19 @@ class Engine(Hub, Naming, Protocol):
 
         Raises ModelLoadFailed for one that would not load, Unsupported where its backend cannot tell.
         """
+        ...
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        """Whether the models of these ids would fit, or every one that can be run, in the order of `models`.
+
+        By headers alone, which makes it cheap; `estimate` knows one model better.
+        """
+        ...
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on, each as its mark `applies` says; what is running or loaded stays as it is."""
         ...
 
     async def pin(self, model: str) -> None:

@@ -27,6 +27,7 @@ from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
+from engine.runtime.fits import in_order
 from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
@@ -52,6 +53,7 @@ from engine.types import (
     EmbedRequest,
     Estimate,
     Failed,
+    Fit,
     GenerationRequest,
     LoadedModel,
     LoadOptions,
@@ -184,6 +186,20 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
             return found
 
         return await self._on_loop(there())
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        check(options or LoadOptions())
+
+        targets = self._targets.runnable(await self.models())
+        return in_order(await self._on_loop(self._supervisor.fits(targets, options or LoadOptions())), models)
+
+    def adopt(self, settings: Settings) -> None:
+        # Whoever is at work has read what it needs, and the rest reads it anew each time.
+        self._settings = settings
+        self._supervisor.adopt(settings)
+        self._readers.adopt(settings)
 
     async def pin(self, model: str) -> None:
         await self._set_pinned(model, True)

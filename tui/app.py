@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -66,6 +66,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         *,
         paths: places.Paths | None = None,
         config: Path | None = None,
+        flags: Mapping[str, Any] | None = None,
         workspaces: Sequence[Workspace] = WORKSPACES,
         frame_first: bool = False,
         gallery: Gallery | None = None,
@@ -79,6 +80,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.settings = settings
         self.config_path = config
         """The settings file named on the command line, if one was."""
+        self.flags = flags or {}
+        """Settings from the command line, by dotted key."""
         self.paths = paths or places.resolve()
         self.connection = Connection(engine)
         self.sample = Sample()
@@ -88,6 +91,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         """Published when a new sample differs from the last."""
         self.model_chosen: Signal[str] = Signal(self, "model_chosen")
         """Published when another model is chosen for chat."""
+        self.settings_changed: Signal[Settings] = Signal(self, "settings_changed")
+        """Published when other settings hold than before, with those."""
         self._actions: ActionRegistry | None = None
         self.gallery = gallery or gallery_for(settings.ui.images)
         """Draws pictures."""
@@ -255,6 +260,12 @@ class HearthApp(AppActions, inherit_bindings=False):
         """Switch to a theme for this run and the next."""
         self.use_theme(name)
         self.preferences.keep(theme=name)
+
+    def take_settings(self, changed: Settings) -> None:
+        """Go by `changed` as far as that is possible without a new start; `settings` are then what holds."""
+        from tui.taking_settings import take
+
+        take(self, changed)
 
     def _refresh_chrome(self) -> None:
         for screen in self.screen_stack:

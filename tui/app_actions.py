@@ -43,8 +43,9 @@ class AppActions(App[None], inherit_bindings=False):
             return isinstance(screen, WorkspaceScreen) and screen.pane(screen.INSPECTOR) is not None
         if action == "workspace":
             return isinstance(parameters[0], int) and 1 <= parameters[0] <= len(self.hearth.workspaces)
-        if action == "show_logs":
-            return any(workspace.name == "logs" for workspace in self.hearth.workspaces)
+        if action in ("show_logs", "show_settings"):
+            name = action.removeprefix("show_")
+            return any(workspace.name == name for workspace in self.hearth.workspaces)
         return True
 
     def action_workspace(self, digit: int) -> None:
@@ -54,6 +55,10 @@ class AppActions(App[None], inherit_bindings=False):
     def action_show_logs(self) -> None:
         """Go to the logs, or back from them."""
         self.switch_mode("logs" if self.current_mode != "logs" else self.hearth.workspaces[0].name)
+
+    def action_show_settings(self) -> None:
+        """Go to the settings, or back from them."""
+        self.switch_mode("settings" if self.current_mode != "settings" else self.hearth.workspaces[0].name)
 
     def action_leader(self) -> None:
         """Wait for the digit of a workspace."""

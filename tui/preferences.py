@@ -21,6 +21,7 @@ class Preferences:
         self._app, self._settings, self._paths = app, settings, paths
         self._state_path = paths.state / "ui.json"
         self._state = state.load(self._state_path)
+        self._has_keymap = False
         self.library = themes.ThemeLibrary((themes.BUILTIN, paths.themes))
 
     @property
@@ -43,6 +44,19 @@ class Preferences:
             self._app.flash(error.info.sentence(), "warning")
         except OSError as error:
             self._app.flash(f"The choice is not remembered: {error.strerror or error}.", "warning")
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on; a theme that they name anew takes the place of the one chosen last."""
+        before, self._settings = self._settings, settings
+        if settings.ui.theme != before.ui.theme:
+            self.forget_theme()
+        if settings.ui.keymap != before.ui.keymap:
+            self.apply_keymap()
+
+    def forget_theme(self) -> None:
+        """Let the theme of the settings hold, whichever was chosen."""
+        self.keep(theme="")
+        self.use_theme(self.theme)
 
     def use_theme(self, name: str) -> None:
         """Switch to the theme of that name, or to the default when there is no usable one."""
@@ -74,12 +88,15 @@ class Preferences:
         named = self._settings.ui.keymap
         path = Path(named) if named else self._paths.keymap_file
         if not named and not path.exists():
+            if self._has_keymap:
+                self._app.set_keymap({})
             return
         from tui import keymap
 
         found = keymap.load(path, self._app.actions)
-        if found.keys:
+        if found.keys or self._has_keymap:
             self._app.set_keymap(found.keys)
+            self._has_keymap = bool(found.keys)
         missing = () if path.exists() else (f"There is no keymap {path}.",)
         self._tell(f"Keymap {path.name}", [*found.problems, *missing])
 

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from engine.errors import HearthError, ModelNotFound
+from engine.settings import Settings
 from engine.types import (
     Capabilities,
     Delta,
@@ -21,6 +22,7 @@ from engine.types import (
     Estimate,
     Failed,
     Finished,
+    Fit,
     GenerationRequest,
     Hardware,
     HardwarePoint,
@@ -147,6 +149,8 @@ class RecordedEngine:
         """What `estimate` says of a model in place of the recorded figures."""
         self.estimated: list[str] = []
         """The models that it was asked about."""
+        self.adopted: Settings | None = None
+        """The settings that it was told to go by."""
         self.closed = False
         self.named: list[NamedAlias] = []
         """What `aliases` tells."""
@@ -188,6 +192,26 @@ class RecordedEngine:
         if self.fail_estimate is not None:
             raise self.fail_estimate
         return self.estimates.get(model) or estimate_of(self._entry(model))
+
+    async def fits(
+        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
+    ) -> list[Fit]:
+        """By the recorded estimates."""
+        names = models if models is not None else [entry.id for entry in self.entries if not entry.broken]
+        found = [await self.estimate(name, options) for name in names]
+        return [
+            Fit(
+                model=each.model,
+                verdict=each.verdict if each.fits else "too big",
+                context=each.context,
+                largest_context=each.largest_context,
+            )
+            for each in found
+        ]
+
+    def adopt(self, settings: Settings) -> None:
+        """Keep them for whoever looks."""
+        self.adopted = settings
 
     async def pin(self, model: str) -> None:
         """Mark it, if it is resident."""

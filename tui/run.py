@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.settings import Settings
 
@@ -16,8 +17,13 @@ SWITCH_INTERVAL_S = 0.0005
 """How long the engine's thread may hold the interpreter from the screen's, and the other way round."""
 
 
-def run(settings: Settings, *, config: str | Path | None = None) -> int:
-    """Run the app until it is left; the exit status. `config` is the settings file that the user named."""
+def run(
+    settings: Settings, *, config: str | Path | None = None, flags: Mapping[str, Any] | None = None
+) -> int:
+    """Run the app until it is left; the exit status.
+
+    `config` is the settings file that the user named, `flags` what the command line sets by dotted key.
+    """
     gc.disable()  # nothing to find while modules load; the app enables it after the first frame
     from tui.app import HearthApp
     from tui.pictures.graphics import gallery_for
@@ -33,6 +39,7 @@ def run(settings: Settings, *, config: str | Path | None = None) -> int:
         make_engine,
         settings,
         config=Path(config) if config else None,
+        flags=flags,
         frame_first=True,
         gallery=gallery_for(settings.ui.images, before_start=True),
     )

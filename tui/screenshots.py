@@ -31,6 +31,7 @@ from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
 from tui.recorded_machines import at_work, desktop, mac, points_before, workstation
 from tui.recordings import entries, lines, loaded
+from tui.settings_scenes import SCENES as SETTINGS_SCENES
 from tui.status import ChatStatus
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
@@ -186,7 +187,7 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SCENES}
+    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SETTINGS_SCENES, **SCENES}
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):

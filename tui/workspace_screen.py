@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
+from engine.settings import Settings
 from tui.base import BaseScreen
 from tui.chrome import Header, KeysLine, Rail, StatusBar
 
@@ -33,9 +34,22 @@ class WorkspaceScreen(BaseScreen):
         """The app, by its own type."""
         return cast("HearthApp", self.app)
 
+    def on_mount(self) -> None:
+        """Follow the settings."""
+        self.hearth.settings_changed.subscribe(self, self._follow_settings)
+
+    def _follow_settings(self, settings: Settings) -> None:
+        if settings.ui.rail != self._rail_set:
+            self._rail_set = settings.ui.rail
+            for rail in self.query(Rail):
+                rail.set_class(not settings.ui.rail, "-off")
+        for line in self.query(KeysLine):
+            line.set_class(not self.hearth.footer_shown, "-off")
+
     def compose(self) -> ComposeResult:
         """The frame around `compose_workspace`."""
         ui = self.hearth.settings.ui
+        self._rail_set = ui.rail
         yield Header()
         with Horizontal(id="frame"):
             rail = Rail()

@@ -77,6 +77,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.logs.screen:LogsScreen",
         "tui.screens.logs.actions",
     ),
+    Workspace(
+        "settings",
+        "Settings",
+        "⚙",
+        "Everything that can be set, and where it is set",
+        "tui.screens.settings.screen:SettingsScreen",
+        "tui.screens.settings.actions",
+    ),
 )
 
 

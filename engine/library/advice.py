@@ -20,10 +20,15 @@ def advice(
     shape: ContextShape,
     kv_type: str | None,
     others: Mapping[str, Mapping[str, int]],
+    *,
+    largest: int | None = None,
+    quantisation: str = "",
 ) -> str:
     """How a model that is `short` of memory (bytes by pool) could be made to fit.
 
-    `others` are the models in memory that do not make way by themselves, and what each holds.
+    `others` are the models in memory that do not make way by themselves, and what each holds. `largest` is the longest
+    window that fits, 0 if none does, None if that was not looked for: then halves of the window are tried by what the
+    cache alone would save. `quantisation` is one that would fit.
     """
     if not short:
         return ""
@@ -33,7 +38,9 @@ def advice(
         if pool in cache:
             cache[pool] += each.kv_cache
     ways = []
-    if context := _smaller_context(short, cache, shape):
+    if largest is None:
+        largest = _smaller_context(short, cache, shape) or 0
+    if _LEAST_CONTEXT <= (context := largest) < shape.context:
         ways.append(f"a context of {context}")
     if shape.slots > 1 and (slots := _fewer_slots(short, cache, shape)):
         ways.append(f"{slots} slot{'s' if slots > 1 else ''} instead of {shape.slots}")
@@ -43,7 +50,10 @@ def advice(
         ways.append("fewer `gpu_layers`")
     ways += [f"unloading {name}" for name, held in others.items() if _frees(short, held)]
     if not ways:
-        return "Choose a smaller model, or one in a smaller quantisation."
+        smaller = f"this one in {quantisation}" if quantisation else "one in a smaller quantisation"
+        return f"Choose a smaller model, or {smaller}."
+    if quantisation:
+        ways.append(f"the model in {quantisation}")
     *most, last = ways
     sentence = f"{', '.join(most)} or {last}" if most else last
     return f"{sentence[0].upper()}{sentence[1:]} would make it fit."

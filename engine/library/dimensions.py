@@ -28,9 +28,11 @@ HYBRID: Final = frozenset(
 """Architectures with attention in some layers and a running state in others, or both in each."""
 _SLIDING_PERIOD: Final = {
     "gemma2": 2, "gemma3": 6, "gemma3n": 5, "gemma4": 6, "cohere2": 4, "gpt-oss": 2, "olmo2": 4, "exaone4": 4,
-    "exaone-moe": 4, "llama4": 4, "plamo3": 8, "smallthinker": 4, "afmoe": 4, "phi3": 0,
+    "exaone-moe": 4, "llama4": 4, "plamo3": 8, "smallthinker": 4, "afmoe": 4,
 }  # fmt: skip
-"""Every how many layers one looks at the whole text, where the file does not say; 0: none does."""
+"""Every how many layers one looks at the whole text, where the file does not say; 0: none does.
+
+A window that is said of an architecture without a place here is not used by llama.cpp (phi3, for one)."""
 _FULL_ATTENTION_PERIOD: Final = 4
 """Of qwen3next and its kin, where the file does not say."""
 

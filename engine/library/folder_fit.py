@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Final
 
 from engine.errors import InvalidRequest
@@ -19,11 +20,15 @@ from engine.types import Device, DeviceNeed, LoadOptions
 
 PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 150 * 2**20}
 """Resident set of a worker with the libraries of a backend, before it has a model."""
+TORCH: Final = 120 * 2**20
+"""What torch adds to a worker of MLX: mlx-lm reads tokenizers with transformers, which imports it where it is there."""
 _WIDTH_OF: Final = {
     **dict.fromkeys(("float32", "f32", "fp32"), 4),
     **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
 }
 _KV_BITS: Final = {"q8_0": 8, "q4_0": 4}
+MLX_BUFFERS: Final = 3
+"""Over the rule of thumb: MLX keeps freed buffers for the next step, and takes them again only for such as fit."""
 MLX_GROUP: Final = 64
 """Numbers that share a scale where MLX quantises weights while it loads."""
 _CPU: Final = "CPU"
@@ -57,7 +62,8 @@ def needs(
             kind=device.kind,
             weights=_weights(folder, options, width, mlx=backend == "mlx"),
             kv_cache=kv_bytes(folder, number, options.kv_type) * shape.cells,
-            compute=_compute(folder, shape) + (_picture(folder, number) if sees else 0),
+            compute=(MLX_BUFFERS if backend == "mlx" else 1) * _compute(folder, shape)
+            + (_picture(folder, number) if sees else 0),
             free=device.free,
             capacity=device.total,
         ),
@@ -118,7 +124,12 @@ def _heads(folder: ModelFolder) -> int:
 
 def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") -> int:
     """The resident set that the worker will have."""
-    return PROCESS[backend] + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
+    return process_of(backend) + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
+
+
+def process_of(backend: str) -> int:
+    """The resident set of a worker of `backend` before it has a model."""
+    return PROCESS[backend] + (TORCH if backend == "mlx" and find_spec("torch") is not None else 0)
 
 
 def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -17,11 +17,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
-from engine.library.pools import MAIN, missing
+from engine.library.pools import MAIN, joined, missing
+from engine.library.verdicts import largest_window
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.filewatch import FileWatch
+from engine.runtime.fits import fits
 from engine.runtime.fitting import (
     LEAST_CONTEXT,
     completed,
@@ -39,7 +41,7 @@ from engine.runtime.room import Room
 from engine.runtime.ticket import Target
 from engine.runtime.wire import CacheSpec, Load, Ready
 from engine.settings import Settings
-from engine.types import Estimate, LoadOptions
+from engine.types import Estimate, Fit, LoadOptions
 
 DEVICE_SHARE: Final = 0.05
 """Part of what a model needs from which on it counts as being loaded onto a device."""
@@ -79,9 +81,19 @@ class Arrivals:
     ) -> None:
         self._settings, self._estimator, self._room = settings, estimator, room
         self._make_host, self._cache = make_host, cache
-        self._screen_attached = screen_attached and not settings.runtime.exclusive
+        self._beside_a_screen = screen_attached
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a model is loaded into a pool of memory."""
+
+    @property
+    def _screen_attached(self) -> bool:
+        return self._beside_a_screen and not self._settings.runtime.exclusive
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` for models that are wanted from now on."""
+        self._settings = settings
+        self._room.adopt(settings)
+        self._estimator.adopt(settings)
 
     def want(self, place: Place) -> None:
         """Bring the model of `place`, which is absent, in; those who wait for it hear how it went."""
@@ -128,7 +140,35 @@ class Arrivals:
             less = await smaller(figures, plan, options, self._settings.runtime, self._measure(target))
             if less is not None:
                 figures, plan = less, self._room.plan(less.demand, instead_of=place)
-        return judged(figures, plan, self._room.free(), self._room.others(target.id))
+        room = self._room.attainable(instead_of=place)
+        largest = await asyncio.to_thread(self._largest_window, target, figures, room)
+        return judged(
+            figures, plan, self._room.free(), self._room.others(target.id), target.entry, room, largest
+        )
+
+    def _largest_window(self, target: Target, figures: Figures, room: Mapping[str, int]) -> int:
+        """The longest window that fits into `room`; 0 if none does, or nobody can say. Reads headers.
+
+        How demand grows is told by the headers; where it stands, by `figures`.
+        """
+        asked, devices = figures.options, self._room.devices
+        base = self._estimator.outline(target, replace(asked, context=figures.shape.context), devices)
+        if base is None or asked.draft_model is not None or asked.cells is not None:
+            return 0
+        more = {pool: size - base.demand.get(pool, 0) for pool, size in figures.demand.items()}
+
+        def demand_at(context: int) -> dict[str, int]:
+            found = self._estimator.outline(target, replace(asked, context=context), devices)
+            return joined(found.demand, more) if found is not None else {}
+
+        return largest_window(demand_at, room, base.trained or figures.shape.context)
+
+    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
+        """Whether each of `targets` would fit, by their headers alone."""
+        await self._room.look_at_devices()
+        room, devices, runtime = self._room.attainable(), self._room.devices, self._settings.runtime
+        asked = completed(options, runtime)
+        return await asyncio.to_thread(fits, self._estimator, targets, asked, devices, room, runtime)
 
     # --- one arrival
 

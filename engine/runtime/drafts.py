@@ -88,4 +88,6 @@ def together(main: Figures, draft: Figures, order: Draft) -> Figures:
 
 def _shared(backend: str) -> int:
     """What both count and the process has once, about: the interpreter and its libraries, bytes."""
-    return folder_fit.PROCESS.get(backend, fit.PROCESS if backend == "llama" else 0)
+    if backend in folder_fit.PROCESS:
+        return folder_fit.process_of(backend)
+    return fit.PROCESS if backend == "llama" else 0

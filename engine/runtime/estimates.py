@@ -19,14 +19,14 @@ from engine.hardware.gpus import Gpus
 from engine.hardware.video_memory import refreshed
 from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.identity import Identity, Stamp, identity_of, stamps_of
-from engine.library.pools import MAIN, demand, pool_of
+from engine.library.pools import demand, pool_of
 from engine.library.shape import ContextShape, context_shape
 from engine.paths import Paths
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
-from engine.runtime.backends.script import parse
 from engine.runtime.drafts import draft_of, options_of, together
 from engine.runtime.logring import LogRing
+from engine.runtime.outlines import Outline, outline_of, outline_of_script, with_projector
 from engine.runtime.probes import Probes, build
 from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target
@@ -86,6 +86,10 @@ class Estimator:
         self._identities: dict[tuple[Stamp, ...], Identity] = {}
         self._gpus = Gpus()
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on."""
+        self._settings = settings
+
     async def figures(
         self,
         target: Target,
@@ -134,6 +138,10 @@ class Estimator:
             return None
         tell("checking")
         return await self._gguf(target, options, devices, screen_attached, tell)
+
+    def outline(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> Outline | None:
+        """What loading `target` would take by its headers alone, which are read for it. Raises ModelLoadFailed."""
+        return outline_of(self._targets, target, options, devices)
 
     async def unchanged(self, identity: Identity) -> bool:
         """Whether the files are still those of `identity`, or were when somebody looked a moment ago."""
@@ -214,7 +222,10 @@ class Estimator:
             dry_run=dry_run,
         )
         if target.entry.projector is not None:
-            need = await asyncio.to_thread(self._with_projector, need, Path(target.entry.projector), options)
+            projectors = self._targets.catalog.projectors
+            need = await asyncio.to_thread(
+                with_projector, need, projectors, Path(target.entry.projector), options
+            )
         return await self._corrected(
             target,
             options,
@@ -226,16 +237,6 @@ class Estimator:
             layers=len(dimensions.layers),
             exact=dry_run is not None,
         )
-
-    def _with_projector(
-        self, need: tuple[DeviceNeed, ...], path: Path, options: LoadOptions
-    ) -> tuple[DeviceNeed, ...]:
-        """`need` with the projector, which is held by the first GPU unless none is to be used."""
-        projectors = self._targets.catalog.projectors
-        gpus = [each.device for each in need if each.kind in ("gpu", "igpu")]
-        device = need[0].device if options.gpu_layers == 0 or not gpus else gpus[0]
-        size = projectors.size(path) + projectors.compute(path)
-        return tuple(replace(each, projector=size) if each.device == device else each for each in need)
 
     async def _folder(
         self, target: Target, options: LoadOptions, devices: tuple[Device, ...], tell: Tell
@@ -330,24 +331,21 @@ class Estimator:
 
 
 def _scripted(target: Target, options: LoadOptions) -> Figures:
-    script = parse(target.id)
-    context = min(options.context or script.context, script.context)
-    slots = options.slots or script.slots
-    need = DeviceNeed(device="CPU", weights=script.weights, kv_cache=script.cache * context // script.context)
+    found = outline_of_script(target, options)
     return Figures(
         estimate=Estimate(
             model=target.id,
-            context=context,
-            slots=slots,
-            cells=context * slots,
-            devices=(need,),
-            resident=need.total,
+            context=min(options.context or found.trained, found.trained),
+            slots=found.shape.slots,
+            cells=found.shape.cells,
+            devices=found.need,
+            resident=found.resident,
             exact=True,
         ),
         options=options,
-        shape=context_shape(replace(options, context=context, slots=slots), script.context),
-        demand={MAIN: need.total},
-        spare=_spare((need,)),
+        shape=found.shape,
+        demand=found.demand,
+        spare=_spare(found.need),
     )
 
 

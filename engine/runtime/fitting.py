@@ -11,11 +11,13 @@ from engine.errors import HearthError, InsufficientMemory, ModelUnavailable
 from engine.library import pools
 from engine.library.advice import advice
 from engine.library.pools import MAIN, missing, pool_of
+from engine.library.verdicts import quantisation_that_fits, verdict
 from engine.runtime.drafts import GUESSES
 from engine.runtime.estimates import Figures
 from engine.runtime.residency import Plan
 from engine.settings import Runtime
-from engine.types import Estimate, LoadOptions
+from engine.types import Estimate, LoadOptions, ModelEntry
+from engine.types.models import Verdict
 
 LEAST_CONTEXT: Final = 512
 """A window that nobody asked for is not made smaller than this."""
@@ -82,13 +84,27 @@ def _without_cache(figures: Figures) -> dict[str, int]:
 
 
 def judged(
-    figures: Figures, plan: Plan, free: Mapping[str, int], others: Mapping[str, Mapping[str, int]]
+    figures: Figures,
+    plan: Plan,
+    free: Mapping[str, int],
+    others: Mapping[str, Mapping[str, int]],
+    entry: ModelEntry,
+    room: Mapping[str, int],
+    largest: int,
 ) -> Estimate:
-    """The estimate with the verdict of `plan`: whether it fits, who makes way, what would help."""
+    """The estimate of `entry` with the verdict of `plan`: whether it fits, who makes way, what would help.
+
+    `free` is what there is, `room` what there would be without idle models; `largest` the longest window for that.
+    """
     estimate = figures.estimate
-    said = ""
+    said = quantisation = ""
     if not plan.possible:
-        said = _advice(figures, plan, others) or "As many models as may be in memory are pinned."
+        if entry.format == "gguf":
+            quantisation = quantisation_that_fits(plan.short, estimate.devices, entry.parameters)
+        said = (
+            _advice(figures, plan, others, largest, quantisation)
+            or "As many models as may be in memory are pinned."
+        )
     elif plan.waits:
         said = "It has to wait until a model that is at work is done."
     return replace(
@@ -98,9 +114,19 @@ def judged(
             for each in estimate.devices
         ),
         fits=plan.possible,
+        verdict=_verdict(figures, plan, room),
+        largest_context=largest,
+        quantisation=quantisation,
         leaving=(*plan.shrink, *plan.evict),
         advice=said,
     )
+
+
+def _verdict(figures: Figures, plan: Plan, room: Mapping[str, int]) -> Verdict:
+    if not plan.possible:
+        return "too big"
+    makes_way = plan.waits or bool(plan.shrink or plan.evict)
+    return "tight" if makes_way else verdict(figures.demand, room)
 
 
 def no_room(
@@ -148,7 +174,21 @@ def ran_out(
     )
 
 
-def _advice(figures: Figures, plan: Plan, others: Mapping[str, Mapping[str, int]]) -> str:
+def _advice(
+    figures: Figures,
+    plan: Plan,
+    others: Mapping[str, Mapping[str, int]],
+    largest: int | None = None,
+    quantisation: str = "",
+) -> str:
     # Where nothing smaller can be had for keys and values, it is not advised.
     kv_type = figures.options.kv_type if figures.quantises_kv else "q8_0"
-    return advice(plan.short, figures.estimate.devices, figures.shape, kv_type, others)
+    return advice(
+        plan.short,
+        figures.estimate.devices,
+        figures.shape,
+        kv_type,
+        others,
+        largest=largest,
+        quantisation=quantisation,
+    )

@@ -70,6 +70,10 @@ class Readers:
             raise HearthError.from_info(reply.error)
         return reply
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` for readers that are opened from now on."""
+        self._settings = settings
+
     async def close(self) -> None:
         """End all readers."""
         self._closing = True

@@ -63,6 +63,10 @@ class Room:
             found.target = target
         return found
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on."""
+        self._settings = settings
+
     def residents(self) -> list[residency.Resident]:
         return [place.resident() for place in self.places.values() if place.in_memory]
 
@@ -76,6 +80,14 @@ class Room:
             limit=runtime.memory_limit,
             margin=runtime.memory_margin,
         )
+
+    def attainable(self, *, instead_of: Place | None = None) -> dict[str, int]:
+        """Bytes by pool that a model may take once every idle one has left, and the one in `instead_of`."""
+        found = self.free()
+        for place in self.places.values():
+            if place.in_memory and (place is instead_of or place.resident().idle):
+                found = {pool: size + place.holds.get(pool, 0) for pool, size in found.items()}
+        return found
 
     async def refresh(self) -> None:
         """Read again how much memory the GPUs have free, where there are any."""

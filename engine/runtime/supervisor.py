@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import HearthError, InsufficientMemory, ModelUnavailable, WorkerDied
@@ -27,7 +27,7 @@ from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Piece, Reply, S
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
-from engine.types import Device, Estimate, Failed, LoadedModel, LoadOptions, ModelFacts
+from engine.types import Device, Estimate, Failed, Fit, LoadedModel, LoadOptions, ModelFacts
 
 BUSY_PATIENCE = 10
 """How many times `stall_seconds` a worker may be silent that computes all the while."""
@@ -66,6 +66,11 @@ class Supervisor:
             ),
         )
         self._calls = 0
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` for whatever begins from now on."""
+        self._settings = settings
+        self._arrivals.adopt(settings)
 
     # --- requests
 
@@ -182,6 +187,10 @@ class Supervisor:
     async def estimate(self, target: Target, options: LoadOptions) -> Estimate | None:
         """What loading a model would take, and whether that fits; None if its backend cannot say."""
         return await self._arrivals.estimate(target, options)
+
+    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
+        """Whether models would fit, by their headers alone."""
+        return await self._arrivals.fits(targets, options)
 
     async def check(self, target: Target) -> None:
         """Have the file of a model tried, if it is new. Raises ModelLoadFailed for one that should not be loaded."""

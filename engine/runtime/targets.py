@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -125,6 +126,11 @@ class Targets:
         known = self.catalog.with_adapter(target.entry, NONE).adapter_names
         by_path = {path: name for name, path in known.items()}
         return tuple(replace(each, name=by_path.get(each.name, each.name)) for each in target.adapters)
+
+    def runnable(self, entries: Iterable[ModelEntry]) -> list[Target]:
+        """Those of `entries` that can be run here, by themselves and on their usual backend."""
+        able = [entry for entry in entries if not entry.broken and set(entry.backends) & set(NAMES)]
+        return [Target(entry=entry, backend=_backend(entry, "auto")) for entry in able]
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.

@@ -2,13 +2,17 @@
 
     flags  >  HEARTH_SECTION__KEY  >  ./hearth.toml  >  ~/.config/hearth/config.toml  >  defaults
 
-`load` gives the values, `load_with_sources` also where each comes from. A wrong value is `InvalidSettings`.
+`load` gives the values, `load_with_sources` also where each comes from, `check` everything that is wrong.
+`set_value` and `unset` change the user's file. A wrong value is `InvalidSettings`.
 """
 
 from __future__ import annotations
 
+from engine.settings.catalogue import Setting, near, sections
+from engine.settings.catalogue import catalogue as definitions
+from engine.settings.document import literal
 from engine.settings.duration import parse_duration
-from engine.settings.layers import Loaded, files, load, load_with_sources
+from engine.settings.layers import Loaded, check, files, load, load_with_sources
 from engine.settings.sampling import SAMPLING_HELP, SamplingSettings
 from engine.settings.schema import (
     Generation,
@@ -24,13 +28,28 @@ from engine.settings.schema import (
     Web,
 )
 from engine.settings.sizes import parse_size, show_size
-from engine.settings.tables import SettingDescription, SettingRow, describe, rows, schema
+from engine.settings.tables import (
+    Layer,
+    SettingDescription,
+    SettingRow,
+    SettingState,
+    describe,
+    layer_of,
+    rows,
+    schema,
+    states,
+    taken_over,
+    value_of,
+)
+from engine.settings.wording import show_duration, shown, typed, without_secrets
+from engine.settings.writing import parsed, set_value, unset
 
 __all__ = [
     "SAMPLING_HELP",
     "Generation",
     "Hub",
     "Jobs",
+    "Layer",
     "Loaded",
     "Log",
     "Media",
@@ -38,18 +57,36 @@ __all__ = [
     "Runtime",
     "SamplingSettings",
     "Server",
+    "Setting",
     "SettingDescription",
     "SettingRow",
+    "SettingState",
     "Settings",
     "Ui",
     "Web",
+    "check",
+    "definitions",
     "describe",
     "files",
+    "layer_of",
+    "literal",
     "load",
     "load_with_sources",
+    "near",
     "parse_duration",
     "parse_size",
+    "parsed",
     "rows",
     "schema",
+    "sections",
+    "set_value",
+    "show_duration",
     "show_size",
+    "shown",
+    "states",
+    "taken_over",
+    "typed",
+    "unset",
+    "value_of",
+    "without_secrets",
 ]

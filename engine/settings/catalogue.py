@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec.inspect as mi
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from engine.settings.schema import Settings
+from engine.settings.schema import Applies, Settings
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -31,12 +33,42 @@ class Setting(Struct, frozen=True, kw_only=True):
     own: bool = False
     others: bool = False
     """Whether it takes the keys of its section that are no settings."""
+    lines: bool = False
+    """Whether it is text of several lines."""
+    secret: bool = False
+    applies: Applies = "start"
+    """From when on a running workstation goes by a changed value."""
+    choices: tuple[str, ...] = ()
+    """All that it may be, where that is one of a few words."""
+    is_switch: bool = False
+    """Whether it is true or false."""
+
+    @property
+    def section(self) -> str:
+        """The table that it stands in: `ui`, `generation.sampling`."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its key within the section."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be not set at all."""
+        return self.default is None
 
 
 @cache
 def catalogue() -> dict[str, Setting]:
     """Every setting by its dotted key, in the order of the schema."""
     return {setting.key: setting for setting in _settings(Settings, "")}
+
+
+@cache
+def sections() -> dict[str, str]:
+    """What each section is for, by its dotted name, in the order of the schema."""
+    return dict(_sections(Settings, ""))
 
 
 @cache
@@ -94,9 +126,21 @@ def _settings(table: type[Struct], prefix: str) -> list[Setting]:
                 path=bool(extra.get("path")),
                 own=bool(extra.get("own")),
                 others=bool(extra.get("others")),
+                lines=bool(extra.get("lines")),
+                secret=bool(extra.get("secret")),
+                applies=extra.get("applies", "start"),
+                choices=_choices(known.type),
+                is_switch=_holds(info, mi.BoolType),
             )
         )
     return found
+
+
+def _sections(table: type[Struct], prefix: str) -> Iterator[tuple[str, str]]:
+    for known in fields(table):
+        if isinstance(known.type, type) and issubclass(known.type, Struct):
+            yield prefix + known.name, " ".join((known.type.__doc__ or "").split())
+            yield from _sections(known.type, f"{prefix}{known.name}.")
 
 
 def _meta(annotation: Any) -> Meta:
@@ -115,6 +159,14 @@ def _holds(info: mi.Type, *kinds: type[mi.Type]) -> bool:
     if isinstance(info, mi.LiteralType):
         return mi.LiteralType in kinds and all(isinstance(value, str) for value in info.values)
     return isinstance(info, kinds)
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The words of a `Literal`, in the order in which the schema gives them."""
+    if get_origin(annotation) is Literal:
+        return tuple(str(value) for value in get_args(annotation))
+    parts = get_args(annotation) if get_origin(annotation) in (Annotated, Union, UnionType) else ()
+    return next((found for part in parts if (found := _choices(part))), ())
 
 
 _WORDS = {
@@ -153,4 +205,6 @@ def _bounds(info: mi.IntType | mi.FloatType) -> str:
         return f" from {info.ge} to {info.le}"
     if info.ge is not None:
         return f", at least {info.ge}"
+    if info.gt is not None:
+        return f" above {info.gt}" + (f", at most {info.le}" if info.le is not None else "")
     return f", at most {info.le}" if info.le is not None else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import paths
+from engine.errors import InvalidSettings
 from engine.settings import problems
 from engine.settings.catalogue import Setting, catalogue, others, tables
 from engine.settings.duration import parse_duration
@@ -20,6 +21,7 @@ from engine.settings.sizes import parse_size
 from engine.settings.source import Source, command_line, environment, toml_file
 
 LOCAL_FILE = "hearth.toml"
+Report = Callable[[InvalidSettings], None]
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -28,6 +30,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     settings: Settings
     sources: Mapping[str, str]
     files: tuple[Path, ...]
+    own: Path
+    """The user's own settings file, there or not: the one that changes are written to."""
 
 
 def load(
@@ -47,49 +51,74 @@ def load_with_sources(
     environ: Mapping[str, str] = os.environ,
     cwd: Path | None = None,
     cli: Mapping[str, Any] = {},
+    own: Path | None = None,
+    report: Report | None = None,
 ) -> Loaded:
     """The settings in force and where each comes from.
 
-    `config` is read in place of the two usual files and must exist. `cli` maps dotted keys to values; None
-    means that the flag was not given. Raises InvalidSettings naming source, key, value and remedy.
+    `config` is read in place of the two usual files and must exist; `own` in place of the user's own file, if it
+    is there. `cli` maps dotted keys to values; None means that the flag was not given. Raises InvalidSettings naming
+    source, key, value and remedy, or hands each of them to `report` and goes on without that value.
     """
     folder = Path.cwd() if cwd is None else cwd
-    found = [
-        path for path in files(config, environ=environ, cwd=folder) if config is not None or path.is_file()
-    ]
-    own = None if config is not None else folder / LOCAL_FILE
-    sources = [toml_file(path, foreign=path == own) for path in found]
+    tell = _raise if report is None else report
+    usual = files(config, environ=environ, cwd=folder, own=own)
+    found = [path for path in usual if config is not None or path.is_file()]
+    foreign = None if config is not None else folder / LOCAL_FILE
+    sources: list[Source] = []
+    for path in found:
+        try:
+            sources.append(toml_file(path, foreign=path == foreign))
+        except InvalidSettings as problem:
+            tell(problem)
     sources += environment(environ, folder)
     sources.append(command_line(cli, folder))
 
     values: dict[str, Any] = {}
     origins = dict.fromkeys(catalogue(), "default")
     for source in sources:
-        for key, value in _flat(source):
-            if key not in catalogue():
+        for key, value in _flat(source, tell):
+            try:
+                if key in catalogue():
+                    values[key] = checked(source, catalogue()[key], value)
+                    origins[key] = source.label(key)
+                    continue
                 section, name = key.split(".", 1)
                 setting = others()[section]
                 taken = values.setdefault(setting.key, {})
                 spelt = next((known for known in taken if known.lower() == name.lower()), name)
                 taken[spelt] = model_named(source, key, value)
                 origins[setting.key] = origins[f"{section}.{spelt}"] = source.label(key)
-                continue
-            values[key] = _checked(source, catalogue()[key], value)
-            origins[key] = source.label(key)
+            except InvalidSettings as problem:
+                tell(problem)
     settings = msgspec.convert(_nested(values), Settings, str_keys=True)
-    return Loaded(settings=settings, sources=origins, files=tuple(found))
+    return Loaded(settings=settings, sources=origins, files=tuple(found), own=usual[0])
+
+
+def check(config: Path | None = None, **where: Any) -> tuple[Loaded, list[InvalidSettings]]:
+    """The settings as far as they can be used, and everything that is wrong with them. Arguments as above."""
+    problems: list[InvalidSettings] = []
+    return load_with_sources(config, **where, report=problems.append), problems
 
 
 def files(
-    config: Path | None = None, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+    config: Path | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Path | None = None,
+    own: Path | None = None,
 ) -> tuple[Path, ...]:
-    """The files that `load` looks at, weakest first, whether they exist or not."""
+    """The files that `load` looks at, weakest first, whether they exist or not. The first is the user's own."""
     if config is not None:
         return (Path(os.path.expanduser(config)).absolute(),)
-    return (paths.resolve(environ).config_file, (cwd or Path.cwd()) / LOCAL_FILE)
+    return (own or paths.resolve(environ).config_file, (cwd or Path.cwd()) / LOCAL_FILE)
 
 
-def _flat(source: Source) -> Iterator[tuple[str, Any]]:
+def _raise(problem: InvalidSettings) -> None:
+    raise problem
+
+
+def _flat(source: Source, tell: Report) -> Iterator[tuple[str, Any]]:
     """The settings in `source` as dotted keys; tables are walked, a setting that takes a table is a value."""
     waiting = list(source.values.items())[::-1]
     while waiting:
@@ -110,13 +139,15 @@ def _flat(source: Source) -> Iterator[tuple[str, Any]]:
                 yield key, value
         elif key in tables():
             if not isinstance(value, Mapping):
-                raise problems.not_a_table(source, key, value)
+                tell(problems.not_a_table(source, key, value))
+                continue
             waiting += [(f"{key}.{name}", inner) for name, inner in reversed(list(value.items()))]
         else:
-            raise problems.unknown(source, key)
+            tell(problems.unknown(source, key))
 
 
-def _checked(source: Source, setting: Setting, value: Any) -> Any:
+def checked(source: Source, setting: Setting, value: Any) -> Any:
+    """`value` of `source` as the setting's own type. Raises InvalidSettings."""
     if setting.own and source.foreign:
         raise problems.not_from_here(source, setting)
     try:

@@ -52,5 +52,7 @@ def not_from_here(source: Source, setting: Setting) -> InvalidSettings:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     text = repr(list(value)) if isinstance(value, tuple) else repr(value)
     return text if len(text) <= 120 else text[:117] + "…"

@@ -49,11 +49,21 @@ else:
     SamplingSettings = defstruct(
         "SamplingSettings",
         [
-            (known.name, Annotated[known.type | None, Meta(description=SAMPLING_HELP[known.name])], None)
+            (
+                known.name,
+                Annotated[
+                    known.type | None,
+                    Meta(description=SAMPLING_HELP[known.name], extra={"applies": "answer"}),
+                ],
+                None,
+            )
             for known in fields(Sampling)
         ],
         frozen=True,
         kw_only=True,
         forbid_unknown_fields=True,
         module=__name__,
+        namespace={
+            "__doc__": "How tokens are drawn; what is not set is the model's own, else the house default."
+        },
     )

@@ -4,6 +4,8 @@ The settings screen, `hearth config` and the docs show these descriptions. In `M
 seconds that may be written as `5m`, `size` bytes that may be written as `8GB`, `path` a path (`~` and relative
 paths are resolved), and `own` a key that a `hearth.toml` in the current folder may not set, because that folder may
 be somebody else's. `others` marks the setting that takes the keys of its section which are none of the others.
+`lines` marks text of several lines, `secret` a value that is never shown. `applies` says from
+when on a running workstation goes by a changed value (`Applies`); without a mark that is the next start.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ SIZE = {"size": True}
 PATH = {"path": True}
 OWN = {"own": True}
 OTHERS = {"others": True}
+LINES = {"lines": True}
+
+Applies = Literal["now", "answer", "load", "start"]
+"""From when on a changed value holds: at once, the next answer, the next load of a model, the next start of Hearth."""
+NOW = {"applies": "now"}
+ANSWER = {"applies": "answer"}
+LOAD = {"applies": "load"}
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,21 +102,26 @@ class Generation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     max_tokens: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Most tokens of an answer; not set: as many as the context window has room for."),
+        Meta(
+            description="Most tokens of an answer; not set: as many as the context window has room for.",
+            extra=ANSWER,
+        ),
     ] = None
     answer_reserve: Annotated[
         int,
         Meta(
             ge=0,
             description="Tokens of the context window kept free for the answer (at most half the window).",
+            extra=LOAD,
         ),
     ] = 512
     overflow: Annotated[
         Literal["drop_oldest", "refuse", "shift"],
-        Meta(description="What happens to a conversation longer than the window."),
+        Meta(description="What happens to a conversation longer than the window.", extra=ANSWER),
     ] = "drop_oldest"
     system: Annotated[
-        str | None, Meta(description="System prompt of chats that bring none of their own.")
+        str | None,
+        Meta(description="System prompt of chats that bring none of their own.", extra=ANSWER | LINES),
     ] = None
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
@@ -121,43 +135,58 @@ class Generation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How models are run."""
 
-    slots: Annotated[int, Meta(ge=1, le=256, description="Sequences that a model works on at once.")] = 4
+    slots: Annotated[
+        int, Meta(ge=1, le=256, description="Sequences that a model works on at once.", extra=LOAD)
+    ] = 4
     context: Annotated[
         Annotated[int, Meta(ge=8)] | None,
-        Meta(description="Context window of one sequence in tokens; not set: the model's own."),
+        Meta(description="Context window of one sequence in tokens; not set: the model's own.", extra=LOAD),
     ] = None
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=512)] | None,
-        Meta(description="Threads that decode; not set: one core is left to the screen."),
+        Meta(description="Threads that decode; not set: one core is left to the screen.", extra=LOAD),
     ] = None
     batch_threads: Annotated[
         Annotated[int, Meta(ge=1, le=512)] | None,
-        Meta(description="Threads that prefill; not set: every core."),
+        Meta(description="Threads that prefill; not set: every core.", extra=LOAD),
     ] = None
     exclusive: Annotated[
         bool,
-        Meta(description="Let waiting threads spin: faster on a machine that does nothing else."),
+        Meta(description="Let waiting threads spin: faster on a machine that does nothing else.", extra=LOAD),
     ] = False
     prefill_chunk: Annotated[
-        int, Meta(ge=1, le=65536, description="Most prompt tokens of one step while nobody else is decoding.")
+        int,
+        Meta(
+            ge=1,
+            le=65536,
+            description="Most prompt tokens of one step while nobody else is decoding.",
+            extra=LOAD,
+        ),
     ] = 512
     prefill_chunk_busy: Annotated[
         int,
-        Meta(ge=1, le=65536, description="Most prompt tokens of one step while other answers are streaming."),
+        Meta(
+            ge=1,
+            le=65536,
+            description="Most prompt tokens of one step while other answers are streaming.",
+            extra=LOAD,
+        ),
     ] = 128
     keep_alive: Annotated[
         float,
         Meta(
             description="How long an idle model stays: seconds, 5m or 1h30m; -1 for ever, 0 not at all.",
-            extra=DURATION,
+            extra=DURATION | LOAD,
         ),
     ] = 300.0
-    max_models: Annotated[int, Meta(ge=1, le=64, description="Models that are loaded at once.")] = 3
+    max_models: Annotated[
+        int, Meta(ge=1, le=64, description="Models that are loaded at once.", extra=LOAD)
+    ] = 3
     memory_limit: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(
             description="Main memory that all models together may take, such as 8GB; not set: what is available.",
-            extra=SIZE,
+            extra=SIZE | LOAD,
         ),
     ] = None
     memory_margin: Annotated[
@@ -166,17 +195,21 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=0,
             le=0.9,
             description="Share of the available memory, on each device, that loading a model leaves free.",
+            extra=LOAD,
         ),
     ] = 0.1
     probe: Annotated[
         bool,
-        Meta(description="Try model files that are new here in a throw-away process before they are loaded."),
+        Meta(
+            description="Try model files that are new here in a throw-away process before they are loaded.",
+            extra=LOAD,
+        ),
     ] = True
     queue_interactive: Annotated[
-        int, Meta(ge=1, le=100_000, description="Requests from screens that may wait for a slot.")
+        int, Meta(ge=1, le=100_000, description="Requests from screens that may wait for a slot.", extra=LOAD)
     ] = 8
     queue_api: Annotated[
-        int, Meta(ge=1, le=100_000, description="Requests from the API that may wait for a slot.")
+        int, Meta(ge=1, le=100_000, description="Requests from the API that may wait for a slot.", extra=LOAD)
     ] = 128
     prefix_cache: Annotated[
         bool, Meta(description="Keep what was computed of prompts and answers, for prompts that begin alike.")
@@ -197,11 +230,12 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=0,
             le=32,
             description="Tokens that are guessed ahead from the text so far and checked in one step; 0 is off.",
+            extra=LOAD,
         ),
     ] = 0
     kv_type: Annotated[
         Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] | None,
-        Meta(description="Number format of the KV cache; not set: f16."),
+        Meta(description="Number format of the KV cache; not set: f16.", extra=LOAD),
     ] = None
     device: Annotated[
         str,
@@ -210,40 +244,48 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             max_length=64,
             description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal; auto: a GPU where "
             "there is one.",
+            extra=LOAD,
         ),
     ] = "auto"
     gpu_layers: Annotated[
         Annotated[int, Meta(ge=-1)] | None,
-        Meta(description="Layers held on the GPU; -1 is all; not set: all, where the build can use a GPU."),
+        Meta(
+            description="Layers held on the GPU; -1 is all; not set: all, where the build can use a GPU.",
+            extra=LOAD,
+        ),
     ] = None
     use_mmap: Annotated[
         bool | None,
         Meta(
             description="Map the model file into memory; not set: where the library can. A mapped model whose file "
-            "is changed in place is ended; false reads a copy that nothing can change."
+            "is changed in place is ended; false reads a copy that nothing can change.",
+            extra=LOAD,
         ),
     ] = None
-    flash_attention: Annotated[bool | None, Meta(description="Flash attention; not set: where it helps.")] = (
-        None
-    )
+    flash_attention: Annotated[
+        bool | None, Meta(description="Flash attention; not set: where it helps.", extra=LOAD)
+    ] = None
     mps_fallback: Annotated[
         bool,
         Meta(
-            description="Let the processor compute what PyTorch cannot do on an Apple GPU, instead of failing."
+            description="Let the processor compute what PyTorch cannot do on an Apple GPU, instead of failing.",
+            extra=LOAD,
         ),
     ] = True
     mps_high_watermark: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
         Meta(
             description="Most that PyTorch takes of an Apple GPU's memory, over what Metal recommends; 0 is no "
-            "limit; not set: PyTorch's own, 1.7."
+            "limit; not set: PyTorch's own, 1.7.",
+            extra=LOAD,
         ),
     ] = None
     mps_low_watermark: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
         Meta(
             description="From which share on PyTorch gives freed memory of an Apple GPU back, at most the high one; "
-            "not set: PyTorch's own, 1.4."
+            "not set: PyTorch's own, 1.4.",
+            extra=LOAD,
         ),
     ] = None
     mlx_memory_limit: Annotated[
@@ -251,19 +293,23 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Memory below which MLX tries to stay for each model, such as 24GB; not set: MLX's own, half "
             "as much again as Metal recommends.",
-            extra=SIZE,
+            extra=SIZE | LOAD,
         ),
     ] = None
     mlx_cache_limit: Annotated[
         int,
-        Meta(ge=0, description="Freed memory that MLX keeps for the next step, for each model.", extra=SIZE),
+        Meta(
+            ge=0,
+            description="Freed memory that MLX keeps for the next step, for each model.",
+            extra=SIZE | LOAD,
+        ),
     ] = 10**9
     mlx_wired_limit: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(
             description="Memory of a model that Metal keeps from being swapped out; 0 is none; not set: as much as "
             "Metal recommends.",
-            extra=SIZE,
+            extra=SIZE | LOAD,
         ),
     ] = None
     stall_seconds: Annotated[
@@ -272,7 +318,7 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=0,
             description="A model that makes no step for this long counts as hung and is ended, one that computes "
             "meanwhile after ten times as long; 0 is off.",
-            extra=DURATION,
+            extra=DURATION | ANSWER,
         ),
     ] = 30.0
 
@@ -286,6 +332,7 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=64,
             le=8192,
             description="Pixels of an image's longest side; a larger one is made smaller, none is enlarged.",
+            extra=ANSWER,
         ),
     ] = 1440
     max_images: Annotated[
@@ -363,13 +410,13 @@ class Hub(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The full-screen terminal app."""
 
-    theme: Annotated[str, Meta(min_length=1, description="Name of a theme file.")] = "hearth-dark"
+    theme: Annotated[str, Meta(min_length=1, description="Name of a theme file.", extra=NOW)] = "hearth-dark"
     animation: Annotated[
-        Literal["full", "basic", "none"], Meta(description="How much the screen may move.")
+        Literal["full", "basic", "none"], Meta(description="How much the screen may move.", extra=NOW)
     ] = "full"
-    follow: Annotated[bool, Meta(description="Scroll along while an answer streams.")] = True
-    rail: Annotated[bool, Meta(description="Show the rail of workspaces.")] = True
-    footer: Annotated[bool, Meta(description="Show the keys at the bottom.")] = True
+    follow: Annotated[bool, Meta(description="Scroll along while an answer streams.", extra=NOW)] = True
+    rail: Annotated[bool, Meta(description="Show the rail of workspaces.", extra=NOW)] = True
+    footer: Annotated[bool, Meta(description="Show the keys at the bottom.", extra=NOW)] = True
     inspector: Annotated[bool, Meta(description="Open the chat's inspector at start.")] = False
     images: Annotated[
         Literal["auto", "blocks", "placeholder"],
@@ -380,7 +427,7 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "auto"
     keymap: Annotated[
         str | None,
-        Meta(description="File of key bindings; not set: keymap.toml beside the settings.", extra=PATH),
+        Meta(description="File of key bindings; not set: keymap.toml beside the settings.", extra=PATH | NOW),
     ] = None
 
 

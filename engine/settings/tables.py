@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.settings.catalogue import catalogue, others
 from engine.settings.layers import Loaded
-from engine.settings.schema import Settings
+from engine.settings.schema import Applies, Settings
+from engine.settings.wording import without_secrets
+
+Layer = Literal["default", "file", "project file", "environment", "command line"]
+"""The kinds of sources, weakest first: `file` is the user's own or the one of --config."""
 
 
 class SettingRow(Struct, frozen=True):
@@ -19,6 +24,23 @@ class SettingRow(Struct, frozen=True):
     key: str
     value: Any
     source: str
+    description: str
+
+
+class SettingState(Struct, frozen=True, kw_only=True):
+    """Everything about one setting, for `hearth config list` and the settings screen."""
+
+    key: str
+    section: str
+    value: Any
+    default: Any
+    source: str
+    """As in `SettingRow`."""
+    layer: Layer
+    applies: Applies
+    """From when on a running workstation goes by a changed value."""
+    expects: str
+    choices: tuple[str, ...]
     description: str
 
 
@@ -35,7 +57,7 @@ def rows(loaded: Loaded) -> list[SettingRow]:
     """Every setting with its value and source, in the order of the schema; names of models each by itself."""
     found: list[SettingRow] = []
     for key, setting in catalogue().items():
-        value = value_of(loaded.settings, key)
+        value = without_secrets(setting, value_of(loaded.settings, key))
         if not setting.others:
             found.append(SettingRow(key, value, loaded.sources[key], setting.description))
             continue
@@ -45,6 +67,35 @@ def rows(loaded: Loaded) -> list[SettingRow]:
             for name, each in value.items()
         ]
     return found
+
+
+def states(loaded: Loaded) -> list[SettingState]:
+    """Every setting with all that is known of it, in the order of the schema."""
+    return [
+        SettingState(
+            key=key,
+            section=setting.section,
+            value=without_secrets(setting, value_of(loaded.settings, key)),
+            default=setting.default,
+            source=loaded.sources[key],
+            layer=layer_of(loaded, key),
+            applies=setting.applies,
+            expects=setting.expects,
+            choices=setting.choices,
+            description=setting.description,
+        )
+        for key, setting in catalogue().items()
+    ]
+
+
+def layer_of(loaded: Loaded, key: str) -> Layer:
+    """Which kind of source the value of `key` comes from."""
+    source = loaded.sources[key]
+    if source in ("default", "command line"):
+        return "default" if source == "default" else "command line"
+    if source.startswith("environment "):
+        return "environment"
+    return "file" if source == str(loaded.own) else "project file"
 
 
 def describe() -> list[SettingDescription]:
@@ -59,6 +110,25 @@ def describe() -> list[SettingDescription]:
 def value_of(settings: Settings, key: str) -> Any:
     """The value at a dotted key."""
     return reduce(getattr, key.split("."), settings)
+
+
+def taken_over(running: Settings, changed: Settings) -> Settings:
+    """`running` with every value of `changed` that does not have to wait for the next start."""
+    taken: Settings = _mixed(running, changed, "")
+    return taken
+
+
+def _mixed(running: Any, changed: Any, prefix: str) -> Any:
+    if isinstance(running, Struct):
+        fields = running.__struct_fields__
+        return replace(
+            running,
+            **{
+                name: _mixed(getattr(running, name), getattr(changed, name), f"{prefix}.{name}".strip("."))
+                for name in fields
+            },
+        )
+    return running if catalogue()[prefix].applies == "start" else changed
 
 
 def schema() -> dict[str, Any]:

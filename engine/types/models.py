@@ -10,6 +10,8 @@ from msgspec import Struct, field
 from engine.errors import ErrorInfo
 from engine.types.request import Class
 
+Verdict = Literal["fits", "tight", "too big", "unknown"]
+"""`tight`: it fits, but somebody has to make way for it, or hardly anything is left."""
 DeviceKind = Literal["cpu", "gpu", "igpu", "accelerator", "other"]
 
 
@@ -122,6 +124,11 @@ class Estimate(Struct, frozen=True, kw_only=True):
     correction: float = 1.0
     """What earlier loads of this model needed, over what was predicted for them; already in the figures."""
     fits: bool = True
+    verdict: Verdict = "fits"
+    largest_context: int = 0
+    """Longest window that fits with as many slots, once every idle model has made way; 0: none, or not known."""
+    quantisation: str = ""
+    """The best usual quantisation of the model that would fit in the same window, where this one does not."""
     leaving: tuple[str, ...] = ()
     """Models that would have to leave, or give up their KV cache, for it."""
     advice: str = ""
@@ -130,6 +137,27 @@ class Estimate(Struct, frozen=True, kw_only=True):
     @property
     def total(self) -> int:
         return sum(device.total for device in self.devices)
+
+
+class Fit(Struct, frozen=True, kw_only=True):
+    """Whether a model of the catalogue would fit, by its headers alone: for lists, before any estimate is made."""
+
+    model: str
+    verdict: Verdict
+    context: int = 0
+    """The window that the verdict is about."""
+    largest_context: int = 0
+    """As in `Estimate`."""
+    needs: Mapping[str, int] = {}
+    """Bytes by pool of memory: `main memory`, or the name of a GPU."""
+    free: Mapping[str, int] = {}
+    """What of these pools can be had once every idle model has made way."""
+    quantisation: str = ""
+    """As in `Estimate`."""
+    instead: str = ""
+    """The largest quantisation of the same model on this machine that fits, where this one does not."""
+    reason: str = ""
+    """Why nothing can be said."""
 
 
 class MemoryUse(Struct, frozen=True, kw_only=True):

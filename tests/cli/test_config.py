@@ -105,3 +105,64 @@ def test_path_lists_the_strongest_first(hearth_home: Path) -> None:
 def test_nothing_is_written_by_looking(hearth_home: Path) -> None:
     run(hearth_home, "config", "show")
     assert list(hearth_home.iterdir()) == []
+
+
+def test_set_writes_and_get_reads(hearth_home: Path) -> None:
+    file = hearth_home / "config.toml"
+    file.write_text("# mine\n[runtime]\nslots = 2  # few\n")
+    assert (
+        run(hearth_home, "config", "set", "runtime.slots", "6").stdout
+        == f"runtime.slots = 6, written to {file}\n"
+    )
+    assert run(hearth_home, "config", "set", "runtime.keep_alive", "-1").returncode == 0
+    assert file.read_text() == "# mine\n[runtime]\nslots = 6  # few\nkeep_alive = -1\n"
+    assert run(hearth_home, "config", "get", "runtime.slots").stdout == "6\n"
+    assert run(hearth_home, "config", "get", "runtime.context").stdout == ""
+    assert run(hearth_home, "config", "unset", "runtime.slots").returncode == 0
+    assert file.read_text() == "# mine\n[runtime]\nkeep_alive = -1\n"
+
+
+def test_set_refuses_what_does_not_suit_and_says_what_is_stronger(hearth_home: Path) -> None:
+    done = run(hearth_home, "config", "set", "server.port", "99999")
+    assert done.returncode == 2
+    assert "server.port" in done.stderr and "65535" in done.stderr
+    assert not (hearth_home / "config.toml").exists()
+    done = run(hearth_home, "config", "set", "runtime.slots", "6", HEARTH_RUNTIME__SLOTS="3")
+    assert done.returncode == 0
+    assert "environment HEARTH_RUNTIME__SLOTS" in done.stderr
+    done = run(hearth_home, "config", "set", "ui.theme", "chartreuse")
+    assert "there is no such theme" in done.stderr
+
+
+def test_list_says_everything_of_each_setting(hearth_home: Path) -> None:
+    found = {row["key"]: row for row in json.loads(run(hearth_home, "config", "list", "--json").stdout)}
+    assert found["ui.images"] == {
+        "key": "ui.images",
+        "section": "ui",
+        "value": "auto",
+        "default": "auto",
+        "source": "default",
+        "layer": "default",
+        "applies": "start",
+        "expects": "one of auto, blocks, placeholder",
+        "choices": ["auto", "blocks", "placeholder"],
+        "description": found["ui.images"]["description"],
+    }
+    narrowed = run(hearth_home, "config", "list", "ui.rail").stdout.splitlines()
+    assert len(narrowed) == 2 and "at once" in narrowed[1]
+
+
+def test_check_reports_every_problem_and_an_unknown_theme(hearth_home: Path) -> None:
+    file = hearth_home / "config.toml"
+    file.write_text('[ui]\ntheme = "chartreuse"\nrail = 3\n[log]\nlevel = "loud"\n')
+    (hearth_home / "keymap.toml").write_text('[app]\npalete = "f12"\n')
+    done = run(hearth_home, "config", "check")
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert [each.partition("`")[2].partition("`")[0] for each in errors[:3]] == [
+        "ui.rail",
+        "log.level",
+        "ui.theme",
+    ]
+    assert "hearth-dark" in done.stderr and "app.palete" in done.stderr
+    assert done.stdout == ""

@@ -78,7 +78,8 @@ def verdict(estimate: Estimate) -> str:
     free = sum(device.free for device in estimate.devices)
     if estimate.fits:
         beside = f", {units.size(free)} are free" if free else ""
-        return f"fits: needs {units.size(sum(wanted))}{beside}"
+        fits = "just fits" if estimate.verdict == "tight" and not estimate.leaving else "fits"
+        return f"{fits}: needs {units.size(sum(wanted))}{beside}"
     for device, need in zip(estimate.devices, wanted, strict=True):
         if need > device.free > 0:
             return (
@@ -103,8 +104,11 @@ def remarks(estimate: Estimate) -> list[str]:
     corrected = (
         "" if estimate.correction == 1.0 else f", corrected by earlier loads (× {estimate.correction:.2f})"
     )
+    longest = estimate.largest_context
+    more = [f"The longest window that fits: {longest:,} tokens."] if longest > estimate.context else []
     return [
         f"{window}, {estimate.slots} at once." if estimate.slots > 1 else f"{window}.",
+        *more,
         f"{trust}{corrected}.",
     ]
 

@@ -13,6 +13,7 @@ from textual.widgets import Input, TextArea
 
 from engine import Engine
 from engine.errors import HearthError
+from engine.settings import Settings
 from engine.types import Estimate, ModelEntry, ModelFacts
 from tui import units
 from tui.actions import bindings
@@ -92,10 +93,14 @@ class ChatScreen(ChatCommands):
     def on_mount(self) -> None:
         """Listen to the app, and show the empty conversation."""
         self.view.scrolls_along = self.hearth.settings.ui.follow
+        self.hearth.settings_changed.subscribe(self, self._scroll_as_set)
         self.hearth.model_chosen.subscribe(self, self._model_chosen)
         self.hearth.sampled.subscribe(self, self._sampled)
         self.run_worker(self._look_for_models, group="chat-models")
         self._show_conversation()
+
+    def _scroll_as_set(self, settings: Settings) -> None:
+        self.view.scrolls_along = settings.ui.follow
 
     def on_unmount(self) -> None:
         """Leave no answer behind."""

@@ -26,7 +26,7 @@ def verdict(found: Estimate | ErrorInfo | None) -> list[Content]:
     said, follows = memory.verdict(found), memory.consequences(found)
     if not found.fits:
         first = Content.assemble(("✗ ", "$text-error"), (said, "bold $text-error"))
-    elif follows:
+    elif follows or found.verdict == "tight":
         first = Content.assemble(("! ", "$text-warning"), said)
     else:
         first = Content.assemble(("✓ ", "$success"), said)

@@ -1,0 +1,100 @@
+"""What of a folder of models in published sizes would fit: by headers, in one call, without trying a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.library.verdicts import STEP
+from engine.local import LocalEngine
+from engine.settings import Models, Runtime, Settings
+from engine.types import LoadOptions
+from tests.engine.runtime.conftest import Open
+from tests.weights import tiny_llama
+from tests.weights.published import PUBLISHED
+
+GIB = 2**30
+ONE = LoadOptions(context=4096, slots=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    for name in ("Llama 3.1 8B", "LFM2 1.2B", "OpenELM 270M", "Gemma 3 4B"):
+        PUBLISHED[name].write(folder / f"{name.replace(' ', '-')}.gguf")
+    (folder / "broken.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    return folder
+
+
+def opened(open_engine: Open, folder: Path, gibibytes: float, **runtime: int) -> LocalEngine:
+    limit = Runtime(memory_limit=int(gibibytes * GIB), memory_margin=0.0, **runtime)  # type: ignore[arg-type]
+    return open_engine(Settings(models=Models(folders=(str(folder),)), runtime=limit))
+
+
+async def test_verdicts_of_all_models_that_can_be_run(open_engine: Open, folder: Path) -> None:
+    # Gemma 3 4B in F16: 6.0 GiB of weights, 0.5 GiB of keys and values at 4096 tokens, buffers, the process.
+    found = {fit.model: fit for fit in await opened(open_engine, folder, 6.9).fits(options=ONE)}
+    assert "broken" not in found
+    verdicts = {name: fit.verdict for name, fit in found.items() if not name.startswith("ember")}
+    assert verdicts == {
+        "Llama-3.1-8B": "too big",
+        "LFM2-1.2B": "fits",
+        "OpenELM-270M": "fits",
+        "Gemma-3-4B": "tight",
+    }
+    llama = found["Llama-3.1-8B"]
+    assert llama.largest_context == 0 and llama.quantisation == "Q6_K" and llama.context == 4096
+    assert llama.needs["main memory"] > 13 * GIB and llama.free == {"main memory": int(6.9 * GIB)}
+    assert found["OpenELM-270M"].largest_context == 2048, "no more than it was trained for"
+
+
+async def test_the_longest_window_is_where_the_estimate_turns(open_engine: Open, folder: Path) -> None:
+    engine = opened(open_engine, folder, 3.0)
+    [fit] = await engine.fits(["LFM2-1.2B"], LoadOptions(context=4096, slots=1))
+    estimate = await engine.estimate("LFM2-1.2B", ONE)
+    assert estimate.verdict == "fits" and estimate.exact
+    assert 4096 < estimate.largest_context < 128_000
+    assert fit.largest_context == pytest.approx(estimate.largest_context, rel=0.1), (
+        "headers alone tell nearly"
+    )
+    longest = LoadOptions(context=estimate.largest_context, slots=1)
+    assert (await engine.estimate("LFM2-1.2B", longest)).verdict == "tight"
+    # What grows with the window is told by the headers: beside a dry run they may be off by a little.
+    beyond = LoadOptions(context=int(1.1 * estimate.largest_context) // STEP * STEP, slots=1)
+    refused = await engine.estimate("LFM2-1.2B", beyond)
+    assert refused.verdict == "too big" and not refused.fits
+    assert f"context of {refused.largest_context}" in refused.advice
+    assert refused.largest_context == pytest.approx(estimate.largest_context, rel=0.1)
+
+
+async def test_a_window_that_nobody_asked_for_counts_as_what_fits_of_it(
+    open_engine: Open, folder: Path
+) -> None:
+    engine = opened(open_engine, folder, 6.7, slots=4)
+    [fit] = await engine.fits(["Gemma-3-4B"])
+    assert fit.verdict == "tight" and fit.context == fit.largest_context < 8192
+    [asked] = await engine.fits(["Gemma-3-4B"], LoadOptions(context=8192))
+    assert asked.verdict == "too big" and asked.context == 8192
+
+
+async def test_what_is_not_there_is_unknown_and_the_order_is_kept(open_engine: Open, folder: Path) -> None:
+    found = await opened(open_engine, folder, 8).fits(["nothing", "OpenELM-270M", "broken"])
+    assert [each.model for each in found] == ["nothing", "OpenELM-270M", "broken"]
+    assert [each.verdict for each in found] == ["unknown", "fits", "unknown"] and found[0].reason
+
+
+@pytest.mark.long
+async def test_a_thousand_models_are_judged_without_reading_one_twice(
+    open_engine: Open, tmp_path: Path
+) -> None:
+    path = tiny_llama(tmp_path)
+    for number in range(999):
+        (tmp_path / f"copy-{number}.gguf").write_bytes(path.read_bytes())
+    engine = opened(open_engine, tmp_path, 8)
+    assert len(await engine.models()) >= 1000
+    began = time.perf_counter()
+    found = await engine.fits()
+    print(f"{len(found)} verdicts in {time.perf_counter() - began:.2f} s")
+    assert sum(each.verdict == "fits" for each in found) >= 1000
