@@ -13,6 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from engine import LocalConversations
 from engine.errors import HearthError, ModelNotFound
 from engine.types import (
     Capabilities,
@@ -147,6 +148,8 @@ class RecordedEngine:
         self.estimated: list[str] = []
         """The models that it was asked about."""
         self.closed = False
+        self.conversations = LocalConversations(None)
+        """Kept in memory."""
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""
@@ -288,6 +291,7 @@ class RecordedEngine:
     async def close(self) -> None:
         """Remember that it was asked."""
         self.closed = True
+        await self.conversations.close()
 
     def _entry(self, model: str) -> ModelEntry:
         for entry in self.entries:
