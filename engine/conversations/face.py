@@ -34,7 +34,10 @@ class Conversations(Protocol):
         ...
 
     async def save(
-        self, conversation: str, messages: Sequence[StoredMessage] = (), change: ConversationChange | None = None
+        self,
+        conversation: str,
+        messages: Sequence[StoredMessage] = (),
+        change: ConversationChange | None = None,
     ) -> tuple[StoredMessage, ...]:
         """Add or replace messages by id, and change what `change` says; a new id begins a conversation.
 

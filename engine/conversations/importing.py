@@ -74,7 +74,9 @@ def read(data: bytes, form: ConversationForm | None = None, name: str = "") -> l
     return [
         each
         for value in _values(text)
-        for each in (_from_hearth(value) if _is_ours(value) and form != "openai" else _from_openai(value, name))
+        for each in (
+            _from_hearth(value) if _is_ours(value) and form != "openai" else _from_openai(value, name)
+        )
     ]
 
 
@@ -111,10 +113,10 @@ def _from_hearth(value: dict[str, Any]) -> list[Imported]:
     found = []
     for each in _list(value.get("conversations"), "conversations"):
         try:
-            summary = msgspec.convert(each, type=ConversationSummary)
+            summary = msgspec.convert({**each, "messages": 0}, type=ConversationSummary)
             messages = msgspec.convert(each.get("messages", []), type=tuple[StoredMessage, ...])
             draft = msgspec.convert(each.get("draft", ""), type=str)
-        except (msgspec.MsgspecError, AttributeError) as error:
+        except (msgspec.MsgspecError, AttributeError, TypeError) as error:
             raise InvalidRequest("A conversation in the file cannot be read.", f"{error}.", _FIX) from None
         tree = ConversationTree(
             summary=summary, settings=each.get("settings"), draft=draft, messages=checked(messages)
@@ -131,7 +133,9 @@ def _files(value: Any) -> dict[str, tuple[str, bytes]]:
             data = base64.b64decode(each["data"], validate=True)
             name = Path(str(each["name"])).name
         except (KeyError, TypeError, ValueError, binascii.Error):
-            raise InvalidRequest("A picture in the file cannot be read.", f"It is {digest!r}.", _FIX) from None
+            raise InvalidRequest(
+                "A picture in the file cannot be read.", f"It is {digest!r}.", _FIX
+            ) from None
         if digest_of(data) != digest:
             raise InvalidRequest("A picture in the file is damaged.", f"It is {digest!r}.", _FIX)
         found[digest] = name, data
@@ -196,7 +200,11 @@ def _content(
         if kind in ("text", "input_text", "output_text", "document") and isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif kind == "image_url":
-            url = part["image_url"].get("url") if isinstance(part.get("image_url"), dict) else part.get("image_url")
+            url = (
+                part["image_url"].get("url")
+                if isinstance(part.get("image_url"), dict)
+                else part.get("image_url")
+            )
             picture = _picture(url, len(files), files)
             if picture is None:
                 texts.append(f"[{_text(url)[:200] or 'picture'}]")
@@ -205,7 +213,9 @@ def _content(
         elif kind == "image":
             texts.append(f"[{Path(_text(part.get('path') or part.get('url'))).name or 'picture'}]")
         else:
-            raise InvalidRequest(f"A part of {where} cannot be read.", f"Its type is {kind!r}.", _FIX, param=where)
+            raise InvalidRequest(
+                f"A part of {where} cannot be read.", f"Its type is {kind!r}.", _FIX, param=where
+            )
     text = "".join(texts)
     for picture in pictures:
         if f"@{picture.name}" not in text:

@@ -65,7 +65,9 @@ class Journal:
     def abandoned(self, connection: apsw.Connection, conversation: int | None = None) -> list[int]:
         """Messages whose writers are gone, as row keys: in one conversation or in all."""
         where = "" if conversation is None else f" AND conversation = {conversation:d}"
-        rows = connection.execute("SELECT key, writer FROM messages WHERE state = 'writing'" + where).fetchall()
+        rows = connection.execute(
+            "SELECT key, writer FROM messages WHERE state = 'writing'" + where
+        ).fetchall()
         return [key for key, writer in rows if not self._writers.writes(writer)]
 
     def recover(self, connection: apsw.Connection, keys: list[int]) -> int:

@@ -58,7 +58,10 @@ class LocalConversations:
         return await self._do(lambda store: store.get(conversation))
 
     async def save(
-        self, conversation: str, messages: Sequence[StoredMessage] = (), change: ConversationChange | None = None
+        self,
+        conversation: str,
+        messages: Sequence[StoredMessage] = (),
+        change: ConversationChange | None = None,
     ) -> tuple[StoredMessage, ...]:
         return await self._do(lambda store: store.save(conversation, messages, change))
 

@@ -1,6 +1,6 @@
 """What people type to find conversations: words, "phrases", and conditions such as `tag:work` or `is:archived`.
 
-    parse('gpu kernels tag:work in:projects is:pinned')
+parse('gpu kernels tag:work in:projects is:pinned')
 """
 
 from __future__ import annotations
@@ -61,7 +61,5 @@ def needs_scan(text: str) -> bool:
 
 def plain_words(text: str) -> list[str]:
     """The words and phrases of `text`, for a scan."""
-    found = (
-        match.group(1) if match.group(2) is None else match.group(2) for match in _WORD.finditer(text)
-    )
+    found = (match.group(1) if match.group(2) is None else match.group(2) for match in _WORD.finditer(text))
     return [word for word in found if word.strip()]

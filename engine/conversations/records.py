@@ -37,9 +37,7 @@ def message_of(row: tuple[Any, ...]) -> StoredMessage:
         # Written by a newer Hearth: the text is what counts.
         log.warning("Details of the message %s cannot be read: %s", id, error)
         message = StoredMessage(id=id, role=role)
-    return replace(
-        message, parent=parent, content=content, state=state, chosen=bool(chosen), created=created
-    )
+    return replace(message, parent=parent, content=content, state=state, chosen=bool(chosen), created=created)
 
 
 def summary_of(row: tuple[Any, ...]) -> ConversationSummary:

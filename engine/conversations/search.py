@@ -128,9 +128,7 @@ def _hit(connection: apsw.Connection, found: int | str, scanned: str, match: str
     )
 
 
-def _snippet(
-    connection: apsw.Connection, kind: str, table: str, key: int, scanned: str, match: str
-) -> str:
+def _snippet(connection: apsw.Connection, kind: str, table: str, key: int, scanned: str, match: str) -> str:
     if scanned:
         column = "title" if kind == "title" else "content"
         (text,) = connection.execute(f"SELECT {column} FROM {table} WHERE key = ?", (key,)).fetchone()

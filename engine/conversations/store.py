@@ -286,9 +286,10 @@ class ConversationStore:
             attachments=tuple(self.files.keep(each) for each in message.attachments),
         )
         where = (conversation, message.parent)
-        if message.parent and not connection.execute(
-            "SELECT 1 FROM messages WHERE conversation = ? AND id = ?", where
-        ).get:
+        if (
+            message.parent
+            and not connection.execute("SELECT 1 FROM messages WHERE conversation = ? AND id = ?", where).get
+        ):
             raise InvalidRequest(
                 "A message follows one that is not there.",
                 f"{message.id!r} names {message.parent!r} as its parent.",
@@ -326,9 +327,7 @@ class ConversationStore:
             said["settings"] = msgspec.json.encode(change.settings).decode()
         if said:
             columns = ", ".join(f"{name} = :{name}" for name in said)
-            values = {
-                name: int(value) if isinstance(value, bool) else value for name, value in said.items()
-            }
+            values = {name: int(value) if isinstance(value, bool) else value for name, value in said.items()}
             connection.execute(f"UPDATE conversations SET {columns} WHERE key = :key", {**values, "key": key})
         if change.tags is not UNSET:
             connection.execute("DELETE FROM tags WHERE conversation = ?", (key,))

@@ -25,7 +25,9 @@ def checked(messages: Sequence[StoredMessage]) -> tuple[StoredMessage, ...]:
     by_id: dict[str, StoredMessage] = {}
     for message in messages:
         if not message.id or message.id in by_id:
-            raise InvalidRequest("Two messages have one id, or none.", f"It is {message.id!r}.", param="messages")
+            raise InvalidRequest(
+                "Two messages have one id, or none.", f"It is {message.id!r}.", param="messages"
+            )
         by_id[message.id] = message
     children: dict[str, list[StoredMessage]] = {}
     for message in messages:
@@ -45,7 +47,8 @@ def checked(messages: Sequence[StoredMessage]) -> tuple[StoredMessage, ...]:
     if len(ordered) < len(by_id):
         raise InvalidRequest("Messages follow each other in a circle.", param="messages")
     chosen = {
-        next((each for each in reversed(beside) if each.chosen), beside[-1]).id for beside in children.values()
+        next((each for each in reversed(beside) if each.chosen), beside[-1]).id
+        for beside in children.values()
     }
     place = {message.id: at for at, message in enumerate(messages)}
     if all(place[message.parent] < place[message.id] for message in ordered if message.parent != ROOT):

@@ -239,9 +239,7 @@ def _restore(path: Path, backups: Path | None, why: str) -> str:
         if sound:
             moment = copy.stem.rpartition("-")[2]
             day = f"{moment[:4]}-{moment[4:6]}-{moment[6:8]} {moment[9:11]}:{moment[11:13]} UTC"
-            return (
-                f"{path.name} was damaged ({why}): {aside}. The copy of {day} holds; what came later is not in it."
-            )
+            return f"{path.name} was damaged ({why}): {aside}. The copy of {day} holds; what came later is not in it."
     return f"{path.name} was damaged ({why}) and there is no copy of it: {aside}, and a new one is begun."
 
 

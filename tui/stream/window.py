@@ -114,6 +114,11 @@ class MessageWindow(ChatScroll):
         return [view.id for view in self._views[self._low : self._high]]
 
     @property
+    def top_id(self) -> str | None:
+        """The finished message at the top of the screen; None at the end, where new text is followed."""
+        return self._anchor.id if self._anchor is not None and not self.following else None
+
+    @property
     def is_streaming(self) -> bool:
         """True while any answer in this window grows."""
         return bool(self._answers)
