@@ -58,6 +58,9 @@ class Commands(LazyGroup):
     table = (
         LazyCommand("chat", "cli.commands.chat", "Talk to a model here, or ask it one question."),
         LazyCommand("run", "cli.commands.chat", "The same as chat."),
+        LazyCommand(
+            "conversations", "cli.commands.conversations", "List, search, export and import conversations."
+        ),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
         LazyCommand("search", "cli.commands.search", "Look for models at the hub."),
         LazyCommand("pull", "cli.commands.pull", "Fetch a model from the hub."),

@@ -112,7 +112,7 @@ async def _conversations(pilot: Pilot[None], app: HearthApp) -> None:
     await pilot.press("ctrl+n")
     await say(pilot, app, "Tell me a long story about a fox.", OVERVIEW, 40)
     await pilot.press("ctrl+n")
-    cast(ChatScreen, app.screen).sidebar.display = True
+    cast(ChatScreen, app.screen).pane_of_conversations.display = True
     await say(pilot, app, "Name three colours.", "Red, green and blue.")
 
 

@@ -39,7 +39,7 @@ class Preferences:
         return self._state.theme or self._settings.ui.theme
 
     def keep(self, **changes: str) -> None:
-        """Remember `theme`, `model` or `conversation` for the next run; a disk that will not have it is told in passing."""
+        """Remember theme, model or conversation for the next run; a disk that will not have it is told in passing."""
         for name, value in changes.items():
             setattr(self._state, name, value)
         try:

@@ -6,6 +6,8 @@ reach the platter: the end of the process does not touch them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 import msgspec
 from msgspec.structs import replace
@@ -65,7 +67,7 @@ class Journal:
     def abandoned(self, connection: apsw.Connection, conversation: int | None = None) -> list[int]:
         """Messages whose writers are gone, as row keys: in one conversation or in all."""
         where = "" if conversation is None else f" AND conversation = {conversation:d}"
-        rows = connection.execute(
+        rows: list[tuple[Any, ...]] = connection.execute(
             "SELECT key, writer FROM messages WHERE state = 'writing'" + where
         ).fetchall()
         return [key for key, writer in rows if not self._writers.writes(writer)]

@@ -18,7 +18,7 @@ KEPT = 8
 
 
 def back_up(connection: apsw.Connection, folder: Path, name: str) -> Path:
-    """Write a whole copy of the database as `name-<moment>.db` into `folder`. Raises apsw.Error, OSError, StorageFailed."""
+    """Write a whole copy as `name-<moment>.db` into `folder`. Raises apsw.Error, OSError, StorageFailed."""
     ensure(folder)
     for left in folder.glob("*.part"):
         if time.time() - left.stat().st_mtime > 3600:

@@ -116,7 +116,7 @@ class MessageWindow(ChatScroll):
     @property
     def top_id(self) -> str | None:
         """The finished message at the top of the screen; None at the end, where new text is followed."""
-        return self._anchor.id if self._anchor is not None and not self.following else None
+        return None if self.following or not self._views else self._views[self._heights.at(self.scroll_y)].id
 
     @property
     def is_streaming(self) -> bool:

@@ -11,10 +11,11 @@ from textual import on
 from engine import Conversations as Kept
 from engine.errors import ConversationNotFound, HearthError, InvalidRequest, StorageFailed
 from engine.text_safety import plain
-from engine.types import ConversationChange, ConversationForm, ConversationPage, ConversationQuery
+from engine.types import ConversationChange, ConversationPage, ConversationQuery
 from tui.line_dialogue import LineDialogue
 from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.conversation import Conversation, Node
+from tui.screens.chat.export_file import form_of, write_new
 from tui.screens.chat.keeper import Keeper, reason
 from tui.screens.chat.listing import Row
 from tui.screens.chat.sidebar import ConversationPane, Sidebar
@@ -72,7 +73,7 @@ class ConversationActions(ChatCommands):
     # --- coming and going
 
     async def restore(self) -> None:
-        """Begin where the last run left off, unless something is asked or written already; tell what was found amiss."""
+        """Begin where the last run left off, unless something is asked or written already; tell what was amiss."""
         last = self.hearth.preferences.conversation
         try:
             kept = await self._kept()
@@ -80,7 +81,9 @@ class ConversationActions(ChatCommands):
                 tree = await kept.get(last)
                 conversation = await asyncio.to_thread(conversation_of, tree)
                 if not self._begun:
+                    fresh = self.presenter.current
                     self._take_in(conversation)
+                    self.presenter.conversations.remove(fresh.id)
             for sentence in await kept.told():
                 self.hearth.notify(sentence, title="Conversations", timeout=12, markup=False)
         except ConversationNotFound:
@@ -234,15 +237,13 @@ class ConversationActions(ChatCommands):
 
     def action_move(self) -> None:
         """Put the conversation into a folder."""
-        self.run_worker(self._ask_folder, group="labels", exclusive=True)
-
-    async def _ask_folder(self) -> None:
-        row = self._chosen
-        if row is not None:
-            known = [each.name for each in (await (await self._kept()).labels()).folders]
+        if (row := self._chosen) is not None:
             note = "A / makes a folder within another. Blank takes it out of its folder."
-            dialogue = LineDialogue("Move to which folder?", row.folder, note=note, known=known)
+            dialogue = LineDialogue("Move to which folder?", row.folder, note=note, known=self._folders)
             self.app.push_screen(dialogue, partial(self._move, row))
+
+    async def _folders(self) -> list[str]:
+        return [each.name for each in (await (await self._kept()).labels()).folders]
 
     def _move(self, row: Row, folder: str | None) -> None:
         if folder is not None:
@@ -252,16 +253,17 @@ class ConversationActions(ChatCommands):
 
     def action_tag(self) -> None:
         """Give the conversation tags."""
-        self.run_worker(self._ask_tags, group="labels", exclusive=True)
-
-    async def _ask_tags(self) -> None:
-        row = self._chosen
-        if row is not None:
-            known = [each.name for each in (await (await self._kept()).labels()).tags]
+        if (row := self._chosen) is not None:
             dialogue = LineDialogue(
-                "Tags of the conversation", " ".join(row.tags), note="Words with spaces between.", known=known
+                "Tags of the conversation",
+                " ".join(row.tags),
+                note="Words with spaces between.",
+                known=self._tags,
             )
             self.app.push_screen(dialogue, partial(self._tag, row))
+
+    async def _tags(self) -> list[str]:
+        return [each.name for each in (await (await self._kept()).labels()).tags]
 
     def _tag(self, row: Row, typed: str | None) -> None:
         if typed is not None:
@@ -345,7 +347,8 @@ class ConversationActions(ChatCommands):
         note = "What it ends in says the form: .md Markdown, .json everything, .openai.json OpenAI messages."
         dialogue = LineDialogue("Export to which file?", f"{name}.md", note=note)
         self.app.push_screen(
-            dialogue, lambda path: self._export(row.id, path) if path else None  # None: escape
+            dialogue,
+            lambda path: self._export(row.id, path) if path else None,  # None: escape
         )
 
     def _export(self, conversation_id: str, path: str) -> None:
@@ -404,26 +407,3 @@ class ConversationActions(ChatCommands):
         self.action_search()
         self.pane_of_conversations.look_for(words)
 
-
-def form_of(path: str) -> ConversationForm:
-    """The form that a file's name asks for."""
-    name = path.lower()
-    if name.endswith(".openai.json"):
-        return "openai"
-    return "json" if name.endswith(".json") else "markdown"
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet, readable by its owner. Raises StorageFailed. For threads."""
-    try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(data)
-    except FileExistsError:
-        raise StorageFailed(
-            f"{plain(str(path), 60)} exists already.", fix="Choose another name."
-        ) from None
-    except OSError as error:
-        raise StorageFailed(
-            f"{plain(str(path), 60)} cannot be written.", f"{error.strerror or error}."
-        ) from None

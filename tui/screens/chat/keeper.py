@@ -153,9 +153,7 @@ class Keeper:
         """Write these messages; until that is done they stay on the list."""
         taken = [each for each in ids if each in conversation.nodes]
         running = {node.id for talk, node in self._writing() if talk is conversation}
-        messages = [
-            stored(conversation, conversation.nodes[each], writing=each in running) for each in taken
-        ]
+        messages = [stored(conversation, conversation.nodes[each], writing=each in running) for each in taken]
         header = self._header(conversation)
         self._dirty.pop(conversation.id, None)
         try:
@@ -202,5 +200,3 @@ class Keeper:
 def reason(error: Exception) -> str:
     """Why nothing can be kept, in one line."""
     return error.info.sentence() if isinstance(error, HearthError) else f"{type(error).__name__}: {error}"
-
-

@@ -106,7 +106,8 @@ def _snippet(row: Row, width: int) -> Content:
     before, _, rest = row.snippet.partition(BEGIN)
     hit, _, after = rest.partition(END)
     before, hit, after = (
-        " ".join(plain(part.replace(BEGIN, "").replace(END, ""), 200).split()) for part in (before, hit, after)
+        " ".join(plain(part.replace(BEGIN, "").replace(END, ""), 200).split())
+        for part in (before, hit, after)
     )
     room = max(4, width - len(hit) - 2)
     short = before if len(before) <= room // 2 else "…" + before[-(room // 2) :].lstrip()

@@ -54,7 +54,9 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("inspector", "", "Show or hide the inspector", "app.inspector"),
     SlashCommand("search", "[WORDS]", "Search all conversations", "search", takes=True),
     SlashCommand("rename", "[TITLE]", "Rename this conversation", "rename", takes=True),
-    SlashCommand("folder", "[NAME]", "Move it to a folder; without a name: out of its folder", "folder", takes=True),
+    SlashCommand(
+        "folder", "[NAME]", "Move it to a folder; without a name: out of its folder", "folder", takes=True
+    ),
     SlashCommand("tag", "[WORDS]", "Its tags; without a word: none", "tag", takes=True),
     SlashCommand("pin", "", "Keep it on top of the list, or no longer", "screen.pin"),
     SlashCommand("archive", "", "Put it out of the way, or back", "screen.archive"),

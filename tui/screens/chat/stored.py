@@ -36,9 +36,7 @@ def stored(conversation: Conversation, node: Node, *, writing: bool = False) -> 
 
 def pictures_of(message: StoredMessage) -> tuple[Picture, ...]:
     """The pictures that a kept message shows, where they lie now."""
-    return tuple(
-        Picture(**{name: getattr(each, name) for name in _FILE}) for each in message.attachments
-    )
+    return tuple(Picture(**{name: getattr(each, name) for name in _FILE}) for each in message.attachments)
 
 
 def conversation_of(tree: ConversationTree) -> Conversation:
