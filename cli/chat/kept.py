@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
-from cli.chat.answer import Answer
+from msgspec.structs import replace
+
+from cli.chat.answer import Answer, follow
 from cli.chat.session import Session
 from engine import Engine
 from engine.errors import HearthError
 from engine.types import (
-    AdapterRef,
     Attachment,
     ConversationChange,
     GenerationRequest,
@@ -36,6 +37,7 @@ class KeptChat:
         self._ids: dict[int, str] = {}
         self._held: list[Message] = []
         """The messages that are kept, so that no other can have the identity of one."""
+        self._answer_id = ""
         self._failed = False
 
     def begin(self) -> None:
@@ -44,32 +46,28 @@ class KeptChat:
         self._ids.clear()
         self._held.clear()
 
-    async def answered(self, request: GenerationRequest, answer: Callable[[], Answer | None]) -> Callable[[], object]:
-        """Keep the question, and from now on what `answer` gives; the function to await at the end of the answer."""
-        messages = [self._kept(each, before) for before, each in self._new()]
+    @asynccontextmanager
+    async def writing(self, request: GenerationRequest) -> AsyncIterator[Callable[[Answer], None]]:
+        """Keep the question; within, what is given grows and is kept as it grows; afterwards it is whole."""
+        messages = [self._kept(message, before) for before, message in self._new()]
         parent = messages[-1].id if messages else self._last()
-        fresh = StoredMessage(id=os.urandom(8).hex(), parent=parent, role="assistant", state="writing")
-        fresh = _filled(fresh, request, Answer())
-        await self._save([*messages, fresh], request)
-        task = asyncio.create_task(self._journal(fresh, request, answer))
-
-        async def end() -> None:
+        self._answer_id = os.urandom(8).hex()
+        fresh = StoredMessage(id=self._answer_id, parent=parent, role="assistant", state="writing")
+        growing = [Answer()]
+        await self._save([*messages, _filled(fresh, request, growing[-1])], request)
+        task = asyncio.create_task(self._journal(fresh, request, growing))
+        try:
+            yield growing.append
+        finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            last = answer() or Answer()
-            whole = _filled(fresh, request, last)
-            await self._save([_whole(whole, last)], None)
-            self._next_answer = fresh.id
-
-        return end
+            await self._save([_whole(_filled(fresh, request, growing[-1]), growing[-1])])
 
     def took(self) -> None:
         """The session has taken the answer in: its message is the one that was kept."""
         if self._session.messages and self._session.messages[-1].role == "assistant":
-            self._know(self._session.messages[-1], self._next_answer)
-
-    _next_answer = ""
+            self._know(self._session.messages[-1], self._answer_id)
 
     def _new(self) -> list[tuple[Message | None, Message]]:
         found: list[tuple[Message | None, Message]] = []
@@ -108,17 +106,13 @@ class KeptChat:
             tool_error=message.tool_error,
         )
 
-    async def _journal(
-        self, fresh: StoredMessage, request: GenerationRequest, answer: Callable[[], Answer | None]
-    ) -> None:
+    async def _journal(self, fresh: StoredMessage, request: GenerationRequest, growing: list[Answer]) -> None:
         while True:
             await asyncio.sleep(JOURNAL_S)
-            so_far = answer()
-            if so_far is not None:
-                with suppress(HearthError):
-                    await self._engine.conversations.journal(self.id, _filled(fresh, request, so_far))
+            with suppress(HearthError):
+                await self._engine.conversations.journal(self.id, _filled(fresh, request, growing[-1]))
 
-    async def _save(self, messages: list[StoredMessage], request: GenerationRequest | None) -> None:
+    async def _save(self, messages: list[StoredMessage], request: GenerationRequest | None = None) -> None:
         change = None
         if request is not None:
             question = next((each.content for each in messages if each.role == "user"), "")
@@ -142,22 +136,26 @@ class KeptChat:
                 self._note(f"Not saved: {error.info.sentence()}")
 
 
-def _filled(message: StoredMessage, request: GenerationRequest, answer: Answer) -> StoredMessage:
-    from msgspec.structs import replace
+async def answer_of(engine: Engine, request: GenerationRequest, kept: KeptChat | None) -> Answer:
+    """Ask and write the answer; with `kept` it is kept as it comes."""
+    if kept is None:
+        return await follow(engine.generate(request), request)
+    async with kept.writing(request) as watch:
+        return await follow(engine.generate(request), request, watch=watch)
 
+
+def _filled(message: StoredMessage, request: GenerationRequest, answer: Answer) -> StoredMessage:
     return replace(
         message,
         content=answer.text,
         reasoning=answer.reasoning,
         tool_calls=tuple(answer.calls),
         model=request.model,
-        adapters=tuple(each for each in request.adapters or () if isinstance(each, AdapterRef)),
+        adapters=request.adapters or (),
     )
 
 
 def _whole(message: StoredMessage, answer: Answer) -> StoredMessage:
-    from msgspec.structs import replace
-
     return replace(
         message,
         state="whole",
@@ -183,7 +181,9 @@ def _content(message: Message) -> tuple[str, tuple[Attachment, ...]]:
     for part in message.content:
         if isinstance(part, ImagePart):
             if part.path:
-                pieces.append(f"{'' if not pieces or pieces[-1][-1:].isspace() else ' '}{written(part.path)} ")
+                pieces.append(
+                    f"{'' if not pieces or pieces[-1][-1:].isspace() else ' '}{written(part.path)} "
+                )
                 pictures.append(
                     Attachment(name=part.path, path=part.path, media_type=part.media_type or "image/png")
                 )

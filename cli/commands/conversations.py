@@ -32,7 +32,8 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so man
 @app.command("list")
 def list_(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="CONDITION", help="tag:x, in:folder, is:pinned, is:archived.")
+        list[str] | None,
+        typer.Argument(metavar="CONDITION", help="tag:x, in:folder, is:pinned, is:archived."),
     ] = None,
     limit: Limit = 50,
     json: Json = False,
@@ -69,7 +70,9 @@ def export(
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write here instead of to stdout; not over a file."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write here instead of to stdout; not over a file."
+        ),
     ] = None,
     files: Annotated[bool, typer.Option("--files/--no-files", help="Put pictures in.")] = True,
 ) -> None:
@@ -82,7 +85,9 @@ def import_(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files, or - for stdin.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="FORM", help="markdown, json or openai; else it is recognised."),
+        typer.Option(
+            "--format", "-f", metavar="FORM", help="markdown, json or openai; else it is recognised."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -406,4 +406,3 @@ class ConversationActions(ChatCommands):
     async def _command_search(self, words: str) -> None:
         self.action_search()
         self.pane_of_conversations.look_for(words)
-
