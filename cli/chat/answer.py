@@ -159,7 +159,9 @@ async def follow(
     *,
     watch: Callable[[Answer], None] = lambda answer: None,
 ) -> Answer:
-    """Write `stream` to its end; `watch` gets the answer that grows. Ctrl-C stops the generation; a second one raises KeyboardInterrupt.
+    """Write `stream` to its end; `watch` gets the answer that grows.
+
+    Ctrl-C stops the generation; a second one raises KeyboardInterrupt.
 
     An output whose reader has left (BrokenPipeError) stops the generation too, and is raised.
     """

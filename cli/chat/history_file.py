@@ -100,7 +100,7 @@ def _content(value: Any, where: str) -> str | tuple[Part, ...]:
     parts: list[Part] = []
     for part in value if isinstance(value, list) else [None]:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text" and isinstance(part["text"] if "text" in part else None, str):
+        if kind == "text" and isinstance(part.get("text"), str):
             parts.append(TextPart(part["text"]))
         elif kind == "image_url":
             parts.append(image_from_json(part, where))

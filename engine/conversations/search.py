@@ -12,6 +12,7 @@ import apsw
 
 from engine.conversations.query import match_of, needs_scan, plain_words
 from engine.conversations.records import SUMMARY, summary_of
+from engine.store.sqlite import one
 from engine.types import ConversationPage, ConversationQuery, FoundConversation, SearchHit
 
 MOST_HITS = 4000
@@ -40,7 +41,7 @@ def find(connection: apsw.Connection, query: ConversationQuery) -> ConversationP
     page = list(hits.items())[query.offset : query.offset + query.limit]
     found = tuple(
         FoundConversation(
-            summary=summary_of(connection.execute(f"{SUMMARY} WHERE c.key = ?", (conversation,)).fetchone()),
+            summary=summary_of(one(connection.execute(f"{SUMMARY} WHERE c.key = ?", (conversation,)))),
             hit=_hit(connection, message, query.text if scans else "", match),
         )
         for conversation, message in page
@@ -120,7 +121,7 @@ def _hit(connection: apsw.Connection, found: int | str, scanned: str, match: str
     if isinstance(found, str):
         key = int(found.partition(" ")[2])
         return SearchHit(snippet=_snippet(connection, "title", "conversations", key, scanned, match))
-    id, key = connection.execute("SELECT id, key FROM messages WHERE key = ?", (found,)).fetchone()
+    id, key = one(connection.execute("SELECT id, key FROM messages WHERE key = ?", (found,)))
     return SearchHit(
         snippet=_snippet(connection, "message", "messages", key, scanned, match),
         message=id,
@@ -131,7 +132,7 @@ def _hit(connection: apsw.Connection, found: int | str, scanned: str, match: str
 def _snippet(connection: apsw.Connection, kind: str, table: str, key: int, scanned: str, match: str) -> str:
     if scanned:
         column = "title" if kind == "title" else "content"
-        (text,) = connection.execute(f"SELECT {column} FROM {table} WHERE key = ?", (key,)).fetchone()
+        (text,) = one(connection.execute(f"SELECT {column} FROM {table} WHERE key = ?", (key,)))
         return _marked(text, plain_words(scanned)[0])
     words = f"{kind}_words"
     row = connection.execute(

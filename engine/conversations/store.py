@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import apsw
 import msgspec
@@ -29,7 +30,7 @@ from engine.conversations.records import (
 from engine.conversations.writers import Writers
 from engine.errors import ConversationNotFound, InvalidRequest
 from engine.paths import Paths
-from engine.store.sqlite import Database
+from engine.store.sqlite import Database, one
 from engine.types import (
     ConversationChange,
     ConversationLabels,
@@ -120,11 +121,11 @@ class ConversationStore:
             with self._database.writing():
                 self._journal.recover(connection, left)
         with self._database.read():
-            row = connection.execute(f"{SUMMARY} WHERE c.key = ?", (key,)).fetchone()
-            settings, draft, place = connection.execute(
-                "SELECT settings, draft, place FROM conversations WHERE key = ?", (key,)
-            ).fetchone()
-            rows = connection.execute(
+            row = one(connection.execute(f"{SUMMARY} WHERE c.key = ?", (key,)))
+            settings, draft, place = one(
+                connection.execute("SELECT settings, draft, place FROM conversations WHERE key = ?", (key,))
+            )
+            rows: list[tuple[Any, ...]] = connection.execute(
                 f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ? ORDER BY key", (key,)
             ).fetchall()
             messages = tuple(
@@ -337,7 +338,7 @@ class ConversationStore:
     def _purge(self, where: str, value: str) -> None:
         """Delete conversations for good, and the files that nobody shows any more."""
         connection = self._database.connection
-        digests = connection.execute(
+        digests: list[tuple[Any, ...]] = connection.execute(
             "SELECT DISTINCT a.digest FROM conversations AS c JOIN messages AS m ON m.conversation = c.key"
             f" JOIN attachments AS a ON a.message = m.key WHERE c.{where}",
             (value,),

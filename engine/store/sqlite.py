@@ -135,6 +135,13 @@ def copy_of(path: Path, folder: Path, name: str) -> Path:
             connection.close()
 
 
+def one(cursor: apsw.Cursor) -> tuple[Any, ...]:
+    """The one row that there must be."""
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    assert row is not None, "the row is there: it was found in this transaction"
+    return row
+
+
 @contextlib.contextmanager
 def translated(name: str) -> Iterator[None]:
     """Raise what SQLite says as StorageFailed."""
