@@ -178,7 +178,7 @@ def _opened(
             _check_whose(connection, name, len(migrations))
         if name != ":memory:":
             os.chmod(name, 0o600)
-        connection.execute(_SET_UP)
+        connection.execute(_SET_UP).fetchall()  # to the end: a pragma that answers would stop it
         if unclean and (found := connection.execute("PRAGMA quick_check(1)").get) != "ok":
             raise Damaged(str(found))
         _migrate(connection, backups if known else None, migrations)
@@ -216,7 +216,7 @@ def _migrate(connection: apsw.Connection, backups: Path | None, migrations: Sequ
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in migrations[version:]:
-            connection.execute(step)
+            connection.execute(step).fetchall()
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")

@@ -12,7 +12,7 @@ full perhaps, waits and is tried again; the chat goes on meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 
 
@@ -91,6 +91,11 @@ class Keeper:
         """This conversation is deleted: nothing of it is written any more."""
         self._headers.pop(conversation_id, None)
         self._dirty.pop(conversation_id, None)
+
+    @property
+    def kept_ids(self) -> Collection[str]:
+        """The conversations of this run that are kept."""
+        return self._headers.keys()
 
     async def settled(self) -> None:
         """Until all that was told is written, or could not be."""

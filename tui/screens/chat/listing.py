@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 
 from msgspec import Struct
 from textual.content import Content
@@ -37,16 +37,19 @@ def rows(
     conversations: Conversations,
     running: Set[str],
     *,
+    kept: Collection[str] = (),
     narrowed: bool,
 ) -> list[Row]:
-    """What is listed: the kept ones as found, with what this run knows better; unless the list is `narrowed`, those
-    that are not kept yet come before them."""
+    """What is listed: the kept ones as found, with what this run knows better. Unless the list is `narrowed`, those
+    that are not among the `kept` ids yet come before them, and so does the one on screen."""
     loaded = {talk.id: talk for talk in conversations.every}
     known = {each.summary.id for each in found}
     fresh = [
         _row(ConversationSummary(id=talk.id), talk, conversations, running)
         for talk in reversed(conversations.every)
-        if not narrowed and talk.id not in known and (talk.nodes or talk.id == conversations.current_id)
+        if not narrowed
+        and talk.id not in known
+        and (talk.id == conversations.current_id or (talk.nodes and talk.id not in kept))
     ]
     kept = [_row(each.summary, loaded.get(each.summary.id), conversations, running, each) for each in found]
     pinned = [row for row in kept if row.pinned]

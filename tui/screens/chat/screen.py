@@ -196,7 +196,7 @@ class ChatScreen(ConversationActions):
             moving=moving,
             estimate=self._estimate(running.generation.request.model) if running else None,
         )
-        self.sidebar.tell(presenter.conversations, presenter.running_ids)
+        self.sidebar.tell(presenter.conversations, presenter.running_ids, self.keeper.kept_ids)
 
     def _estimate(self, model: str) -> Estimate | None:
         """What the load under way takes, by what the engine predicted for it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Collection, Set
 
 from textual import on
 from textual.app import ComposeResult
@@ -49,7 +49,7 @@ class Sidebar(OptionList):
         super().__init__(id="conversation-list", markup=False)
         self._drawn: tuple[object, ...] = ()
         self._turn = 0
-        self._told: tuple[Conversations, Set[str]] | None = None
+        self._told: tuple[Conversations, Set[str], Collection[str]] | None = None
         self._page = ConversationPage()
         self._narrowed = False
         self.rows: list[Row] = []
@@ -61,9 +61,9 @@ class Sidebar(OptionList):
         place = self.highlighted
         return self.rows[place] if place is not None and place < len(self.rows) else None
 
-    def tell(self, conversations: Conversations, running: Set[str]) -> None:
+    def tell(self, conversations: Conversations, running: Set[str], kept: Collection[str] = ()) -> None:
         """Show this, at once or when the list is shown; cheap when nothing changed."""
-        self._told = conversations, running
+        self._told = conversations, running, kept
         self._refresh()
 
     def show_page(self, page: ConversationPage, *, narrowed: bool) -> None:
@@ -83,11 +83,11 @@ class Sidebar(OptionList):
         if self._told is not None and self.parent is not None and self.parent.display:
             self._draw(*self._told)
 
-    def _draw(self, conversations: Conversations, running: Set[str]) -> None:
+    def _draw(self, conversations: Conversations, running: Set[str], kept: Collection[str]) -> None:
         self._turn += 1
         turn = self._turn // 2 % len(SPINNER) if running else 0
         width = max(8, self.content_region.width - 4)
-        listed = rows(self._page.found, conversations, running, narrowed=self._narrowed)
+        listed = rows(self._page.found, conversations, running, kept=kept, narrowed=self._narrowed)
         now = (turn, width, *listed)
         if now == self._drawn:
             return
