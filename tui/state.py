@@ -1,4 +1,4 @@
-"""What the screen remembers between runs: theme and model last chosen, conversation last open. Not settings: those are the user's."""
+"""What the screen remembers between runs: theme and model last chosen, conversation last open. No settings."""
 
 from __future__ import annotations
 

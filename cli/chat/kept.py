@@ -1,4 +1,4 @@
-"""Keeps a chat of the plain terminal where the workstation keeps its own: the question at once, the answer as it comes."""
+"""Keeps a talk of the plain terminal where the workstation keeps its own: each answer as it comes."""
 
 from __future__ import annotations
 

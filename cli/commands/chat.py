@@ -64,7 +64,7 @@ def chat(
 ) -> None:
     """Talk to a model in this terminal, or ask it one question.
 
-    With a PROMPT, with --input-file, or with text piped in, only the answer is printed; both are joined, the PROMPT last.
+    With a PROMPT, an --input-file or text piped in, only the answer is printed; both are joined, the PROMPT last.
     Otherwise a conversation opens: /help lists its commands.
     """
     from cli.errors import guarded

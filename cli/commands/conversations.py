@@ -166,8 +166,6 @@ async def _show(kept: LocalConversations, conversation: str, json: bool) -> int:
 async def _export(
     kept: LocalConversations, conversations: list[str], form: str | None, output: str | None, files: bool
 ) -> int:
-    from pathlib import Path
-
     from tui.screens.chat.export_file import form_of, write_new
 
     ids = [await _resolved(kept, each) for each in conversations]
@@ -176,7 +174,7 @@ async def _export(
         sys.stdout.buffer.write(made.data)
         sys.stdout.buffer.flush()
     else:
-        write_new(Path(output), made.data)
+        write_new(output, made.data)
         print(f"Written to {output}.", file=sys.stderr)
     return 0
 
@@ -184,14 +182,11 @@ async def _export(
 async def _import(kept: LocalConversations, files: list[str], form: str | None, json: bool) -> int:
     from pathlib import Path
 
-    from engine.errors import InvalidRequest
+    from tui.screens.chat.export_file import read_file
 
     found = []
     for name in files:
-        try:
-            data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        except OSError as error:
-            raise InvalidRequest(f"{name} cannot be read.", f"{error.strerror or error}.") from None
+        data = sys.stdin.buffer.read() if name == "-" else read_file(name)
         found += await kept.take_in(data, _form(form), name="" if name == "-" else Path(name).stem)
     if json:
         _print_json(found)

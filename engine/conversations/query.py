@@ -17,7 +17,7 @@ _SPACELESS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u
 
 
 def parse(typed: str, query: ConversationQuery | None = None) -> ConversationQuery:
-    """`query` with what was typed: words, `tag:x`, `in:folder` (`in:`: in none), `is:pinned`, `is:archived`, `is:any`."""
+    """`query` with what was typed: `tag:x`, `in:folder` (`in:`: in none), `is:pinned`, `is:archived`, `is:any`."""
     query = query or ConversationQuery()
     words: list[str] = []
     for match in _WORD.finditer(typed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from engine import LocalConversations
+from engine.paths import resolve
+from engine.types import ConversationQuery, StoredMessage
 from tests.cli.conftest import Open
 from tests.cli.program import run
 from tests.cli.terminal import environment, hearth
@@ -113,6 +117,16 @@ def test_a_talk_is_kept_with_its_branches(hearth_home: Path, on_terminal: Open) 
     assert one["parent"] == other["parent"] == first["id"] and second["parent"] == other["id"]
 
 
+async def newest(home: Path) -> tuple[int, tuple[StoredMessage, ...]]:
+    """How many conversations there are, and the messages of the newest."""
+    kept = LocalConversations(resolve({"HEARTH_HOME": str(home)}))
+    try:
+        found = (await kept.find(ConversationQuery())).found
+        return len(found), (await kept.get(found[0].summary.id)).messages
+    finally:
+        await kept.close()
+
+
 SLOW = "scripted:delay_ms=20,tokens=2000"
 MOST_S = 0.5
 """So old may the newest text be that a crash takes along."""
@@ -148,12 +162,10 @@ def test_killed_in_mid_answer_what_was_written_half_a_second_before_is_kept(
         process.wait()
         process.stdout.close()
         old = max((length for moment, length in came if moment <= killed - MOST_S), default=0)
-        newest = listed(hearth_home)[0]
-        tree = json.loads(run(hearth_home, "conversations", "show", str(newest["id"]), "--json").stdout)
-        question, answer = tree["messages"]
-        assert question["content"] == f"question {cycle}" and answer["state"] == "interrupted"
-        kept = answer.get("content", "").encode()
+        count, (question, answer) = asyncio.run(newest(hearth_home))
+        assert count == cycle + 1
+        assert question.content == f"question {cycle}" and answer.state == "interrupted"
+        kept = answer.content.encode()
         # The program may have taken in more than had come out when it was killed, never other words.
         assert kept.startswith(text) or text.startswith(kept)
         assert len(kept) >= old > 0
-    assert len(listed(hearth_home)) == cycles

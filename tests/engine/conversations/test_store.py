@@ -254,7 +254,8 @@ async def main(home, name, count):
     parent = ""
     for number in range(count):
         await kept.save("shared", [question(f"{name}-{number}", f"{name} says {number}")])
-        await kept.save(name, [question(f"q{number}", "go", parent=parent), answer(f"a{number}", f"q{number}", "", state="writing")])
+        asked = question(f"q{number}", "go", parent=parent)
+        await kept.save(name, [asked, answer(f"a{number}", f"q{number}", "", state="writing")])
         parent = f"a{number}"
         await kept.journal(name, answer(parent, f"q{number}", "half", state="writing"))
         await kept.save(name, [answer(parent, f"q{number}", "whole")])

@@ -9,13 +9,13 @@ from pathlib import Path
 from textual import on
 
 from engine import Conversations as Kept
-from engine.errors import ConversationNotFound, HearthError, InvalidRequest, StorageFailed
+from engine.errors import ConversationNotFound, HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import ConversationChange, ConversationPage, ConversationQuery
 from tui.line_dialogue import LineDialogue
 from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.export_file import form_of, write_new
+from tui.screens.chat.export_file import form_of, read_file, write_new
 from tui.screens.chat.keeper import Keeper, reason
 from tui.screens.chat.listing import Row
 from tui.screens.chat.sidebar import ConversationPane, Sidebar
@@ -358,7 +358,7 @@ class ConversationActions(ChatCommands):
         try:
             await self.keeper.settled()
             made = await (await self._kept()).export([conversation_id], form_of(path))
-            await asyncio.to_thread(write_new, Path(path).expanduser(), made.data)
+            await asyncio.to_thread(write_new, path, made.data)
         except HearthError as error:
             self.hearth.flash(error.info.sentence(), "error")
         else:
@@ -375,12 +375,8 @@ class ConversationActions(ChatCommands):
     async def _command_import(self, path: str) -> None:
         if not path:
             raise InvalidRequest("/import needs a file.", fix="As in: /import talk.json")
-        file = Path(path).expanduser()
-        try:
-            data = await asyncio.to_thread(file.read_bytes)
-        except OSError as error:
-            raise StorageFailed(f"{plain(path, 60)} cannot be read.", f"{error.strerror or error}.") from None
-        found = await (await self._kept()).take_in(data, name=file.stem)
+        data = await asyncio.to_thread(read_file, path)
+        found = await (await self._kept()).take_in(data, name=Path(path).stem)
         self.hearth.flash(f"{len(found)} conversation{'s' if len(found) != 1 else ''} imported.", "success")
         self.pane_of_conversations.reload()
         if found:

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 
-
 from engine import Conversations as Kept
 from engine.errors import ConversationNotFound, HearthError, InvalidRequest
 from engine.types import ConversationChange

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence, Set
 
 from msgspec import Struct
@@ -108,16 +109,18 @@ def _snippet(row: Row, width: int) -> Content:
     """The words around the hit, so cut that the hit is in sight."""
     before, _, rest = row.snippet.partition(BEGIN)
     hit, _, after = rest.partition(END)
-    before, hit, after = (
-        " ".join(plain(part.replace(BEGIN, "").replace(END, ""), 200).split())
-        for part in (before, hit, after)
-    )
+    before, hit, after = (_flat(part) for part in (before, hit, after))
     room = max(4, width - len(hit) - 2)
     short = before if len(before) <= room // 2 else "…" + before[-(room // 2) :].lstrip()
     content = Content.assemble(
         ("  " if row.on_path else "⑂ ", "$muted"),
-        (f"{short} " if short else "", "$muted"),
+        (short, "$muted"),
         (hit, "bold $primary"),
-        (f" {after}" if after else "", "$muted"),
+        (after, "$muted"),
     )
     return content.truncate(width + 2, ellipsis=True)
+
+
+def _flat(text: str) -> str:
+    """`text` in one line, safe to show; a space at either end stays, since a word may begin or end there."""
+    return re.sub(r"\s+", " ", plain(re.sub(r"\s+", " ", text.replace(BEGIN, "").replace(END, "")), 200))

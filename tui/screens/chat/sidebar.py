@@ -1,4 +1,4 @@
-"""The list of conversations with its search: pinned ones first, then the newest; a spinner where an answer is written."""
+"""The list of conversations with its search: pinned ones first, then the newest."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ PAUSE_S = 0.08
 class Sidebar(OptionList):
     """Opens the conversation that is chosen."""
 
-    HELP = """The conversations. Enter opens one; answers go on being written in the others. `/` or ctrl+r searches titles
-    and messages, on every branch; `tag:x`, `in:folder`, `is:pinned` and `is:archived` narrow the list."""
+    HELP = """The conversations. Enter opens one; answers go on being written in the others. `/` or ctrl+r searches
+    titles and messages, on every branch; `tag:x`, `in:folder`, `is:pinned` and `is:archived` narrow the list."""
     BINDING_GROUP_TITLE = "Conversations"
     BINDINGS = bindings(ACTIONS, "chat.conversations")
 

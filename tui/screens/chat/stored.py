@@ -1,4 +1,4 @@
-"""Between the chat's tree and what is kept of it: `Conversation` and `Node` here, the Structs of `engine.types` there."""
+"""Between the chat's tree (`Conversation`, `Node`) and what is kept of it, the Structs of `engine.types`."""
 
 from __future__ import annotations
 
