@@ -12,14 +12,12 @@ import apsw
 
 from engine.conversations.query import match_of, needs_scan, plain_words
 from engine.conversations.records import SUMMARY, summary_of
+from engine.conversations.snippets import snippet
 from engine.store.sqlite import one
 from engine.types import ConversationPage, ConversationQuery, FoundConversation, SearchHit
 
 MOST_HITS = 4000
 """Messages with the words that are looked at, newest first, until there are enough conversations."""
-SNIPPET_WORDS = 12
-AROUND = 40
-"""Characters on either side of what a scan found."""
 
 _Row = tuple[Any, ...]
 
@@ -42,7 +40,7 @@ def find(connection: apsw.Connection, query: ConversationQuery) -> ConversationP
     found = tuple(
         FoundConversation(
             summary=summary_of(one(connection.execute(f"{SUMMARY} WHERE c.key = ?", (conversation,)))),
-            hit=_hit(connection, message, query.text if scans else "", match),
+            hit=_hit(connection, message, query.text),
         )
         for conversation, message in page
     )
@@ -117,36 +115,13 @@ def _scan(connection: apsw.Connection, query: ConversationQuery, wanted: int) ->
     return hits
 
 
-def _hit(connection: apsw.Connection, found: int | str, scanned: str, match: str) -> SearchHit:
+def _hit(connection: apsw.Connection, found: int | str, typed: str) -> SearchHit:
     if isinstance(found, str):
         key = int(found.partition(" ")[2])
-        return SearchHit(snippet=_snippet(connection, "title", "conversations", key, scanned, match))
-    id, key = one(connection.execute("SELECT id, key FROM messages WHERE key = ?", (found,)))
-    return SearchHit(
-        snippet=_snippet(connection, "message", "messages", key, scanned, match),
-        message=id,
-        on_path=on_path(connection, key),
-    )
-
-
-def _snippet(connection: apsw.Connection, kind: str, table: str, key: int, scanned: str, match: str) -> str:
-    if scanned:
-        column = "title" if kind == "title" else "content"
-        (text,) = one(connection.execute(f"SELECT {column} FROM {table} WHERE key = ?", (key,)))
-        return _marked(text, plain_words(scanned)[0])
-    words = f"{kind}_words"
-    row = connection.execute(
-        f"SELECT snippet({words}, 0, char(2), char(3), '…', ?) FROM {words} WHERE {words} MATCH ? AND rowid = ?",
-        (SNIPPET_WORDS, match, key),
-    ).fetchone()
-    return str(row[0]) if row is not None else ""
-
-
-def _marked(text: str, word: str) -> str:
-    at = max(0, text.lower().find(word.lower()))
-    start, end = max(0, at - AROUND), at + len(word) + AROUND
-    before, after = "…" if start else "", "…" if end < len(text) else ""
-    return f"{before}{text[start:at]}\x02{text[at : at + len(word)]}\x03{text[at + len(word) : end]}{after}"
+        (title,) = one(connection.execute("SELECT title FROM conversations WHERE key = ?", (key,)))
+        return SearchHit(snippet=snippet(title, typed))
+    id, content = one(connection.execute("SELECT id, content FROM messages WHERE key = ?", (found,)))
+    return SearchHit(snippet=snippet(content, typed), message=id, on_path=on_path(connection, found))
 
 
 def on_path(connection: apsw.Connection, key: int) -> bool:
