@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine import LocalConversations
@@ -169,3 +170,26 @@ def test_killed_in_mid_answer_what_was_written_half_a_second_before_is_kept(
         # The program may have taken in more than had come out when it was killed, never other words.
         assert kept.startswith(text) or text.startswith(kept)
         assert len(kept) >= old > 0
+
+
+def test_a_killed_workstation_keeps_the_answer_and_begins_with_it(
+    hearth_home: Path, on_terminal: Open
+) -> None:
+    story = "scripted:delay_ms=10,text=" + " ".join(f"word{number}" for number in range(3000))
+    said = {"HEARTH_MODELS__DEFAULT": story}
+    terminal = on_terminal(*hearth(), **said)
+    terminal.expect("Ask anything")
+    terminal.send("Tell me a story.\r")
+    terminal.expect("word60")
+    time.sleep(MOST_S)
+    (app,) = psutil.Process(terminal.pid).children()
+    app.kill()
+    assert terminal.wait() == 128 + signal.SIGKILL
+    count, (question, answer) = asyncio.run(newest(hearth_home))
+    assert (count, question.content, answer.state) == (1, "Tell me a story.", "interrupted")
+    words = answer.content.split()
+    assert len(words) > 60 and words[:-1] == [f"word{number}" for number in range(len(words) - 1)]
+    again = on_terminal(*hearth(), **said)
+    again.expect("cut off")
+    again.signal(signal.SIGTERM)
+    again.wait()
