@@ -72,6 +72,9 @@ class Commands(LazyGroup):
         LazyCommand("export", "cli.commands.export", "Write an alias as an Ollama Modelfile."),
         LazyCommand("prompts", "cli.commands.prompts", "Keep named system prompts, with versions."),
         LazyCommand("adapters", "cli.commands.adapters", "List, add and remove LoRA adapters."),
+        LazyCommand(
+            "conversations", "cli.commands.conversations", "List, search, export and import conversations."
+        ),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
         LazyCommand("search", "cli.commands.search", "Look for models at the hub."),
         LazyCommand("pull", "cli.commands.pull", "Fetch a model from the hub."),

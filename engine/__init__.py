@@ -10,12 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.conversations.face import Conversations
+    from engine.conversations.local import LocalConversations
+    from engine.conversations.query import parse as parse_query
     from engine.face import Engine, Pulling, Stream
     from engine.library.adapter_names import parse as parse_adapters
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
 
-__all__ = ["Engine", "LocalEngine", "Pulling", "Stream", "parse_adapters", "resolve_sampling"]
+__all__ = [
+    "Conversations",
+    "Engine",
+    "LocalConversations",
+    "LocalEngine",
+    "Pulling",
+    "Stream",
+    "parse_adapters",
+    "parse_query",
+    "resolve_sampling",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +36,18 @@ def __getattr__(name: str) -> Any:
         from engine.local import LocalEngine
 
         return LocalEngine
+    if name == "LocalConversations":
+        from engine.conversations.local import LocalConversations
+
+        return LocalConversations
+    if name == "Conversations":
+        from engine.conversations.face import Conversations
+
+        return Conversations
+    if name == "parse_query":
+        from engine.conversations.query import parse as parse_query
+
+        return parse_query
     if name in ("Engine", "Pulling", "Stream"):
         from engine import face
 

@@ -6,6 +6,7 @@
     │   └── Unsupported       this model or backend cannot do what was asked       400
     ├── InvalidSettings       a settings file, variable or flag holds a bad value  -
     ├── ModelNotFound         no model, alias or adapter of that name              404
+    ├── ConversationNotFound  no conversation or message of that id            404
     ├── NotAllowed            the caller lacks the right                           403
     ├── QueueFull             the waiting line is full                             429
     ├── ModelLoadFailed       the file or the memory would not do                  500
@@ -119,6 +120,11 @@ class InvalidSettings(HearthError):
 
 class ModelNotFound(HearthError):
     code = "model_not_found"
+    http_status = 404
+
+
+class ConversationNotFound(HearthError):
+    code = "conversation_not_found"
     http_status = 404
 
 

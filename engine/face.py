@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from engine.conversations.face import Conversations
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -339,6 +340,11 @@ class Engine(Hub, Naming, Protocol):
 
     async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
         """What became of models, newest first, as rows of the metrics store's `model_events` table."""
+        ...
+
+    @property
+    def conversations(self) -> Conversations:
+        """What was said, as far as it is kept."""
         ...
 
     def logs(self, limit: int = 500) -> list[LogLine]:

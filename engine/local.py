@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from engine.checking import check
+from engine.conversations.local import LocalConversations
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
 from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
@@ -115,6 +116,7 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
         """Held while work is handed to the loop, so that none comes behind the last that `close` hands over."""
         self._closed = False
         self._metrics: Metrics | None = None
+        self.conversations = LocalConversations(self._paths)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- requests
@@ -320,6 +322,7 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
             await asyncio.to_thread(self._thread.join)
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
+        await self.conversations.close()
 
     async def _shut(self) -> None:
         for ticket in list(self._tickets.values()):

@@ -75,6 +75,26 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "metrics.duckdb"
 
     @property
+    def database_file(self) -> Path:
+        """Conversations: what must survive and may be touched by several processes."""
+        return self.state / "hearth.db"
+
+    @property
+    def database_backups(self) -> Path:
+        """Copies of it, made before its form changes and now and again."""
+        return self.state / "backups"
+
+    @property
+    def attachments(self) -> Path:
+        """Pictures of conversations, by their content."""
+        return self.state / "attachments"
+
+    @property
+    def writers(self) -> Path:
+        """A locked file for each process that writes conversations: whose lock is free has ended."""
+        return self.state / "writers"
+
+    @property
     def spool(self) -> Path:
         """Metrics rows of processes that do not own the metrics file."""
         return self.state / "spool"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.errors import WorkerDied
-from engine.types import AdapterRef, Tool, ToolChoice
+from engine.types import AdapterRef, ConversationChange, StoredMessage, Tool, ToolChoice
 from tui.app import HearthApp
 from tui.recorded import Answers, RecordedEngine
 from tui.screens.chat.conversation import Controls
@@ -38,6 +38,23 @@ def greet(city: str) -> str:
 ```
 
 > Travel is fatal to prejudice."""
+KEPT: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("How do foxes see at night", "They have a mirror behind the retina, the tapetum lucidum.", {}),
+    (
+        "Bread without kneading",
+        "Flour, water, salt, a little yeast, and eighteen hours.",
+        {"folder": "kitchen"},
+    ),
+    ("Reading list for the summer", "Begin with the shortest one.", {"pinned": True, "tags": ("books",)}),
+    ("Why is my kernel slow", "The loads are not coalesced.", {"folder": "work/gpu", "tags": ("cuda",)}),
+    ("Names for a cat", "Popcorn, Kernel, Biscuit. Kernel is the best of them.", {}),
+    ("Words of the day", "Petrichor: the smell of rain on dry earth.", {"tags": ("english", "words")}),
+    (
+        "Tiling a matrix product",
+        "A kernel that tiles reads each value once for each tile.",
+        {"folder": "work/gpu"},
+    ),
+)
 TOOLS = (Tool(name="get_weather"), Tool(name="search_the_archive"))
 DIED = WorkerDied(
     "The process of ember ended while it was answering.",
@@ -112,8 +129,64 @@ async def _conversations(pilot: Pilot[None], app: HearthApp) -> None:
     await pilot.press("ctrl+n")
     await say(pilot, app, "Tell me a long story about a fox.", OVERVIEW, 40)
     await pilot.press("ctrl+n")
-    cast(ChatScreen, app.screen).sidebar.display = True
+    cast(ChatScreen, app.screen).pane_of_conversations.display = True
     await say(pilot, app, "Name three colours.", "Red, green and blue.")
+
+
+async def _many(pilot: Pilot[None], app: HearthApp) -> None:
+    """Conversations of other days, in folders, with tags, some pinned; the last one is on screen."""
+    kept = cast(RecordedEngine, app.connection.ready).conversations
+    for number, (title, answer, change) in enumerate(KEPT):
+        name = f"{number:016x}"
+        await kept.save(
+            name,
+            [
+                StoredMessage(id="q", role="user", content=f"{title}?"),
+                StoredMessage(id="a", parent="q", role="assistant", content=answer, model="ember"),
+            ],
+            ConversationChange(title=title, **change),
+        )
+    chat = cast(ChatScreen, app.screen)
+    chat.open_conversation(name)
+    chat.pane_of_conversations.display = True
+    chat.pane_of_conversations.reload()
+    await pilot.pause(0.4)
+
+
+async def _kept(pilot: Pilot[None], app: HearthApp) -> None:
+    await _many(pilot, app)
+    cast(ChatScreen, app.screen).sidebar.focus()
+    await pilot.press("down")
+
+
+async def _search(pilot: Pilot[None], app: HearthApp) -> None:
+    await _many(pilot, app)
+    await pilot.press("ctrl+r", *"kern")
+    await pilot.pause(0.4)
+
+
+async def _folder(pilot: Pilot[None], app: HearthApp) -> None:
+    await _kept(pilot, app)
+    await pilot.press("m")
+    await pilot.pause(0.3)
+
+
+async def _cut_off(pilot: Pilot[None], app: HearthApp) -> None:
+    kept = cast(RecordedEngine, app.connection.ready).conversations
+    messages = [
+        StoredMessage(id="q", role="user", content="Tell me a long story about a fox."),
+        StoredMessage(
+            id="a",
+            parent="q",
+            role="assistant",
+            model="ember",
+            state="interrupted",
+            content="Once upon a time there was a fox who wanted to know how large the wood was, so it set out one",
+        ),
+    ]
+    await kept.save("fox", messages, ConversationChange(title="A story about a fox", draft="And then?"))
+    cast(ChatScreen, app.screen).open_conversation("fox")
+    await pilot.pause(0.4)
 
 
 async def _commands(pilot: Pilot[None], app: HearthApp) -> None:
@@ -135,6 +208,10 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "chat-branches": ("chat", _branches),
     "chat-inspector": ("chat", _inspector),
     "chat-conversations": ("chat", _conversations),
+    "chat-kept": ("chat", _kept),
+    "chat-search": ("chat", _search),
+    "chat-folder": ("chat", _folder),
+    "chat-cut-off": ("chat", _cut_off),
     "chat-commands": ("chat", _commands),
     "chat-edit": ("chat", _edit),
 }

@@ -30,12 +30,17 @@ class Preferences:
         return self._state.model or self._settings.models.default
 
     @property
+    def conversation(self) -> str:
+        """The conversation that was on screen last; empty if it was a new one."""
+        return self._state.conversation
+
+    @property
     def theme(self) -> str:
         """The theme last chosen, else the one of the settings."""
         return self._state.theme or self._settings.ui.theme
 
     def keep(self, **changes: str) -> None:
-        """Remember `theme` or `model` for the next run; a disk that will not have it is told in passing."""
+        """Remember theme, model or conversation for the next run; a disk that will not have it is told in passing."""
         for name, value in changes.items():
             setattr(self._state, name, value)
         try:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from engine import LocalConversations
 from engine.errors import HearthError, ModelNotFound
 from engine.settings import Settings
 from engine.types import (
@@ -154,6 +155,8 @@ class RecordedEngine:
         self.closed = False
         self.named: list[NamedAlias] = []
         """What `aliases` tells."""
+        self.conversations = LocalConversations(None)
+        """Kept in memory."""
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""
@@ -319,6 +322,7 @@ class RecordedEngine:
     async def close(self) -> None:
         """Remember that it was asked."""
         self.closed = True
+        await self.conversations.close()
 
     def _entry(self, model: str) -> ModelEntry:
         for entry in self.entries:

@@ -1,4 +1,4 @@
-"""What the screen remembers between runs: the theme and the model last chosen. Not settings: those are the user's."""
+"""What the screen remembers between runs: theme and model last chosen, conversation last open. No settings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class UiState(Struct, kw_only=True, omit_defaults=True):
 
     theme: str = ""
     model: str = ""
+    conversation: str = ""
 
 
 def load(path: Path) -> UiState:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -151,13 +152,21 @@ class AnswerWriter:
 
 
 async def follow(
-    stream: Stream, request: GenerationRequest, out: TextIO | None = None, notes: TextIO | None = None
+    stream: Stream,
+    request: GenerationRequest,
+    out: TextIO | None = None,
+    notes: TextIO | None = None,
+    *,
+    watch: Callable[[Answer], None] = lambda answer: None,
 ) -> Answer:
-    """Write `stream` to its end. Ctrl-C stops the generation; a second one raises KeyboardInterrupt.
+    """Write `stream` to its end; `watch` gets the answer that grows.
+
+    Ctrl-C stops the generation; a second one raises KeyboardInterrupt.
 
     An output whose reader has left (BrokenPipeError) stops the generation too, and is raised.
     """
     writer = AnswerWriter(request, out or sys.stdout, notes or sys.stderr)
+    watch(writer.answer)
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     presses = 0
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.chat import history, lines, slash
-from cli.chat.answer import figures, follow, probabilities, remarks
+from cli.chat.answer import figures, probabilities, remarks
+from cli.chat.history_file import HistoryFile
 from cli.chat.images import image_parts, joined
+from cli.chat.kept import KeptChat, answer_of
 from cli.chat.session import Session
 from cli.errors import INTERRUPTED, OK, show
 from cli.options import OPTIONS
@@ -30,17 +32,27 @@ Result = TypeVar("Result")
 class Chat:
     """One conversation with its engine. `runner` is the loop on which the engine's answers are awaited.
 
-    The pictures `images` go with the first message.
+    The pictures `images` go with the first message. With `keep` the conversation is kept where the workstation keeps
+    its own; `history` is a file that holds it too.
     """
 
     def __init__(
-        self, engine: Engine, session: Session, runner: asyncio.Runner, images: Sequence[str] = ()
+        self,
+        engine: Engine,
+        session: Session,
+        runner: asyncio.Runner,
+        images: Sequence[str] = (),
+        *,
+        keep: bool = False,
+        history: HistoryFile | None = None,
     ) -> None:
         self.session = session
         self._engine, self._runner = engine, runner
         self._models: list[ModelEntry] | None = None
         self._interrupted = False
         self._images = tuple(images)
+        self.kept = KeptChat(engine, session, self.note) if keep else None
+        self._history = history
 
     def loop(self, history_file: Path) -> int:
         """Talk until the person leaves; the exit status."""
@@ -112,8 +124,12 @@ class Chat:
 
     def answer(self, request: GenerationRequest) -> None:
         """Run `request`, write its answer and keep it in the conversation."""
-        answer = self._await(follow(self._engine.generate(request), request))
+        answer = self._await(answer_of(self._engine, request, self.kept))
         self.session.keep(answer)
+        if self.kept is not None:
+            self.kept.took()
+        if self._history is not None:
+            self._history.write(self.session.messages)
         for note in [*probabilities(answer), *remarks(request, answer)]:
             self.note(note)
         if answer.error is not None:

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.chat.answer import follow, probabilities, remarks
+from cli.chat.answer import probabilities, remarks
+from cli.chat.history_file import HistoryFile
 from cli.chat.images import Content, image_parts, joined
+from cli.chat.kept import KeptChat, answer_of
 from cli.chat.session import Session
 from cli.errors import FAILED, INTERRUPTED, OK, show
 from engine import Engine
@@ -17,12 +19,16 @@ from tui.asking.files import attachments, missing, not_there, with_files
 from tui.asking.pictures import content_of, pictures
 
 
-def prompt_of(argument: str | None, images: Sequence[str] = ()) -> Content:
-    """The prompt: `images`, what is piped in, then the argument with the files and pictures it mentions.
+def prompt_of(argument: str | None, images: Sequence[str] = (), input_file: str | None = None) -> Content:
+    """The prompt: `images`, what `input_file` holds or else is piped in, then the argument with the files and pictures
+    it mentions.
 
     An `@` in piped text is text: nobody typed it for this program. Raises InvalidRequest.
     """
-    piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
+    if input_file is not None:
+        piped = _read_file(input_file)
+    else:
+        piped = "" if sys.stdin is None or (sys.stdin.isatty() and argument) else _read_stdin()
     typed = (argument or "").strip()
     for note in not_there(missing(typed, Path.cwd())):
         print(clean(note), file=sys.stderr)
@@ -46,10 +52,34 @@ def _read_stdin() -> str:
         ) from None
 
 
-async def ask(engine: Engine, session: Session, prompt: Content) -> int:
-    """Write the answer to `prompt`; the exit status."""
+def _read_file(name: str) -> str:
+    """The text of a file, its last line end left out as a shell would."""
+    try:
+        return Path(name).read_bytes().decode("utf-8-sig").rstrip("\n")
+    except OSError as error:
+        raise InvalidRequest(
+            f"The input file {name} cannot be read.", f"{error.strerror or error}.", param="input_file"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"The input file {name} is not text.", f"Byte {error.start} is not UTF-8.", param="input_file"
+        ) from None
+
+
+async def ask(
+    engine: Engine,
+    session: Session,
+    prompt: Content,
+    *,
+    kept: KeptChat | None = None,
+    history: HistoryFile | None = None,
+) -> int:
+    """Write the answer to `prompt`; the exit status. Question and answer go into `history`."""
     request = session.ask(prompt)
-    answer = await follow(engine.generate(request), request)
+    answer = await answer_of(engine, request, kept)
+    session.keep(answer)
+    if history is not None and len(session.messages) >= len(request.messages or ()):
+        history.write(session.messages)
     for note in [*probabilities(answer), *remarks(request, answer)]:
         print(clean(note), file=sys.stderr)
     if answer.error is not None:

@@ -195,6 +195,8 @@ def _show(chat: Chat, argument: str) -> None:
 
 def _clear(chat: Chat, argument: str) -> None:
     chat.session.clear()
+    if chat.kept is not None:
+        chat.kept.begin()
     chat.note("A new conversation.")
 
 

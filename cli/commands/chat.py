@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,17 +37,52 @@ def chat(
             rich_help_panel="Answer",
         ),
     ] = None,
+    input_file: Annotated[
+        str | None,
+        typer.Option(
+            "--input-file", metavar="FILE", help="Read the question from this file.", rich_help_panel="Answer"
+        ),
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A JSON file of OpenAI messages that the conversation goes on from, and is written to.",
+            rich_help_panel="Answer",
+        ),
+    ] = None,
+    save: Annotated[
+        bool | None,
+        typer.Option(
+            "--save/--no-save",
+            help="Keep the conversation where the workstation keeps its own. Default: if it is a talk.",
+            rich_help_panel="Answer",
+        ),
+    ] = None,
     *,
     values: Values,
 ) -> None:
     """Talk to a model in this terminal, or ask it one question.
 
-    With a PROMPT, or with text piped in, only the answer is printed; both are joined, the PROMPT last.
+    With a PROMPT, an --input-file or text piped in, only the answer is printed; both are joined, the PROMPT last.
     Otherwise a conversation opens: /help lists its commands.
     """
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: run(context, model, prompt, values, tuple(image or ()))))
+    raise typer.Exit(
+        guarded(
+            lambda: run(
+                context,
+                model,
+                prompt,
+                values,
+                tuple(image or ()),
+                input_file=input_file,
+                history=history,
+                save=save,
+            )
+        )
+    )
 
 
 def run(
@@ -55,6 +91,10 @@ def run(
     prompt: str | None,
     values: Values,
     images: tuple[str, ...] = (),
+    *,
+    input_file: str | None = None,
+    history: str | None = None,
+    save: bool | None = None,
 ) -> int:
     """Chat under the settings in force; the exit status. Raises HearthError."""
     from cli.chat.session import Session
@@ -64,11 +104,17 @@ def run(
     request_fields(values)
     if sys.stdout is None:
         raise StorageFailed("The answer cannot be written.", "There is no standard output.", "Open it.")
-    talking = prompt is None and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    talking = (
+        prompt is None
+        and input_file is None
+        and sys.stdin is not None
+        and sys.stdin.isatty()
+        and sys.stdout.isatty()
+    )
     if not talking:
         from cli.chat.oneshot import prompt_of
 
-        content = prompt_of(prompt, images)
+        content = prompt_of(prompt, images, input_file)
     elif images:
         from cli.chat.images import image_parts
 
@@ -79,7 +125,14 @@ def run(
 
     settings = context.obj.load().settings
     session = Session(model or settings.models.default, dict(values))
+    held = None
+    if history is not None:
+        from cli.chat.history_file import HistoryFile
+
+        held = HistoryFile(Path(history))
+        session.messages = list(held.messages)
     from engine import LocalEngine
+    from engine.text_safety import clean
 
     leave_on_signals()
     engine = LocalEngine(settings, screen_attached=talking)
@@ -88,10 +141,16 @@ def run(
             if not talking:
                 from cli.chat.oneshot import ask
 
-                return runner.run(ask(engine, session, content))
+                kept = None
+                if save:
+                    from cli.chat.kept import KeptChat
+
+                    kept = KeptChat(engine, session, lambda text: print(clean(text), file=sys.stderr))
+                return runner.run(ask(engine, session, content, kept=kept, history=held))
             from cli.chat.interactive import Chat
             from engine import paths
 
-            return Chat(engine, session, runner, images).loop(paths.resolve().history_file)
+            chat = Chat(engine, session, runner, images, keep=save is not False, history=held)
+            return chat.loop(paths.resolve().history_file)
         finally:
             runner.run(engine.close())

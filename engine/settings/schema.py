@@ -418,6 +418,9 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rail: Annotated[bool, Meta(description="Show the rail of workspaces.", extra=NOW)] = True
     footer: Annotated[bool, Meta(description="Show the keys at the bottom.", extra=NOW)] = True
     inspector: Annotated[bool, Meta(description="Open the chat's inspector at start.")] = False
+    restore: Annotated[
+        bool, Meta(description="Begin with the conversation that was open last, as it was left.")
+    ] = True
     images: Annotated[
         Literal["auto", "blocks", "placeholder"],
         Meta(

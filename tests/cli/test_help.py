@@ -87,4 +87,4 @@ def test_shell_completion_knows_the_commands(hearth_home: Path) -> None:
         COMP_CWORD="1",
         _TYPER_COMPLETE="x",
     )
-    assert set(done.stdout.split()) == {"cache", "chat", "config", "cp", "create"}
+    assert set(done.stdout.split()) == {"cache", "chat", "config", "conversations", "cp", "create"}

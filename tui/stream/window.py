@@ -114,6 +114,11 @@ class MessageWindow(ChatScroll):
         return [view.id for view in self._views[self._low : self._high]]
 
     @property
+    def top_id(self) -> str | None:
+        """The finished message at the top of the screen; None at the end, where new text is followed."""
+        return None if self.following or not self._views else self._views[self._heights.at(self.scroll_y)].id
+
+    @property
     def is_streaming(self) -> bool:
         """True while any answer in this window grows."""
         return bool(self._answers)

@@ -116,7 +116,8 @@ def chat(tmp_path: Path):
         async with app.run_test(size=size) as pilot:
             it = Chat(app, pilot, engine)
             await it.until(lambda: app.connection.ready is not None and isinstance(app.screen, ChatScreen))
-            await it.until(lambda: it.screen.is_mounted and it.screen.welcome.size.height)
+            await it.until(lambda: it.screen.is_mounted)
+            await it.until(lambda: it.screen.welcome.size.height or it.screen.view.size.height)
             it.screen.presenter.clock = lambda: it.now
             yield it
 

@@ -321,7 +321,7 @@ async def test_a_picture_whose_file_is_gone_leaves_a_word(chat, folder: Path) ->
         (folder / "cat.png").unlink()
         it.app.gallery._kept.clear()
         await it.press("ctrl+n")
-        it.screen._open(it.screen.presenter.conversations.every[0].id)
+        it.screen.open_conversation(it.screen.presenter.conversations.every[0].id)
         await it.until(lambda: "cat.png is gone" in it.text_on_screen())
 
 

@@ -21,7 +21,9 @@ async def test_the_list_is_full_when_it_is_shown_and_enter_switches(chat, way: s
             await it.press("ctrl+b")
         else:
             await it.type_command("/conversations")
-        await it.until(lambda: it.screen.sidebar.display and it.screen.sidebar.option_count == 2)
+        await it.until(
+            lambda: it.screen.pane_of_conversations.display and it.screen.sidebar.option_count == 2
+        )
         assert listed(it) == ["● second question", "  first question"]
         await it.press("down", "enter")
         await it.until(lambda: it.conversation.title == "first question")
@@ -36,4 +38,4 @@ async def test_hiding_the_list_goes_back_to_writing(chat) -> None:
         await it.until(lambda: it.screen.focused is it.screen.sidebar)
         await it.press("ctrl+b")
         await it.until(lambda: it.screen.focused is it.screen.composer.prompt)
-        assert not it.screen.sidebar.display
+        assert not it.screen.pane_of_conversations.display

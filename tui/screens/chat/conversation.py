@@ -7,6 +7,7 @@ path that is shown and sent. Plain data that msgspec can write down; knows no en
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -87,6 +88,8 @@ class Node(Struct, kw_only=True):
     """Whether the reader stopped it; the text before that stands."""
     edited: bool = False
     """Whether a person changed what a model wrote."""
+    interrupted: bool = False
+    """Whether whoever wrote it ended in the middle; the text is what was kept."""
 
     @property
     def written(self) -> int:
@@ -137,8 +140,10 @@ class Conversation(Struct, kw_only=True):
     """Ids of a node's children, oldest first."""
     chosen: dict[str, str] = field(default_factory=dict)
     """Which child of a node is on the path."""
-    made: int = 0
-    """How many nodes were ever made; the next id comes from it."""
+    draft: str = ""
+    """What is being written and is not sent."""
+    top: str = ""
+    """The message at the top of the screen; empty: the end."""
 
     def add(
         self,
@@ -152,10 +157,7 @@ class Conversation(Struct, kw_only=True):
         """A new message below `parent` (`ROOT` for a first one), chosen at once. Raises KeyError."""
         if parent != ROOT:
             self.nodes[parent]
-        self.made += 1
-        node = Node(
-            id=f"m{self.made}", parent=parent, role=role, content=content, model=model, pictures=pictures
-        )
+        node = Node(id=_new_id(), parent=parent, role=role, content=content, model=model, pictures=pictures)
         self.nodes[node.id] = node
         self.children.setdefault(parent, []).append(node.id)
         self.select(node.id)
@@ -249,11 +251,10 @@ class Conversation(Struct, kw_only=True):
 
 
 class Conversations(Struct, kw_only=True):
-    """All conversations of this run, oldest first, and which of them is on screen."""
+    """The conversations that are open in this run, in the order of opening, and which of them is on screen."""
 
     every: list[Conversation] = field(default_factory=list)
     current_id: str = ""
-    made: int = 0
 
     @property
     def current(self) -> Conversation:
@@ -266,12 +267,11 @@ class Conversations(Struct, kw_only=True):
     def new(self) -> Conversation:
         """An empty conversation on screen: one that is empty already is taken, else one is made."""
         for conversation in self.every:
-            if not conversation.nodes:
+            if not conversation.nodes and not conversation.draft:
                 self.current_id = conversation.id
                 return conversation
         model = next((talk.model for talk in self.every if talk.id == self.current_id), "")
-        self.made += 1
-        conversation = Conversation(id=f"c{self.made}", model=model)
+        conversation = Conversation(id=_new_id(), model=model)
         self.every.append(conversation)
         self.current_id = conversation.id
         return conversation
@@ -283,6 +283,23 @@ class Conversations(Struct, kw_only=True):
                 self.current_id = conversation_id
                 return conversation
         raise KeyError(conversation_id)
+
+    def add(self, conversation: Conversation) -> Conversation:
+        """Have a conversation that was kept among them; one that is open already stays what it is."""
+        for each in self.every:
+            if each.id == conversation.id:
+                return each
+        self.every.append(conversation)
+        return conversation
+
+    def remove(self, conversation_id: str) -> None:
+        """Let a conversation go."""
+        self.every = [each for each in self.every if each.id != conversation_id]
+
+
+def _new_id() -> str:
+    """An id that nothing else has, in this run or another."""
+    return os.urandom(8).hex()
 
 
 def title_of(question: str) -> str:

@@ -30,6 +30,8 @@ def meta_line(node: Node) -> str:
     parts: list[str] = []
     if node.stopped:
         parts.append("■ stopped" if node.tool_calls else "■ stopped · c continues")
+    elif node.interrupted:
+        parts.append("■ cut off when Hearth ended" + ("" if node.tool_calls else " · c continues"))
     elif node.finish is not None and ENDS[node.finish]:
         parts.append(ENDS[node.finish])
     if node.edited:

@@ -15,6 +15,7 @@ from tui.asking.pictures import Picture, pictures
 from tui.screens.chat.call_dialogue import CallDialogue, Result
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.dialogues import CodePicker, EditDialogue, Edited
+from tui.screens.chat.keeper import Keeper
 from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.view import ConversationView
 from tui.telling.calls import as_markdown
@@ -41,6 +42,7 @@ class MessageActions(WorkspaceScreen):
 
     presenter: ChatPresenter
     view: ConversationView
+    keeper: Keeper
 
     def is_writing(self) -> bool:
         """Whether the focus is where letters are text."""
@@ -187,6 +189,7 @@ class MessageActions(WorkspaceScreen):
         if other is None:
             self.hearth.flash("That is the last version." if by > 0 else "That is the first version.")
             return
+        self.keeper.chose(conversation, other)
         chosen = self.view.cursor_id is not None
         await self.view.sync(other)
         if chosen:

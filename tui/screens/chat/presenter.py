@@ -52,6 +52,7 @@ class ChatPresenter:
     """Made on the UI's loop. `engine` gives the engine, None while it starts; `model` the app's choice.
 
     `adapters_of` gives the names of a model's adapters, as far as they are known.
+    `touched` is told of messages that are new or different, parents first, so that they can be kept.
     `changed` is called when an answer began, or ended with its last text drawn; `ticked` after each tick of the clock;
     `refused` with a question whose pictures were not taken: its text is to be written on.
     """
@@ -65,7 +66,9 @@ class ChatPresenter:
         ticked: Callable[[], None],
         adapters_of: Callable[[str], Collection[str]] = lambda model: (),
         refused: Callable[[Node], None] = lambda question: None,
+        touched: Callable[..., None] = lambda conversation, *nodes: None,
     ) -> None:
+        self._touched = touched
         self._adapters_of, self._refused = adapters_of, refused
         self.conversations = Conversations()
         self.pump = StreamPump(ticked)
@@ -93,6 +96,10 @@ class ChatPresenter:
     def running_ids(self) -> frozenset[str]:
         """The conversations in which an answer is being written."""
         return frozenset(self._running)
+
+    def writing(self) -> list[tuple[Conversation, Node]]:
+        """The answers that are being written, each with its conversation."""
+        return [(each.generation.conversation, each.generation.node) for each in self._running.values()]
 
     def waiting(self, conversation: Conversation) -> list[str]:
         """Messages that are sent when the answer in progress is done."""
@@ -137,6 +144,7 @@ class ChatPresenter:
         `pictures` are what it mentions and the old one did not.
         """
         version = conversation.sibling(node.id, text, pictures)
+        self._touched(conversation, version)
         return self._answer(conversation, version) if resend and version.role != "assistant" else None
 
     def answer_call(
@@ -146,6 +154,7 @@ class ChatPresenter:
         leaf = conversation.leaf
         assert leaf is not None, "a call has a message that made it"
         result = conversation.answer_call(leaf.id, call, text, failed=failed)
+        self._touched(conversation, result)
         if resend:
             return self._answer(conversation, result)
         self._changed()
@@ -162,9 +171,9 @@ class ChatPresenter:
         if leaf.role != "assistant":
             return self._answer(conversation, leaf)
         if not leaf.content and not leaf.reasoning:
-            leaf.error, leaf.stopped = None, False
+            leaf.error, leaf.stopped, leaf.interrupted = None, False, False
             return self._start(conversation, leaf, resume=False)
-        leaf.error, leaf.stopped, leaf.finish = None, False, None
+        leaf.error, leaf.stopped, leaf.finish, leaf.interrupted = None, False, None, False
         return self._start(conversation, leaf, resume=True)
 
     def stop(self, conversation: Conversation) -> list[str]:
@@ -182,9 +191,14 @@ class ChatPresenter:
         return _texts(self._waiting.pop(conversation.id, []))
 
     def stop_all(self) -> None:
-        """End every answer, for leaving."""
+        """End every answer, for leaving; what came of it is in its message."""
         for running in self._running.values():
             running.generation.stop()
+            running.generation.poll()
+            if not running.generation.ended:
+                running.generation.node.stopped = True
+            self._touched(running.generation.conversation, running.generation.node)
+        self._running.clear()
         self.pump.stop()
 
     # --- showing
@@ -232,6 +246,9 @@ class ChatPresenter:
                 feed.close()
 
         feed.source = drain
+        # Handed over to be kept before the model is asked.
+        parent = conversation.nodes.get(node.parent)
+        self._touched(conversation, *((parent,) if parent is not None else ()), node)
         generation.begin()
         self._changed()
         return generation
@@ -243,7 +260,9 @@ class ChatPresenter:
         question = conversation.nodes.get(generation.node.parent)
         if question is not None and _was_refused(question, generation.node):
             question.returned = True
+            self._touched(conversation, question)
             self._refused(question)
+        self._touched(conversation, generation.node)
         self._changed()
         waiting = self._waiting.get(conversation.id, [])
         if waiting and conversation.id not in self._running and generation.node.error is None:

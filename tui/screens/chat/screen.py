@@ -25,14 +25,14 @@ from tui.pictures.graphics import hint
 from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
 from tui.screens.chat.column import Column
-from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.composer import Composer
 from tui.screens.chat.conversation import Node
+from tui.screens.chat.conversation_actions import LOOK_S, ConversationActions
 from tui.screens.chat.inspector import Inspector
 from tui.screens.chat.message_actions import ON_A_MESSAGE
 from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.rows import Opener
-from tui.screens.chat.sidebar import Sidebar
+from tui.screens.chat.sidebar import ConversationPane
 from tui.screens.chat.status import status_of
 from tui.screens.chat.view import ConversationView
 from tui.screens.chat.welcome import SUGGESTIONS, Welcome
@@ -41,11 +41,9 @@ from tui.stream.frozen import FrozenMessage
 
 SIGHT = "image"
 """The modality of a model that takes pictures."""
-BROAD = 150
-"""Columns from which a second conversation opens the list of them."""
 
 
-class ChatScreen(ChatCommands):
+class ChatScreen(ConversationActions):
     """Conversations with models."""
 
     CSS_PATH = "chat.tcss"
@@ -64,12 +62,15 @@ class ChatScreen(ChatCommands):
             ticked=self._ticked,
             adapters_of=self._adapters_of,
             refused=self._refused,
+            touched=lambda conversation, *nodes: self.keeper.touch(conversation, *nodes),
         )
+        self.keeper = self.made_keeper()
         self.view = ConversationView(self.presenter, self.hearth.gallery)
         self.welcome = Welcome()
         self.activity = ActivityLine()
         self.composer = Composer(self._count_tokens)
-        self.sidebar = Sidebar()
+        self.pane_of_conversations = ConversationPane(self.find_conversations)
+        self.sidebar = self.pane_of_conversations.list
         self.inspector = Inspector()
         self.entries: dict[str, ModelEntry] = {}
         self._hinted = False
@@ -78,10 +79,10 @@ class ChatScreen(ChatCommands):
 
     def compose_workspace(self) -> ComposeResult:
         """Conversations, conversation, inspector; activity and prompt below the middle."""
-        self.sidebar.display = False
+        self.pane_of_conversations.display = False
         self.inspector.display = self.hearth.settings.ui.inspector
         with Horizontal(id="panes"):
-            yield self.sidebar
+            yield self.pane_of_conversations
             with Vertical(id="talk"):
                 yield self.welcome
                 yield self.view
@@ -97,14 +98,18 @@ class ChatScreen(ChatCommands):
         self.hearth.model_chosen.subscribe(self, self._model_chosen)
         self.hearth.sampled.subscribe(self, self._sampled)
         self.run_worker(self._look_for_models, group="chat-models")
-        self._show_conversation()
+        self.run_worker(self.restore, group="restore")
+        self.set_interval(LOOK_S, self.note_place)
+        self.show_current(None)
 
     def _scroll_as_set(self, settings: Settings) -> None:
         self.view.scrolls_along = settings.ui.follow
 
-    def on_unmount(self) -> None:
-        """Leave no answer behind."""
+    async def on_unmount(self) -> None:
+        """Leave no answer behind, and nothing unwritten."""
         self.presenter.stop_all()
+        self.note_place()
+        await self.keeper.close()
 
     def pane(self, selector: str | None) -> Widget | None:
         """None for the inspector while ctrl+x waits for its second key, which is the inspector's."""
@@ -114,8 +119,10 @@ class ChatScreen(ChatCommands):
 
     def sidebar_switched(self, pane: Widget) -> None:
         """Into the list when it is shown, back to writing when it is hidden."""
-        super().sidebar_switched(pane)
-        if not pane.display:
+        if pane.display:
+            self.pane_of_conversations.reload()
+            self.sidebar.focus()
+        else:
             self.action_focus_prompt()
 
     # --- the engine
@@ -149,27 +156,27 @@ class ChatScreen(ChatCommands):
 
     # --- showing
 
-    def _changed(self) -> None:
-        """Something of the conversations changed: bring the screen to it."""
-        self.call_later(self._sync)
+    def _changed(self, at: Node | None = None) -> None:
+        """Something of the conversations changed: bring the screen to it; with `at` to that message."""
+        self.call_later(self._sync, at)
 
-    async def _sync(self) -> None:
+    async def _sync(self, at: Node | None = None) -> None:
         empty = not self.presenter.current.nodes
         had_focus = self.welcome.has_focus
         self.welcome.display, self.view.display = empty, not empty
         if had_focus and not empty:
             self.action_focus_prompt()
-        await self.view.sync()
+        await self.view.sync(at)
         self._give_back(self.presenter.left_waiting(self.presenter.current))
         self.tell()
         self.refresh_bindings()
 
-    def _show_conversation(self) -> None:
-        """Another conversation is on screen."""
+    def show_current(self, at: Node | None) -> None:
+        """Another conversation is to be shown: at its end, or at that message."""
         self.view.drop_cursor()
         self.inspector.show(self.presenter.current.controls)
         self._tell_of_model()
-        self._changed()
+        self._changed(at)
 
     def _ticked(self) -> None:
         self.view.grow()
@@ -195,7 +202,7 @@ class ChatScreen(ChatCommands):
             moving=moving,
             estimate=self._estimate(running.generation.request.model) if running else None,
         )
-        self.sidebar.tell(presenter.conversations, presenter.running_ids)
+        self.sidebar.tell(presenter.conversations, presenter.running_ids, self.keeper.kept_ids)
 
     def _estimate(self, model: str) -> Estimate | None:
         """What the load under way takes, by what the engine predicted for it."""
@@ -278,6 +285,7 @@ class ChatScreen(ChatCommands):
     def _ask(self, text: str, pictures: tuple[Picture, ...] = ()) -> None:
         self.view.drop_cursor()
         self.view.follow()
+        self.presenter.current.draft = self.presenter.current.top = ""
         self.presenter.send(self.presenter.current, text, pictures)
         if pictures and not self._hinted and (better := hint(self.hearth.gallery)):
             self._hinted = True
@@ -304,32 +312,7 @@ class ChatScreen(ChatCommands):
         if not self.presenter.just_ended(self.presenter.current):
             self.view.focus(scroll_visible=False)
 
-    # --- conversations
-
-    def action_new(self) -> None:
-        """An empty conversation; answers go on being written in the others."""
-        self._open(self.presenter.conversations.new().id)
-        if self.app.size.width >= BROAD and len(self.presenter.conversations.every) > 1:
-            self.sidebar.display = True
-        self.action_focus_prompt()
-
-    def action_conversation(self, by: int) -> None:
-        """The conversation before or after this one."""
-        every = self.presenter.conversations.every
-        place = every.index(self.presenter.current) + by
-        if 0 <= place < len(every):
-            self._open(every[place].id)
-
-    @on(Sidebar.Opened)
-    def _opened(self, event: Sidebar.Opened) -> None:
-        self._open(event.conversation_id)
-        self.action_focus_prompt()
-
-    def _open(self, conversation_id: str) -> None:
-        conversation = self.presenter.conversations.open(conversation_id)
-        if conversation.model and conversation.model != self.hearth.chat_model:
-            self.hearth.choose_model(conversation.model)
-        self._show_conversation()
+    # --- settings
 
     @on(Inspector.Changed)
     def _controls_changed(self, event: Inspector.Changed) -> None:
@@ -386,6 +369,8 @@ class ChatScreen(ChatCommands):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Letters act on messages only where they are not text, and only if there is a message."""
+        if action == "leave_search":
+            return self.focused is self.pane_of_conversations.search
         if action in ON_A_MESSAGE and (self.is_writing() or not self.presenter.current.nodes):
             return False
         if action == "answer_call":

@@ -52,6 +52,18 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("code", "", "Copy a code block", "screen.copy_code"),
     SlashCommand("stop", "", "Stop the answer", "screen.stop"),
     SlashCommand("inspector", "", "Show or hide the inspector", "app.inspector"),
+    SlashCommand("search", "[WORDS]", "Search all conversations", "search", takes=True),
+    SlashCommand("rename", "[TITLE]", "Rename this conversation", "rename", takes=True),
+    SlashCommand(
+        "folder", "[NAME]", "Move it to a folder; without a name: out of its folder", "folder", takes=True
+    ),
+    SlashCommand("tag", "[WORDS]", "Its tags; without a word: none", "tag", takes=True),
+    SlashCommand("pin", "", "Keep it on top of the list, or no longer", "screen.pin"),
+    SlashCommand("archive", "", "Put it out of the way, or back", "screen.archive"),
+    SlashCommand("delete", "", "Delete this conversation", "screen.delete"),
+    SlashCommand("undelete", "", "Bring the last deleted conversation back", "screen.undelete"),
+    SlashCommand("export", "[FILE]", "Write it to a file: .md, .json, .openai.json", "export", takes=True),
+    SlashCommand("import", "FILE", "Take conversations in from a file", "import", takes=True),
     SlashCommand("conversations", "", "Show or hide the conversations", "app.sidebar"),
     SlashCommand("theme", "", "Choose a theme", "app.pick_theme"),
     SlashCommand("logs", "", "Show the logs", "app.show_logs"),

@@ -1,0 +1,1 @@
+"""Conversations that stay: kept in SQLite, searched, exported and imported. `face.Conversations` is what others see."""

@@ -1,0 +1,166 @@
+"""`LocalConversations`: the conversations of this machine, on a thread of their own, opened when first asked for.
+
+apsw is imported on that thread and nowhere else, so that nobody's loop waits for it or for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.errors import ModelUnavailable, StorageFailed
+from engine.paths import Paths
+from engine.types import (
+    ConversationChange,
+    ConversationFile,
+    ConversationForm,
+    ConversationLabels,
+    ConversationPage,
+    ConversationQuery,
+    ConversationSummary,
+    ConversationTree,
+    StoredMessage,
+)
+
+if TYPE_CHECKING:
+    from engine.conversations.store import ConversationStore
+
+log = logging.getLogger(__name__)
+
+BACK_UP_EVERY_S = 24 * 3600.0
+"""A copy is made when the newest one is as old, beside whatever else goes on."""
+BACK_UP_AFTER_S = 30.0
+"""Not before the conversations have been open for so long: commands that come and go make none."""
+
+_T = TypeVar("_T")
+
+
+class LocalConversations:
+    """See `engine.conversations.face.Conversations`. `paths` None: in memory, for recordings and tests."""
+
+    def __init__(self, paths: Paths | None) -> None:
+        self._paths = paths
+        self._thread: ThreadPoolExecutor | None = None
+        self._store: ConversationStore | None = None
+        self._backup: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    async def find(self, query: ConversationQuery) -> ConversationPage:
+        return await self._do(lambda store: store.find(query))
+
+    async def get(self, conversation: str) -> ConversationTree:
+        return await self._do(lambda store: store.get(conversation))
+
+    async def save(
+        self,
+        conversation: str,
+        messages: Sequence[StoredMessage] = (),
+        change: ConversationChange | None = None,
+    ) -> tuple[StoredMessage, ...]:
+        return await self._do(lambda store: store.save(conversation, messages, change))
+
+    async def journal(self, conversation: str, message: StoredMessage) -> None:
+        await self._do(lambda store: store.journal(conversation, message))
+
+    async def choose(self, conversation: str, message: str) -> None:
+        await self._do(lambda store: store.choose(conversation, message))
+
+    async def delete(self, conversations: Sequence[str]) -> None:
+        await self._do(lambda store: store.delete(conversations))
+
+    async def restore(self, conversations: Sequence[str]) -> None:
+        await self._do(lambda store: store.restore(conversations))
+
+    async def labels(self) -> ConversationLabels:
+        return await self._do(lambda store: store.labels())
+
+    async def export(
+        self, conversations: Sequence[str], form: ConversationForm, *, files: bool = True
+    ) -> ConversationFile:
+        from engine.conversations.exporting import export
+
+        trees = await self._do(lambda store: [store.get(each) for each in conversations])
+        return await asyncio.to_thread(export, trees, form, files=files)
+
+    async def take_in(
+        self, data: bytes, form: ConversationForm | None = None, *, name: str = ""
+    ) -> tuple[ConversationSummary, ...]:
+        from engine.conversations.importing import read
+
+        imported = await asyncio.to_thread(read, data, form, name)
+
+        def add(store: ConversationStore) -> tuple[ConversationSummary, ...]:
+            trees = [each.with_files(store.files) for each in imported]
+            return tuple(store.get(id).summary for id in store.add(trees))
+
+        return await self._do(add)
+
+    async def told(self) -> tuple[str, ...]:
+        return await self._do(lambda store: tuple(store.told))
+
+    async def close(self) -> None:
+        """Write what is pending, let deletions be for good, and let go of the file."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.wrap_future(thread.submit(self._shut))
+            thread.shutdown(wait=False)
+
+    def _do(self, work: Callable[[ConversationStore], _T]) -> asyncio.Future[_T]:
+        """Hand `work` to the thread at once, so that calls take effect in the order in which they are made."""
+        with self._lock:
+            if self._closed:
+                raise ModelUnavailable("Hearth is closing.", fix="Start it again.")
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "conversations")
+            return asyncio.wrap_future(self._thread.submit(self._run, work))
+
+    # --- on the thread
+
+    def _run(self, work: Callable[[ConversationStore], _T]) -> _T:
+        if self._store is None:
+            try:
+                from engine.conversations.store import ConversationStore
+            except ImportError as error:
+                raise StorageFailed(
+                    "Conversations cannot be kept.", f"{error}.", "Install Hearth anew: make setup"
+                ) from None
+            self._store = ConversationStore(self._paths)
+            for each in self._store.told:
+                log.warning("%s", each)
+            if self._paths is not None:
+                self._backup = threading.Timer(BACK_UP_AFTER_S, _back_up, (self._paths,))
+                self._backup.daemon = True
+                self._backup.start()
+        return work(self._store)
+
+    def _shut(self) -> None:
+        if self._backup is not None:
+            self._backup.cancel()
+        if self._store is not None:
+            store, self._store = self._store, None
+            try:
+                store.close()
+            except StorageFailed as error:
+                log.warning("%s", error)
+
+
+def _back_up(paths: Paths) -> None:
+    """Copy the database if the newest copy is old, on a connection of its own: others go on writing."""
+    from engine.store.backups import copies
+    from engine.store.sqlite import copy_of
+
+    newest = next(iter(copies(paths.database_backups)), None)
+    try:
+        if newest is not None and time.time() - newest.stat().st_mtime < BACK_UP_EVERY_S:
+            return
+        copy_of(paths.database_file, paths.database_backups, "daily")
+    except (OSError, StorageFailed) as error:
+        log.warning("No copy of the conversations was made: %s", error)

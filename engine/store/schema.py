@@ -1,0 +1,97 @@
+"""The form of `hearth.db`, one step for each version: step n leads from `user_version` n to n + 1. Steps only come."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x48525448
+"""`HRTH`, so that a file of another program is not taken for ours."""
+
+_CONVERSATIONS = """
+CREATE TABLE conversations (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL DEFAULT '',
+    folder TEXT NOT NULL DEFAULT '',
+    pinned INTEGER NOT NULL DEFAULT 0,
+    archived INTEGER NOT NULL DEFAULT 0,
+    deleted_by TEXT,
+    model TEXT NOT NULL DEFAULT '',
+    settings TEXT NOT NULL DEFAULT 'null',
+    draft TEXT NOT NULL DEFAULT '',
+    place TEXT NOT NULL DEFAULT '',
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    turn INTEGER NOT NULL
+) STRICT;
+CREATE INDEX conversations_by_turn ON conversations (pinned DESC, turn DESC);
+CREATE INDEX conversations_by_last_turn ON conversations (turn);
+CREATE TABLE tags (
+    conversation INTEGER NOT NULL REFERENCES conversations (key) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (conversation, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_by_name ON tags (tag);
+CREATE TABLE messages (
+    key INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations (key) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    role TEXT NOT NULL,
+    content TEXT NOT NULL,
+    state TEXT NOT NULL,
+    writer TEXT,
+    chosen INTEGER NOT NULL,
+    created REAL NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (conversation, id)
+) STRICT;
+CREATE INDEX messages_by_parent ON messages (conversation, parent);
+CREATE INDEX messages_being_written ON messages (state) WHERE state = 'writing';
+CREATE TABLE attachments (
+    message INTEGER NOT NULL REFERENCES messages (key) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (message, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attachments_by_digest ON attachments (digest);
+CREATE TABLE journal (
+    message INTEGER NOT NULL REFERENCES messages (key) ON DELETE CASCADE,
+    piece INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    reasoning TEXT NOT NULL,
+    calls TEXT NOT NULL,
+    PRIMARY KEY (message, piece)
+) STRICT, WITHOUT ROWID;
+"""
+
+# External content: the texts are held once. Each trigger tells the index what it held before, as FTS5 wants it.
+_SEARCH = """
+CREATE VIRTUAL TABLE message_words USING fts5 (
+    content, content = 'messages', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+);
+CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN
+    INSERT INTO message_words (rowid, content) VALUES (new.key, new.content);
+END;
+CREATE TRIGGER messages_removed AFTER DELETE ON messages BEGIN
+    INSERT INTO message_words (message_words, rowid, content) VALUES ('delete', old.key, old.content);
+END;
+CREATE TRIGGER messages_changed AFTER UPDATE OF content ON messages WHEN old.content IS NOT new.content BEGIN
+    INSERT INTO message_words (message_words, rowid, content) VALUES ('delete', old.key, old.content);
+    INSERT INTO message_words (rowid, content) VALUES (new.key, new.content);
+END;
+CREATE VIRTUAL TABLE title_words USING fts5 (
+    title, content = 'conversations', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+);
+CREATE TRIGGER conversations_added AFTER INSERT ON conversations BEGIN
+    INSERT INTO title_words (rowid, title) VALUES (new.key, new.title);
+END;
+CREATE TRIGGER conversations_removed AFTER DELETE ON conversations BEGIN
+    INSERT INTO title_words (title_words, rowid, title) VALUES ('delete', old.key, old.title);
+END;
+CREATE TRIGGER conversations_renamed AFTER UPDATE OF title ON conversations WHEN old.title IS NOT new.title BEGIN
+    INSERT INTO title_words (title_words, rowid, title) VALUES ('delete', old.key, old.title);
+    INSERT INTO title_words (rowid, title) VALUES (new.key, new.title);
+END;
+INSERT INTO message_words (message_words) VALUES ('rebuild');
+INSERT INTO title_words (title_words) VALUES ('rebuild');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CONVERSATIONS, _SEARCH)
