@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from engine.checking import check
 from engine.conversations.local import LocalConversations
-from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable, Unsupported
+from engine.errors import HearthError, InternalError, InvalidRequest, Unsupported
 from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
+from engine.local_loop import LocalLoop
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.completing import completed, keep_alive_of, load_of
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class LocalEngine(LocalHub, LocalAliases, LocalHardware):
+class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -91,7 +91,7 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
     ) -> None:
         self._settings = settings if settings is not None else Settings()
         self._paths = paths if paths is not None else resolve()
-        self._threaded = thread
+        self._open_loop(threaded=thread)
         self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
         self._targets = Targets(self._settings, self._paths)
         self._supervisor = Supervisor(
@@ -110,11 +110,6 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
         """Targets of resident models by name and backend, with the stamp of the files by which they were found."""
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._starting = threading.RLock()
-        """Held while work is handed to the loop, so that none comes behind the last that `close` hands over."""
-        self._closed = False
         self._metrics: Metrics | None = None
         self.conversations = LocalConversations(self._paths)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -317,12 +312,13 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
         if self._loop is not None:
             await self._carry(self._shut())
         await asyncio.to_thread(self._watch.close)
-        if self._thread is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            await asyncio.to_thread(self._thread.join)
+        await self._end_thread()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
         await self.conversations.close()
+
+    def _loop_began(self) -> None:
+        self._watch.start()
 
     async def _shut(self) -> None:
         for ticket in list(self._tickets.values()):
@@ -457,52 +453,3 @@ class LocalEngine(LocalHub, LocalAliases, LocalHardware):
         return await self._supervisor.ask(
             target, question, options=load_of(LoadOptions(), target), computes=False
         )
-
-    # --- threads
-
-    async def _on_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
-        try:
-            self._running_loop()
-        except HearthError:
-            work.close()
-            raise
-        return await self._carry(work)
-
-    async def _carry(self, work: Coroutine[Any, Any, _T]) -> _T:
-        assert self._loop is not None
-        if asyncio.get_running_loop() is self._loop:
-            return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
-
-    def _call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Have the loop call `function`; after the engine's end nothing happens."""
-        if self._loop is not None and not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._closed:
-                raise ModelUnavailable("Hearth is closing.", fix="Start it again.")
-            if self._loop is None:
-                if self._threaded:
-                    self._loop = asyncio.new_event_loop()
-                    self._thread = threading.Thread(
-                        target=_serve, args=(self._loop,), name="engine", daemon=True
-                    )
-                    self._thread.start()
-                else:
-                    self._loop = asyncio.get_running_loop()
-                self._watch.start()
-            return self._loop
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """The engine's thread. Workers are its children: it must live as long as they do."""
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        loop.close()
