@@ -204,7 +204,7 @@ async def test_nothing_found_says_what_to_do(make_app: MakeApp) -> None:
         await until(pilot, lambda: "6 at the hub" in shown(app))
 
 
-@pytest.mark.parametrize("size", [(20, 8), (48, 20), (80, 24), (100, 30), (300, 100)])
+@pytest.mark.parametrize("size", [(20, 8), (80, 24), (200, 60)])
 async def test_every_size_works_and_escape_leads_back(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
     async with app.run_test(size=size) as pilot:
@@ -224,7 +224,9 @@ async def test_every_size_works_and_escape_leads_back(make_app: MakeApp, size: t
 async def test_a_hostile_card_is_text(make_app: MakeApp) -> None:
     engine = fake_engine()
     payload = "[/] [@click=app.quit]x[/] $primary \x1b]0;owned\x07\x9b31m\u202egnp.exe"
-    model = replace(hub_models()[0], id=f"a/[red]{payload}", architecture=payload, licence=payload, task=payload)
+    model = replace(
+        hub_models()[0], id=f"a/[red]{payload}", architecture=payload, licence=payload, task=payload
+    )
     engine.hub = [model, *(each for each in engine.hub if each.id.startswith("stranger"))]
     engine.cards[model.id] = HubCard(model=model, text=payload * 40, base=(payload,), gate=payload)
     app = make_app(engine=engine)

@@ -39,7 +39,9 @@ async def test_p_pulls_the_best_and_it_is_seen_everywhere_until_it_is_here(make_
         await pilot.press("alt+2")
         await until(pilot, lambda: "⇣ 1 pull 25%" in shown(app) and "1.0/4.0 GiB" not in shown(app))
         looked = len(engine.entries)
-        engine.entries.append(engine.entries[0].__class__(id="new", path="/n", format="gguf", source="huggingface"))
+        engine.entries.append(
+            engine.entries[0].__class__(id="new", path="/n", format="gguf", source="huggingface")
+        )
         engine.move_pull("pull-1", stage="done", done=4 << 30)
         await until(pilot, lambda: "is here, verified" in shown(app) and "⇣" not in shown(app))
         await pilot.press("alt+1")

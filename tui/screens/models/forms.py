@@ -13,10 +13,10 @@ from tui.screens.models.table import Layout, Table, cut
 from tui.telling.fit_bar import fit_bar
 
 BAR = 16
-NAMES = ("quantisation", "size", "needs", "fit", "of free memory")
+NAMES = ("quant", "size", "needs", "fit", "of free memory")
 COLUMNS = Layout(
     NAMES,
-    "quantisation",
+    "quant",
     right=frozenset({"size", "needs"}),
     dispensable={"of free memory": 24, "needs": 10},
     fixed={"size": 8, "needs": 8, "fit": 9, "of free memory": BAR},
@@ -73,7 +73,7 @@ class FormTable(Table):
 
     def _cell(self, place: int, column: str, text: str, width: int) -> Content:
         form = self._forms[place]
-        if column == "quantisation":
+        if column == "quant":
             name = cut(text, width - 2)
             mark = ("★ ", "$accent") if form.recommended else ("  ", "")
             return Content.assemble(mark, name.stylize("bold") if form.recommended else name)

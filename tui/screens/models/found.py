@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from engine.text_safety import plain
 from engine.types import HubCard, HubFiles, HubModel, HubPage, ModelEntry, PullState, Quantisation
 from tui import units
@@ -76,7 +78,15 @@ def results(page: HubPage | None, here: Sequence[ModelEntry], words: str) -> lis
         names = {model.id.lower() for model in models}
         local = [found for found in local if found.id.partition(":")[0].lower() not in names]
         local = local[:MOST_LOCAL] if wanted else []
-    return [*local, *(Found(model=model) for model in models)]
+    known = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in here if not entry.broken}
+    return [
+        *local,
+        *(
+            # What came since the search is here too.
+            Found(model=replace(model, local=True) if model.id.lower() in known else model)
+            for model in models
+        ),
+    ]
 
 
 def facts(model: HubModel) -> list[str]:

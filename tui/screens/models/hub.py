@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Static
 
 from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
-from engine.types import HubCard, HubFiles, HubPage, ModelEntry, PullRequest, Quantisation
+from engine.types import HubCard, HubFiles, HubPage, ModelEntry, PullRequest, PullState, Quantisation
 from tui.screens.models import found
 from tui.screens.models.actions import HUB
 from tui.screens.models.filters import FilterLine, Filters
@@ -82,7 +82,8 @@ class HubView(Container):
         self._files: dict[str, HubFiles | ErrorInfo] = {}
         self._cards: dict[str, HubCard | ErrorInfo] = {}
         self._looked_at = ""
-        self._pulling: frozenset[str] = frozenset()
+        self._pulls: tuple[PullState, ...] = ()
+        self._ended: frozenset[str] = frozenset()
 
     @property
     def hearth(self) -> HearthApp:
@@ -110,6 +111,8 @@ class HubView(Container):
 
     def on_mount(self) -> None:
         """Ask the hub for what is most wanted."""
+        self._pulls = self.hearth.sample.pulls
+        self._ended = frozenset(state.id for state in self._pulls if state.ended)
         self.hearth.sampled.subscribe(self, self._sampled)
         self._redraw()
 
@@ -171,13 +174,19 @@ class HubView(Container):
         self._draw_detail()
         self._move_into_forms()
 
+    def here_changed(self) -> None:
+        """There are other models on this machine than there were."""
+        self._redraw()
+
     def _sampled(self, sample: Sample) -> None:
-        going = frozenset(state.model for state in sample.pulls if not state.ended)
-        for model in self._pulling - going:
-            self._files.pop(model.partition(":")[0].partition("@")[0], None)  # more of it is here now
-            self._looked_at = ""
-        if going or self._pulling:
-            self._pulling = going
+        ended = frozenset(state.id for state in sample.pulls if state.ended)
+        for state in sample.pulls:
+            if state.id in ended - self._ended:
+                # More of it is here than its files say; a pull may be over between two looks.
+                self._files.pop(state.model.partition(":")[0].partition("@")[0], None)
+                self._looked_at = ""
+        if sample.pulls != self._pulls:
+            self._pulls, self._ended = sample.pulls, ended
             self._draw_detail()
 
     # --- drawing ----------------------------------------------------------------------------------------------

@@ -66,6 +66,9 @@ class LocalView(Container):
     class Changed(Message):
         """The line of figures reads differently."""
 
+    class Looked(Message):
+        """The models of this machine were looked for anew."""
+
     def __init__(self) -> None:
         super().__init__(id="local", classes="view")
         self.entries: list[ModelEntry] = []
@@ -126,6 +129,7 @@ class LocalView(Container):
             raise
         self.query_one("#empty", Static).update(NOTHING)
         self.redraw()
+        self.post_message(self.Looked())
 
     def narrow(self, words: str) -> None:
         """Show what holds `words`."""

@@ -123,6 +123,11 @@ class ModelsScreen(FilteredScreen, ModelCare):
     def _figures_changed(self) -> None:
         self.query_one(ViewLine).refresh()
 
+    @on(LocalView.Looked)
+    def _looked(self) -> None:
+        for view in self.query(HubView):
+            view.here_changed()
+
     @on(PullList.Came)
     def _came(self) -> None:
         self.local.look()
@@ -145,7 +150,9 @@ class ModelsScreen(FilteredScreen, ModelCare):
             await self.query_one("#views").mount(HubView(lambda: self.local.entries))
         self.at_the_hub = hub
         self.set_class(hub, "-hub")
-        self.query_one(FilterField).placeholder = SEARCHES_THE_HUB if hub else self.FILTERS_BY
+        field = self.query_one(FilterField)
+        field.placeholder = SEARCHES_THE_HUB if hub else self.FILTERS_BY
+        field.set_class(bool(field.value), "-open")  # words that narrow are seen
         self.query_one(ViewLine).refresh()
         self.view.narrow(self.words)
         table: Table = self.view.table
