@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from engine.text_safety import plain
-from tui.flash import Kind
 
 if TYPE_CHECKING:
     from engine.types import PullState
+    from tui.flash import Kind
 
 
 def endings(before: Sequence[PullState], now: Sequence[PullState]) -> Iterator[tuple[str, Kind]]:

@@ -143,6 +143,28 @@ async def test_results_that_are_only_passed_are_not_asked_about(make_app: MakeAp
         await until(pilot, lambda: "● here" in shown(app) and "It has no card." in shown(app))
 
 
+async def test_a_name_that_no_search_finds_is_pulled_as_it_is_written(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    app = make_app(engine=engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_the_hub(pilot, app)
+        await pilot.press("slash", *"me/mine:Q8_0", "enter")
+        await until(pilot, lambda: "p pulls me/mine:Q8_0 by that name" in shown(app))
+        await until(pilot, lambda: isinstance(app.focused, ResultTable))
+        await pilot.press("p")
+        await until(pilot, lambda: [each.model for each in engine.pulled] == ["me/mine:Q8_0"])
+
+
+async def test_a_click_goes_to_the_other_view(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(ModelTable).row_count > 0)
+        await pilot.click("ViewLine", offset=(12, 0))
+        await until(pilot, lambda: isinstance(app.focused, ResultTable))
+        await pilot.click("ViewLine", offset=(4, 0))
+        await until(pilot, lambda: isinstance(app.focused, ModelTable))
+
+
 async def test_a_gated_model_says_how_to_get_access(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(120, 36)) as pilot:

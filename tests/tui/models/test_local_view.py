@@ -13,8 +13,8 @@ from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
 from tui.recordings import entries
+from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.local import ModelTable
-from tui.telling.fit_bar import fit_bar
 
 MakeApp = Callable[..., HearthApp]
 REPOSITORY = "org/tiny-GGUF"

@@ -14,9 +14,9 @@ from tests.tui.models.test_hub_view import QWEN, to_the_hub
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
 from tui.hub_recordings import interrupted_pulls, pull_states
+from tui.screens.models import pull_lines
 from tui.screens.models.local import ModelTable
 from tui.screens.models.pulls import PullList
-from tui.telling import pulls
 from tui.telling.pull_endings import endings
 
 MakeApp = Callable[..., HearthApp]
@@ -125,7 +125,7 @@ async def test_what_an_earlier_run_left_can_be_gone_on_with(make_app: MakeApp) -
 @pytest.mark.parametrize("width", [20, 40, 72, 76, 112, 190])
 def test_a_line_has_its_width_and_ends_with_the_quantisation(width: int) -> None:
     for state in [*pull_states(), *interrupted_pulls()]:
-        line = pulls.line(state, width)
+        line = pull_lines.line(state, width)
         assert isinstance(line, Content) and line.cell_length <= width
         if width >= 72:
             assert state.model.rpartition(":")[2] in line.plain
@@ -137,9 +137,9 @@ def test_a_model_stands_in_the_queue_once_and_what_goes_on_comes_first() -> None
     left = PullState(id="", model="a/b:Q4", stage="interrupted")
     other = PullState(id="3", model="c/d", stage="failed")
     done = PullState(id="4", model="e/f", stage="done")
-    listed = pulls.listed([new, other, done, old], [left])
+    listed = pull_lines.listed([new, other, done, old], [left])
     assert [state.id for state in listed] == ["2", "3", "4"]
-    assert [state.id for state in pulls.listed([new, other, done], [], {("4", "e/f")})] == ["2", "3"]
+    assert [state.id for state in pull_lines.listed([new, other, done], [], {("4", "e/f")})] == ["2", "3"]
 
 
 def test_an_ending_is_told_once() -> None:

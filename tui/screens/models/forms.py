@@ -8,9 +8,9 @@ from textual.binding import Binding
 from textual.content import Content
 
 from engine.types import HubFiles, PullState, Quantisation
+from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.found import VERDICTS, form_cells, pulls_of
 from tui.screens.models.table import Layout, Table, cut
-from tui.telling.fit_bar import fit_bar
 
 BAR = 16
 NAMES = ("quant", "size", "needs", "fit", "of free memory")

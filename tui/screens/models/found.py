@@ -89,6 +89,13 @@ def results(page: HubPage | None, here: Sequence[ModelEntry], words: str) -> lis
     ]
 
 
+def narrowed(page: HubPage, words: str) -> HubPage:
+    """What of an earlier answer may be in that for `words` too."""
+    wanted = words.lower().split()
+    kept = tuple(model for model in page.models if all(word in model.id.lower() for word in wanted))
+    return HubPage(models=kept)
+
+
 def facts(model: HubModel) -> list[str]:
     """What the search says of it, in short."""
     said = [

@@ -198,9 +198,10 @@ class HubView(Container):
         return self._found[place] if 0 <= place < len(self._found) else None
 
     def _redraw(self) -> None:
-        results = found.results(self._page if not self._searching else None, self._here(), self._words)
-        if self._searching and self._page is not None and not results:
-            results = self._found  # what was found before stands until there is an answer
+        page = self._page
+        if self._searching and page is not None:
+            page = found.narrowed(page, self._words)  # until there is an answer
+        results = found.results(page, self._here(), self._words)
         now = (results, self.table.room)
         if now != self._drawn:
             self._drawn = now
@@ -249,6 +250,8 @@ class HubView(Container):
                 )
             )
         none = "Nothing at the hub fits this search.\n\nf m t z turn the filters, / changes the words."
+        if "/" in self._words:
+            none += f"\np pulls {plain(self._words, 60)} by that name."
         if self._searching:
             none = "… asking the hub"
         elif info is not None:
@@ -305,6 +308,7 @@ class HubView(Container):
             self.action_pull()
         else:
             self.add_class("-opened")
+            self.detail.display = True
             forms = self.detail.forms
             (forms if forms.display else self.detail).focus(scroll_visible=False)
 
@@ -321,7 +325,11 @@ class HubView(Container):
     def action_pull(self) -> None:
         """Pull the highlighted form, or the best one where the cursor is on a result; asks first if it is too big."""
         shown = self.found
-        if shown is None or shown.model is None:
+        if shown is None and "/" in self._words:
+            self._pull(self._words, None)
+        if shown is None:
+            return
+        if shown.model is None:
             self.hearth.flash("That is on this machine already.")
             return
         files = self._files.get(shown.id)

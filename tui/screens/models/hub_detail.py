@@ -16,10 +16,10 @@ from engine.types import HubCard, HubFiles, PullState, Quantisation
 from tui import units
 from tui.screens.models import found
 from tui.screens.models.card_text import CardText
+from tui.screens.models.fit_bar import fit_bar, legend
 from tui.screens.models.forms import FormTable
 from tui.screens.models.found import Found
 from tui.screens.models.table import Table
-from tui.telling.fit_bar import fit_bar, legend
 
 BAR = 20
 

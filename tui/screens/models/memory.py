@@ -7,8 +7,8 @@ from textual.content import Content
 from engine.errors import ErrorInfo
 from engine.text_safety import plain
 from engine.types import Estimate, LoadedModel
+from tui.screens.models.fit_bar import fit_bar, legend
 from tui.telling import memory
-from tui.telling.fit_bar import fit_bar, legend
 
 LABEL, COLUMN = 11, 9
 BAR = 14

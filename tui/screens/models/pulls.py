@@ -13,9 +13,9 @@ from textual.widgets.option_list import Option
 
 from engine.errors import HearthError
 from engine.types import PullRequest, PullState
+from tui.screens.models import pull_lines
 from tui.screens.models.actions import PULLS
 from tui.status import Sample
-from tui.telling import pulls
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
@@ -88,24 +88,24 @@ class PullList(OptionList, inherit_bindings=False):
         self._draw()
 
     def _draw(self) -> None:
-        known = pulls.listed(self.hearth.sample.pulls, self._interrupted, self._hidden)
+        known = pull_lines.listed(self.hearth.sample.pulls, self._interrupted, self._hidden)
         width = self.scrollable_content_region.width or self.screen.size.width - 6
         now = (known, width)
         if now == self._told:
             return
-        same = [pulls.key(state) for state in known] == [pulls.key(state) for state in self._states]
+        same = [pull_lines.key(state) for state in known] == [pull_lines.key(state) for state in self._states]
         before = self._state
         self._told, self._states = now, known
-        lines = [pulls.line(state, width) for state in known]
+        lines = [pull_lines.line(state, width) for state in known]
         if same and self.option_count == len(lines):
             for place, line in enumerate(lines):
                 self.replace_option_prompt_at_index(place, line)
         else:
             self.clear_options()
             self.add_options(Option(line) for line in lines)
-            keys = [pulls.key(state) for state in known]
+            keys = [pull_lines.key(state) for state in known]
             if known:
-                at = pulls.key(before) if before is not None else None
+                at = pull_lines.key(before) if before is not None else None
                 self.highlighted = keys.index(at) if at in keys else 0
         self.border_subtitle = self._figures(known)
         if self.has_focus and not known:
@@ -113,7 +113,7 @@ class PullList(OptionList, inherit_bindings=False):
         self.display = bool(known)
 
     def _figures(self, known: Sequence[PullState]) -> str:
-        going = len(pulls.going(known))
+        going = len(pull_lines.going(known))
         return f"{going} going on" if going else ""
 
     @property
@@ -133,7 +133,7 @@ class PullList(OptionList, inherit_bindings=False):
         state = self._state
         if state is None:
             return
-        if state.stage not in pulls.RESUMABLE:
+        if state.stage not in pull_lines.RESUMABLE:
             self.hearth.flash("It is here." if state.stage == "done" else "It goes on already.")
         elif state.error is not None:
             from tui.confirm import Confirm
@@ -147,7 +147,7 @@ class PullList(OptionList, inherit_bindings=False):
             self._go_on(state)
 
     def _go_on(self, state: PullState) -> None:
-        self._hidden.discard(pulls.key(state))
+        self._hidden.discard(pull_lines.key(state))
         self.run_worker(self._pull(state.model), group="pull")
 
     async def _pull(self, model: str) -> None:
@@ -159,7 +159,7 @@ class PullList(OptionList, inherit_bindings=False):
         if state is None:
             return
         if state.ended or state.stage == "interrupted":
-            self._hidden.add(pulls.key(state))
+            self._hidden.add(pull_lines.key(state))
             self._draw()
         else:
             self.run_worker(self._cancel(state), group="pull")
@@ -171,7 +171,7 @@ class PullList(OptionList, inherit_bindings=False):
 
     def action_clear(self) -> None:
         """Put away what has ended."""
-        self._hidden |= {pulls.key(state) for state in self._states if state.ended}
+        self._hidden |= {pull_lines.key(state) for state in self._states if state.ended}
         self._draw()
 
     def action_back(self) -> None:
