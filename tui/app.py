@@ -151,8 +151,9 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
 
     def _take_sample(self, sample: Sample) -> None:
-        for text, kind in endings(self.sample.pulls, sample.pulls):
-            self.flash(text, kind, 5.0)
+        if self.sample.connected:  # what ended before this screen was there is no news
+            for text, kind in endings(self.sample.pulls, sample.pulls):
+                self.flash(text, kind, 5.0)
         self.sample = sample
         self.sampled.publish(sample)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from textual.binding import Binding
 from textual.content import Content
+from textual.widget import Widget
 
 from engine.types import HubFiles, PullState, Quantisation
 from tui.screens.models.fit_bar import fit_bar
@@ -89,6 +90,5 @@ class FormTable(Table):
 
     def action_page(self, step: int) -> None:
         """Read on in what is around the table."""
-        around = self.parent
-        if around is not None and hasattr(around, "scroll_page_down"):
+        if isinstance(around := self.parent, Widget):
             (around.scroll_page_down if step > 0 else around.scroll_page_up)()

@@ -53,7 +53,7 @@ def before_a_load(estimate: Estimate) -> list[Content]:
     return [
         *_table("memory before a load", table),
         *bars,
-        *([Content(" " * LABEL) + legend(every)] if bars else []),
+        *([legend(every)] if bars else []),
         *(Content.styled(remark, "$muted") for remark in memory.remarks(estimate)),
     ]
 
