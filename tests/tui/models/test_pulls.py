@@ -8,6 +8,7 @@ import pytest
 from textual.content import Content
 
 from engine.errors import DiskFull
+from engine.face import Hub
 from engine.types import PullState
 from tests.tui.fake_engine import fake_engine
 from tests.tui.models.test_hub_view import QWEN, to_the_hub
@@ -38,6 +39,9 @@ async def test_p_pulls_the_best_and_it_is_seen_everywhere_until_it_is_here(make_
         await until(pilot, lambda: isinstance(app.focused, ModelTable) and "1.0/4.0 GiB" in shown(app))
         await pilot.press("alt+2")
         await until(pilot, lambda: "⇣ 1 pull 25%" in shown(app) and "1.0/4.0 GiB" not in shown(app))
+        await pilot.click("StatusBar", offset=(20, 0))
+        await until(pilot, lambda: isinstance(app.focused, PullList))
+        await pilot.press("alt+2")
         looked = len(engine.entries)
         engine.entries.append(
             engine.entries[0].__class__(id="new", path="/n", format="gguf", source="huggingface")
@@ -140,6 +144,10 @@ def test_a_model_stands_in_the_queue_once_and_what_goes_on_comes_first() -> None
     listed = pull_lines.listed([new, other, done, old], [left])
     assert [state.id for state in listed] == ["2", "3", "4"]
     assert [state.id for state in pull_lines.listed([new, other, done], [], {("4", "e/f")})] == ["2", "3"]
+
+
+def test_the_recorded_engine_has_all_of_a_hub() -> None:
+    assert isinstance(fake_engine(), Hub)
 
 
 def test_an_ending_is_told_once() -> None:
