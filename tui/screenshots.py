@@ -64,7 +64,9 @@ THEME_LOOKS = tuple(
 )
 
 
-IN_EVERY_THEME = frozenset({"models", "models-estimate", "chat-calls", "chat-inspector", "chat-figures"})
+IN_EVERY_THEME = frozenset(
+    {"models", "models-estimate", "models-hub-pulls", "chat-calls", "chat-inspector", "chat-figures"}
+)
 """Scenes that are drawn once more in each of `THEME_LOOKS`."""
 
 
