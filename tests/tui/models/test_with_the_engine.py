@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import huggingface_hub.utils.logging  # noqa: F401 - keeps the stderr of its first import, which shall not be an app's
 import pytest
 
 from engine import paths
