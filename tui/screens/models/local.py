@@ -25,6 +25,7 @@ from tui.status import STATES, Sample
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
+    from tui.model_care import ModelCare
 
 NAMES = ("state", "model", "family", "params", "quant", "context", "size", "source")
 COLUMNS = Layout(
@@ -89,6 +90,11 @@ class LocalView(Container):
     def hearth(self) -> HearthApp:
         """The app, by its own type."""
         return cast("HearthApp", self.app)
+
+    @property
+    def care(self) -> ModelCare:
+        """The screen, which loads and unloads."""
+        return cast("ModelCare", self.screen)
 
     @property
     def table(self) -> Table:
@@ -295,8 +301,7 @@ class LocalView(Container):
         if row.entry.broken:
             self.hearth.flash("This model cannot be used; the card says why.", "error")
             return
-        self.hearth.choose_model(row.entry.id)
-        self.hearth.flash(f"The chat talks to {row.entry.id} now.", "success")
+        self.care.talk_to(row.entry.id)
 
     def action_load(self) -> None:
         """Load the highlighted model."""
@@ -306,16 +311,7 @@ class LocalView(Container):
         elif row.state in ("ready", "busy", "loading"):
             self.hearth.flash(f"{row.entry.id} is {STATES[row.state][1]} already.")
         else:
-            self.run_worker(self._load(row.entry.id), group="load")
-
-    async def _load(self, model: str) -> None:
-        self.hearth.flash(f"Loading {model} …")
-        try:
-            await self.hearth.engine.load(model)
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            self.hearth.flash(f"{model} is loaded.", "success")
+            self.care.load_model(row.entry.id)
 
     def action_unload(self) -> None:
         """Unload the highlighted model; asks first while it answers."""
@@ -323,24 +319,7 @@ class LocalView(Container):
         if row is None or row.state in ("", "broken"):
             self.hearth.flash("This model is not in memory.")
             return
-        model = row.entry.id
-        if row.state != "busy":
-            self.run_worker(self._unload(model), group="load")
-            return
-        from tui.confirm import Confirm
-
-        self.app.push_screen(
-            Confirm(f"Unload {model}?", "It is answering; what it has not said yet is lost."),
-            lambda sure: self.run_worker(self._unload(model), group="load") if sure else None,
-        )
-
-    async def _unload(self, model: str) -> None:
-        try:
-            await self.hearth.engine.unload(model)
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            self.hearth.flash(f"{model} is unloaded.", "success")
+        self.care.unload_model(row.entry.id, answers=row.state == "busy")
 
     def action_pin(self) -> None:
         """Keep the highlighted model in memory whatever comes, or let it go again."""
@@ -348,17 +327,7 @@ class LocalView(Container):
         if row is None or row.state in ("", "broken", "failed"):
             self.hearth.flash("Only a model in memory can be pinned: l loads it.")
         else:
-            self.run_worker(self._pin(row.entry.id, not row.pinned), group="pin")
-
-    async def _pin(self, model: str, pinned: bool) -> None:
-        engine = self.hearth.engine
-        try:
-            await (engine.pin(model) if pinned else engine.unpin(model))
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            stays = "stays in memory until you let it go" if pinned else "may leave memory again"
-            self.hearth.flash(f"{model} {stays}.", "success")
+            self.care.pin_model(row.entry.id, not row.pinned)
 
     def action_delete(self, everything: bool = False) -> None:
         """Delete the highlighted model, or everything of its repository, after a question."""
