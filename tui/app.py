@@ -30,6 +30,7 @@ from tui.pictures.graphics import gallery_for
 from tui.preferences import Preferences
 from tui.sampler import Sampler
 from tui.status import ChatStatus, Sample
+from tui.telling.pull_endings import endings
 from tui.workspace_screen import WorkspaceScreen
 from tui.workspaces import WORKSPACES, Workspace, registry
 
@@ -150,6 +151,9 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
 
     def _take_sample(self, sample: Sample) -> None:
+        if self.sample.connected:  # what ended before this screen was there is no news
+            for text, kind in endings(self.sample.pulls, sample.pulls):
+                self.flash(text, kind, 5.0)
         self.sample = sample
         self.sampled.publish(sample)
 

@@ -43,8 +43,8 @@ class AppActions(App[None], inherit_bindings=False):
             return isinstance(screen, WorkspaceScreen) and screen.pane(screen.INSPECTOR) is not None
         if action == "workspace":
             return isinstance(parameters[0], int) and 1 <= parameters[0] <= len(self.hearth.workspaces)
-        if action in ("show_logs", "show_settings"):
-            name = action.removeprefix("show_")
+        if action in ("show_logs", "show_settings", "show_pulls"):
+            name = "models" if action == "show_pulls" else action.removeprefix("show_")
             return any(workspace.name == name for workspace in self.hearth.workspaces)
         return True
 
@@ -59,6 +59,12 @@ class AppActions(App[None], inherit_bindings=False):
     def action_show_settings(self) -> None:
         """Go to the settings, or back from them."""
         self.switch_mode("settings" if self.current_mode != "settings" else self.hearth.workspaces[0].name)
+
+    async def action_show_pulls(self) -> None:
+        """Go to the pulls."""
+        await self.switch_mode("models")
+        for queue in self.screen.query("#pulls"):
+            queue.focus()
 
     def action_leader(self) -> None:
         """Wait for the digit of a workspace."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from textual import events
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.widget import Widget
 
 from engine.text_safety import plain
@@ -39,6 +40,11 @@ class Line(Widget):
         """The app, by its own type."""
         return cast("HearthApp", self.app)
 
+    @property
+    def acts_on(self) -> DOMNode:
+        """The node whose actions a click runs."""
+        return self.screen
+
     def parts(self) -> Sequence[Part]:
         """What to draw now."""
         raise NotImplementedError
@@ -59,7 +65,7 @@ class Line(Widget):
             start += 1 if self.vertical else part.content.cell_length
             if place < start:
                 if part.action:
-                    await self.app.run_action(part.action, self.screen)
+                    await self.app.run_action(part.action, self.acts_on)
                 return
 
 
@@ -128,7 +134,7 @@ class StatusBar(Line):
     DEFAULT_CSS = """
     StatusBar { height: 1; padding: 0 1; background: $chrome; color: $foreground; }
     """
-    ORDER = ("engine", "model", "context", "rate", "queue", "memory", "follow")
+    ORDER = ("engine", "pulls", "model", "context", "rate", "queue", "memory", "follow")
 
     def __init__(self) -> None:
         super().__init__()

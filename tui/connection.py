@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ class Connection:
         if self._engine is None and self.error is None:
             self.error = ModelUnavailable("Hearth is closing.", "The engine had not started yet.")
         self._open.set()
+
+    async def reached(self) -> Engine:
+        """The engine, without blocking the loop while it starts. Raises what making it raised."""
+        return self._engine if self._engine is not None else await asyncio.to_thread(self.get)
 
     def get(self) -> Engine:
         """The engine, made now if need be. Raises what making it raised, each time it is asked.

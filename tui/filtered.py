@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import on
+from textual.binding import Binding
+from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.workspace_screen import WorkspaceScreen
+
+
+class FilterField(Input):
+    """The filter: down leads to the list, like enter."""
+
+    BINDINGS = [Binding("down", "to_list", "To the list", show=False, id="filter.to_list")]  # noqa: RUF012
+
+    class Left(Message):
+        """The list is wanted."""
+
+    def action_to_list(self) -> None:
+        """Say so."""
+        self.post_message(self.Left())
 
 
 class FilteredScreen(WorkspaceScreen):
@@ -26,7 +42,12 @@ class FilteredScreen(WorkspaceScreen):
 
     def filter_bar(self) -> Input:
         """The filter, closed."""
-        return Input(placeholder=self.FILTERS_BY, id="filter", classes="filter")
+        return FilterField(placeholder=self.FILTERS_BY, id="filter", classes="filter")
+
+    @property
+    def filtered(self) -> Widget:
+        """What is filtered."""
+        return self.query_one(self.LIST)
 
     @property
     def words(self) -> str:
@@ -42,8 +63,9 @@ class FilteredScreen(WorkspaceScreen):
         self.redraw()
 
     @on(Input.Submitted, "#filter")
+    @on(FilterField.Left)
     def _filter_submitted(self) -> None:
-        self.query_one(self.LIST).focus()
+        self.filtered.focus()
 
     def action_filter(self) -> None:
         """Open the filter."""
@@ -56,4 +78,4 @@ class FilteredScreen(WorkspaceScreen):
         field = self.query_one("#filter", Input)
         field.value = ""
         field.remove_class("-open")
-        self.query_one(self.LIST).focus()
+        self.filtered.focus()

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.actions import parse
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from engine.errors import HearthError
 from engine.text_safety import plain
 from tui.asking.choices import choices
+from tui.workspace_screen import WorkspaceScreen
 
 if TYPE_CHECKING:
     from tui.app import HearthApp
@@ -74,14 +76,16 @@ def actions(app: HearthApp, screen: Screen[Any]) -> Iterator[Command]:
             continue
         if action.scope == "app" and not action.keys:
             yield Command(action.title, "", partial(app.run_action, action.method, app))
-        elif action.scope == app.workspace.name and _works(screen, action.method):
-            yield Command(action.title, "", partial(app.run_action, action.method, screen))
+        elif action.scope == app.workspace.name and isinstance(screen, WorkspaceScreen):
+            node = screen.serves(action)
+            if node is not None and _works(node, action.method):
+                yield Command(action.title, "", partial(app.run_action, action.method, node))
 
 
-def _works(screen: Screen[Any], method: str) -> bool:
-    """Whether the screen would run an action now."""
+def _works(node: DOMNode, method: str) -> bool:
+    """Whether a node would run an action now."""
     _, name, parameters = parse(method)
-    return hasattr(screen, f"action_{name}") and bool(screen.check_action(name, parameters))
+    return hasattr(node, f"action_{name}") and bool(node.check_action(name, parameters))
 
 
 def places(app: HearthApp) -> Iterator[Command]:

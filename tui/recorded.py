@@ -27,6 +27,9 @@ from engine.types import (
     GenerationRequest,
     Hardware,
     HardwarePoint,
+    HubCard,
+    HubFiles,
+    HubModel,
     LoadedModel,
     LoadOptions,
     LogLine,
@@ -36,12 +39,14 @@ from engine.types import (
     ModelFacts,
     ModelReading,
     NamedAlias,
+    PullState,
     RunningRequest,
     StreamEvent,
     Terminal,
     Tool,
     Usage,
 )
+from tui.recorded_hub import RecordedHub
 from tui.recordings import Answer, estimate_of, events_of, timings
 
 Answers = Answer | Callable[[GenerationRequest], Answer]
@@ -115,7 +120,7 @@ class RecordedStream:
         return event
 
 
-class RecordedEngine:
+class RecordedEngine(RecordedHub):
     """See `engine.face.Engine`. Everything it tells is a public attribute that a test may set."""
 
     def __init__(
@@ -129,7 +134,13 @@ class RecordedEngine:
         hold: bool = False,
         machine: Hardware | None = None,
         points: Sequence[HardwarePoint] = (),
+        hub: Sequence[HubModel] = (),
+        files: Sequence[HubFiles] = (),
+        cards: Sequence[HubCard] = (),
+        pulls: Sequence[PullState] = (),
+        interrupted: Sequence[PullState] = (),
     ) -> None:
+        super().__init__(hub, files, cards, pulls, interrupted)
         self.machine = machine if machine is not None else Hardware(t_unix=0.0)
         self.points = list(points)
         self.looks = 0

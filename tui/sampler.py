@@ -44,7 +44,12 @@ class Sampler:
         running = engine.running()
         waiting = sum(request.state == "queued" for request in running)
         return Sample(
-            connected=True, loaded=loaded, running=len(running) - waiting, queued=waiting, **machine
+            connected=True,
+            loaded=loaded,
+            running=len(running) - waiting,
+            queued=waiting,
+            pulls=tuple(engine.pulls()),
+            **machine,
         )
 
     async def run(self, tell: Callable[[Sample], None]) -> None:

@@ -27,6 +27,8 @@ from engine.settings import Settings
 from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
+from tui.hub_recordings import hub_cards, hub_files, hub_models
+from tui.model_scenes import SCENES as MODEL_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
 from tui.recorded_machines import at_work, desktop, mac, points_before, workstation
@@ -62,7 +64,9 @@ THEME_LOOKS = tuple(
 )
 
 
-IN_EVERY_THEME = frozenset({"models", "models-estimate", "chat-calls", "chat-inspector", "chat-figures"})
+IN_EVERY_THEME = frozenset(
+    {"models", "models-estimate", "models-hub-pulls", "chat-calls", "chat-inspector", "chat-figures"}
+)
 """Scenes that are drawn once more in each of `THEME_LOOKS`."""
 
 
@@ -124,7 +128,14 @@ async def shoot(scene: str, mode: str, drive: Drive, look: Look, folder: Path) -
     models = at_work(loaded()) if mode == "hardware" else tuple(loaded())
     machine = MACHINES.get(scene, workstation)(models)
     engine = RecordedEngine(
-        entries=entries(), loaded=models, lines=lines(), machine=machine, points=points_before(machine)
+        entries=entries(),
+        loaded=models,
+        lines=lines(),
+        machine=machine,
+        points=points_before(machine),
+        hub=hub_models(),
+        files=hub_files(),
+        cards=hub_cards(),
     )
     app = HearthApp(engine, Settings(), paths=paths.resolve({"HEARTH_HOME": str(folder / f".home-{scene}")}))
     app.use_theme(look.theme)
@@ -187,7 +198,7 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SETTINGS_SCENES, **SCENES}
+    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SETTINGS_SCENES, **MODEL_SCENES, **SCENES}
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):

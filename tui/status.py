@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from engine.types import LoadedModel
+    from engine.types import LoadedModel, PullState
 from engine.text_safety import plain
 from tui import units
 
@@ -70,6 +70,8 @@ class Sample(Struct, frozen=True):
     """Bytes resident in this process and its workers."""
     memory_used: int = 0
     memory_total: int = 0
+    pulls: tuple[PullState, ...] = ()
+    """See `engine.face.Hub.pulls`."""
 
 
 class Chip(Struct, frozen=True):
@@ -86,7 +88,7 @@ class Chip(Struct, frozen=True):
 
 def chips(sample: Sample, chat: ChatStatus) -> list[Chip]:
     """All chips, the most needed first."""
-    found = [engine_chip(sample, chat), context_chip(chat), rate_chip(chat)]
+    found = [engine_chip(sample, chat), *pulls_chip(sample), context_chip(chat), rate_chip(chat)]
     model = named(chat.model, chat.adapters) or "no model"
     found.append(Chip("model", "◆", plain(model, 24), 26, "role-assistant", "app.pick_model"))
     found += [queue_chip(sample), memory_chip(sample)]
@@ -141,6 +143,18 @@ def rate_chip(chat: ChatStatus) -> Chip:
     rate = "– tok/s" if chat.rate is None else f"{chat.rate:.{1 if chat.rate < 100 else 0}f} tok/s"
     first = "" if chat.ttft_s is None else f" · TTFT {units.seconds(chat.ttft_s)}"
     return Chip("rate", "»", rate + first, 28, "muted")
+
+
+def pulls_chip(sample: Sample) -> list[Chip]:
+    """How far the pulls are, while there are any."""
+    count = sum(not state.ended for state in sample.pulls)
+    if not count:
+        return []
+    size = sum(state.size for state in sample.pulls if not state.ended)
+    done = sum(state.done for state in sample.pulls if not state.ended)
+    share = f" {min(1.0, done / size):.0%}" if size else ""
+    text = f"{count} pull{'' if count == 1 else 's'}{share}"
+    return [Chip("pulls", "⇣", text, 12, "state-busy", "app.show_pulls")]
 
 
 def queue_chip(sample: Sample) -> Chip:

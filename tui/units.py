@@ -15,6 +15,15 @@ def size(count: int) -> str:
     return f"{value:.1f} {unit}" if value < 10 and unit != "B" else f"{value:.0f} {unit}"
 
 
+def share(part: int, whole: int) -> str:
+    """Bytes of bytes: `2.0/4.7 GiB`, `812 MiB/4.7 GiB`; the whole alone where there is nothing yet."""
+    if part <= 0:
+        return size(whole)
+    first, second = size(part), size(whole)
+    number, _, unit = first.partition(" ")
+    return f"{number}/{second}" if second.partition(" ")[2] == unit else f"{first}/{second}"
+
+
 def tokens(count: int) -> str:
     """Tokens: `812`, `3.1k`, `128k`."""
     if count < 1000:
@@ -43,3 +52,25 @@ def seconds(value: float) -> str:
     if value < 0.9995:
         return f"{value * 1000:.0f} ms"
     return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
+
+
+def count(number: int) -> str:
+    """How many: `812`, `3.4k`, `1.2M`."""
+    if number < 1000:
+        return str(max(0, number))
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            value = number / limit
+            return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
+    return str(number)
+
+
+def wait(value: float) -> str:
+    """A time that is only guessed: `40 s`, `12 min`, `3 h 20 min`."""
+    if value < 90:
+        return f"{max(1, round(value))} s"
+    minutes = round(value / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 100 else "days"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.dom import DOMNode
 from textual.widget import Widget
 
 from engine.settings import Settings
+from tui.actions import Action
 from tui.base import BaseScreen
 from tui.chrome import Header, KeysLine, Rail, StatusBar
 
@@ -65,6 +67,10 @@ class WorkspaceScreen(BaseScreen):
     def compose_workspace(self) -> ComposeResult:
         """The panes."""
         raise NotImplementedError
+
+    def serves(self, action: Action) -> DOMNode | None:
+        """The node that runs an action of this workspace; None where it cannot be run now."""
+        return self
 
     def on_screen_resume(self) -> None:
         """Come back with what changed meanwhile."""

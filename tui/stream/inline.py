@@ -9,8 +9,8 @@ will be opened is seen before it is; nothing here is clickable.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -31,10 +31,16 @@ References = Mapping[str, str]
 """Link reference definitions: the label, upper-cased with single spaces, to its address."""
 
 
-@lru_cache(maxsize=1)
+_PARSERS = threading.local()
+"""One parser a thread: it keeps what it is looking at, and texts are laid out in several threads."""
+
+
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True})
-    return parser.enable(["linkify", "strikethrough"])
+    made: MarkdownIt | None = getattr(_PARSERS, "parser", None)
+    if made is None:
+        made = MarkdownIt("commonmark", {"html": False, "linkify": True})
+        _PARSERS.parser = made.enable(["linkify", "strikethrough"])
+    return made
 
 
 def definitions(line: str) -> tuple[str, str] | None:

@@ -50,7 +50,7 @@ async def test_help_lists_the_keys_that_work_with_the_focus_where_it_is(make_app
         await until(pilot, lambda: isinstance(app.focused, DataTable))
         told = gather(app)
         keys = {title: dict(section.rows) for section in told.sections for title in [section.title]}
-        assert keys["Models"]["l"] == "Load this model"
+        assert keys["Models here"]["l"] == "Load this model"
         assert keys["Everywhere"]["f1  ?"] or keys["Everywhere"]["f1"]
         assert "starter model" in told.text
         active = {app.get_key_display(found.binding) for found in app.screen.active_bindings.values()}

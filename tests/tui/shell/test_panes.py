@@ -72,7 +72,7 @@ async def test_the_filter_narrows_and_escape_shows_all_again(make_app: MakeApp) 
         await pilot.press("slash", *"qwen")
         await until(pilot, lambda: table.row_count == 1)
         await pilot.press(*"zz")
-        await until(pilot, lambda: "No model fits" in shown(app))
+        await until(pilot, lambda: "No model here fits" in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: table.row_count == 7)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from textual.content import Content
 
 from engine.errors import ErrorInfo
 from engine.text_safety import plain
 from engine.types import Estimate, LoadedModel
+from tui.screens.models.fit_bar import fit_bar, legend
 from tui.telling import memory
-from tui.telling.waiting import bar
 
 LABEL, COLUMN = 11, 9
+BAR = 14
 ABREAST = 3
 """Columns beside each other; further devices come below."""
 
@@ -35,12 +34,26 @@ def verdict(found: Estimate | ErrorInfo | None) -> list[Content]:
 
 def before_a_load(estimate: Estimate) -> list[Content]:
     """What it would take of each device, and what is to be known of the figures."""
-    shares = [
-        need / device.free if device.free else None
+    table = memory.needs(estimate)
+    parts = [
+        (device.weights, device.kv_cache, device.compute + device.projector, need - device.total)
         for need, device in zip(memory.needed(estimate), estimate.devices, strict=True)
     ]
+    bars = [
+        Content.assemble(
+            (f"{name:<{LABEL}}", "$muted"),
+            fit_bar(each, device.free, BAR),
+            f" {sum(each) / device.free:>5.0%}",
+            (" of free", "$muted"),
+        )
+        for name, each, device in zip(table.columns, parts, estimate.devices, strict=True)
+        if device.free
+    ]
+    every = [sum(sizes) for sizes in zip(*parts, strict=True)] if bars else []
     return [
-        *_table("memory before a load", memory.needs(estimate), shares),
+        *_table("memory before a load", table),
+        *bars,
+        *([legend(every)] if bars else []),
         *(Content.styled(remark, "$muted") for remark in memory.remarks(estimate)),
     ]
 
@@ -48,10 +61,10 @@ def before_a_load(estimate: Estimate) -> list[Content]:
 def in_memory(model: LoadedModel) -> list[Content]:
     """What was predicted for a model in memory beside what the allocator says; nothing where nothing is known."""
     table = memory.compared(model.estimate, model.memory)
-    return _table("memory", table, []) if table.rows else []
+    return _table("memory", table) if table.rows else []
 
 
-def _table(title: str, table: memory.Table, shares: Sequence[float | None]) -> list[Content]:
+def _table(title: str, table: memory.Table) -> list[Content]:
     lines: list[Content] = []
     for start in range(0, max(1, len(table.columns)), ABREAST):
         columns = slice(start, start + ABREAST)
@@ -63,13 +76,4 @@ def _table(title: str, table: memory.Table, shares: Sequence[float | None]) -> l
             figures = "".join(cell.rjust(COLUMN) for cell in cells[columns])
             style = "bold" if label == "needs" else ""
             lines.append(Content.assemble((f"{label:<{LABEL}}", "$muted"), (figures, style)))
-        if any(shares[columns]):
-            bars = [_share(share) for share in shares[columns]]
-            lines.append(Content.assemble((f"{'of free':<{LABEL}}", "$muted"), *bars))
     return [Content.styled(title, "bold"), *lines]
-
-
-def _share(share: float | None) -> tuple[str, str]:
-    """A bar of how much of what is free would be taken."""
-    drawn = "" if share is None else bar(share, COLUMN - 2)
-    return drawn.rjust(COLUMN), "$text-error" if share is not None and share > 1 else "$gauge"

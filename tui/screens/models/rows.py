@@ -1,9 +1,9 @@
-"""What the Models screen shows, as plain data: rows, order, the card. Knows no widget."""
+"""What is shown of the models that are here, as plain data: rows, order, the card. Knows no widget."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class Row:
     chosen: bool
     """Whether the chat talks to it."""
     pinned: bool = False
+    newer: bool = False
+    """Whether the hub was asked, and has a newer revision."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ def rows(
     *,
     words: str = "",
     sort: str = "name",
+    newer: Set[str] = frozenset(),
 ) -> list[Row]:
     """The rows whose name, family, quantisation or source hold every word, in order; broken ones last."""
     states = {model.id: model.state for model in loaded}
@@ -64,6 +67,7 @@ def rows(
             "broken" if entry.broken else states.get(entry.id, ""),
             entry.id == chosen,
             entry.id in pinned,
+            entry.source == "huggingface" and repository(entry) in newer,
         )
         for entry in entries
         if matches(entry, words)
@@ -75,6 +79,11 @@ def rows(
         "state": lambda row: (row.state == "", row.entry.id.lower()),
     }
     return sorted(sorted(found, key=keys["name"]), key=lambda row: (row.state == "broken", keys[sort](row)))
+
+
+def repository(entry: ModelEntry) -> str:
+    """The repository that a model of the hub's cache belongs to: its name without quantisation and revision."""
+    return entry.id.partition(":")[0].partition("@")[0]
 
 
 def matches(entry: ModelEntry, words: str) -> bool:
@@ -102,6 +111,7 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ("adapters", ", ".join(entry.adapters)),
         ("licence", entry.licence),
         ("source", entry.source),
+        ("revision", "the hub has a newer one: n asks for it" if row.newer else ""),
         ("path", entry.path),
     ]
     if model is not None:

@@ -1,0 +1,134 @@
+"""The models that are here: what a deletion frees and what it refuses, newer revisions, the bar of what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from engine.errors import HubUnavailable
+from tests.tui.fake_engine import fake_engine
+from tests.tui.shell.screen_text import shown, until
+from tui.app import HearthApp
+from tui.recorded import RecordedEngine
+from tui.recordings import entries
+from tui.screens.models.fit_bar import fit_bar
+from tui.screens.models.local import ModelTable
+
+MakeApp = Callable[..., HearthApp]
+REPOSITORY = "org/tiny-GGUF"
+
+
+def pulled() -> RecordedEngine:
+    """Two quantisations of one repository, and the starter model."""
+    tiny = replace(entries()[1], source="huggingface")
+    return fake_engine(
+        entries=[
+            entries()[0],
+            *(replace(tiny, id=f"{REPOSITORY}:{name}", quantisation=name) for name in ("Q4_K_M", "Q8_0")),
+        ],
+        loaded=[],
+    )
+
+
+async def on_row(pilot: Pilot[None], app: HearthApp, row: int) -> None:
+    table = app.screen.query_one(ModelTable)
+    await until(pilot, lambda: table.row_count == 3)
+    table.move_cursor(row=row)
+    await pilot.pause()
+
+
+async def test_one_quantisation_is_deleted_after_saying_what_that_frees(make_app: MakeApp) -> None:
+    engine = pulled()
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_row(pilot, app, 2)
+        await pilot.press("d")
+        await until(pilot, lambda: "Delete org/tiny-GGUF:Q8_0?" in shown(app))
+        assert "Frees 4.7 GiB in 1 file" in shown(app)
+        await pilot.press("enter")  # the careful answer
+        await until(pilot, lambda: not app.screen.is_modal)
+        assert not engine.deleted
+        await pilot.press("d")
+        await until(pilot, lambda: app.screen.is_modal)
+        await pilot.press("y")
+        await until(pilot, lambda: engine.deleted == [f"{REPOSITORY}:Q8_0"])
+        await until(pilot, lambda: app.screen.query_one(ModelTable).row_count == 2)
+        assert "4.7 GiB are free" in shown(app)
+
+
+async def test_all_of_a_repository_is_deleted_at_once(make_app: MakeApp) -> None:
+    engine = pulled()
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_row(pilot, app, 1)
+        await pilot.press("D")
+        await until(pilot, lambda: "Delete org/tiny-GGUF?" in shown(app) and "in 2 files" in shown(app))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen.query_one(ModelTable).row_count == 1)
+
+
+async def test_what_is_loaded_or_not_the_caches_is_not_deleted(make_app: MakeApp) -> None:
+    engine = pulled()
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_row(pilot, app, 1)
+        await engine.load(f"{REPOSITORY}:Q4_K_M")
+        await pilot.press("d")
+        await until(pilot, lambda: "is in memory and is not deleted" in shown(app))
+        assert "Unload it first." in shown(app)
+        await pilot.press("escape")
+        await on_row(pilot, app, 0)
+        await pilot.press("d")
+        await until(pilot, lambda: "Delete it there yourself." in shown(app))
+        assert not engine.deleted
+
+
+async def test_a_newer_revision_is_told_and_pulled_on_a_yes(make_app: MakeApp) -> None:
+    engine = pulled()
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_row(pilot, app, 1)
+        await pilot.press("n")
+        await until(pilot, lambda: "Up to date." in shown(app))
+        engine.newer[REPOSITORY] = "b" * 40
+        await pilot.press("n")
+        await until(pilot, lambda: f"Pull the newer revision of {REPOSITORY}?" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: [each.model for each in engine.pulled] == [f"{REPOSITORY}:Q4_K_M"])
+        await until(pilot, lambda: "the hub has a newer one" in shown(app).replace("\n", " "))
+        await on_row(pilot, app, 0)
+        await pilot.press("n")
+        await until(pilot, lambda: "did not come from the hub" in shown(app))
+
+
+async def test_all_are_asked_about_at_once_and_marked(make_app: MakeApp) -> None:
+    engine = pulled()
+    engine.newer[REPOSITORY] = "b" * 40
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_row(pilot, app, 0)
+        await pilot.press("N")
+        await until(pilot, lambda: f"The hub has newer: {REPOSITORY}." in shown(app))
+        assert shown(app).count(" ↑") == 2
+        engine.offline = HubUnavailable("The hub does not answer.", fix="Try it again.")
+        await pilot.press("N")
+        await until(pilot, lambda: app.screen.is_modal and "The hub does not answer." in shown(app))
+
+
+async def test_the_bar_of_what_is_free_stands_below_the_figures(make_app: MakeApp) -> None:
+    app = make_app(engine=pulled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_row(pilot, app, 1)
+        await until(pilot, lambda: "of free" in shown(app) and "█ weights" in shown(app))
+
+
+def test_a_bar_is_as_wide_as_asked_and_marks_what_is_too_much() -> None:
+    for width in range(4, 40):
+        for parts, free in (((1, 2, 3, 4), 100), ((90, 9, 1), 100), ((1, 0), 10**9), ((700, 5, 5), 100)):
+            bar = fit_bar(parts, free, width)
+            assert bar.cell_length == width
+            assert bar.plain.endswith("!") is (sum(parts) > free)
+    assert fit_bar((50, 25, 25), 200, 20).plain == "█████▓▓▓▒▒╌╌╌╌╌╌╌╌╌╌"
+    assert fit_bar((0, 0), 100, 20).plain == ""
