@@ -13,12 +13,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.leaving import left
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 # No deadline: a busy machine is no failure. In CI the same examples each time: green stays green.
 settings.register_profile("hearth", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("hearth")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close what a folder has open for all its files, when the next test is another folder's."""
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        left(item.path.parent)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,7 @@ from engine import LocalEngine
 from engine.paths import Paths, resolve
 from engine.settings import Server as ServerSettings
 from engine.settings import Settings
+from tests.leaving import when_leaving
 
 Open = Callable[..., Server]
 
@@ -26,6 +27,7 @@ def api_paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 @pytest.fixture(scope="session")
 def api_engine(api_paths: Paths) -> Iterator[LocalEngine]:
     engine = LocalEngine(Settings(), screen_attached=False, paths=api_paths)
+    when_leaving(Path(__file__).parent, lambda: asyncio.run(engine.close()))
     yield engine
     asyncio.run(engine.close())
 
@@ -38,6 +40,7 @@ def server(api_engine: LocalEngine, api_paths: Paths) -> Iterator[Server]:
     )
     made = Server(api_engine, settings, paths=api_paths, port=0, scripted=True)
     made.start()
+    when_leaving(Path(__file__).parent, made.stop)
     yield made
     made.stop()
 

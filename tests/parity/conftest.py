@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from engine.paths import resolve
 from engine.settings import Generation, Runtime, Settings
 from engine.types import AdapterRef, BackendName
 from starter import adapter_path, gguf_path, hf_path
+from tests.leaving import when_leaving
 from tests.parity.bare import BARE, Bare
 from tests.parity.subject import Subject
 
@@ -40,11 +42,17 @@ def subject_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[B
             home = tmp_path_factory.mktemp(backend)
             engine = LocalEngine(settings, paths=resolve({"HEARTH_HOME": str(home)}))
             found[backend] = asyncio.run(_loaded(engine, backend))
+            if len(found) == 1:
+                when_leaving(Path(__file__).parent, close)
         return found[backend]
 
+    def close() -> None:
+        for subject in found.values():
+            asyncio.run(subject.engine.close())
+        found.clear()
+
     yield get
-    for subject in found.values():
-        asyncio.run(subject.engine.close())
+    close()
 
 
 async def _loaded(engine: LocalEngine, backend: BackendName) -> Subject:
