@@ -21,7 +21,7 @@ run: setup ## Start Hearth (ARGS="chat ember" passes arguments)
 	@$(BIN)/hearth $(ARGS)
 
 test: setup-dev ## Run the fast tests (ARGS="tests/engine -k name" narrows them)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: setup-dev ## Run the long tests
 	@$(BIN)/python -m pytest -m long --timeout 1200 $(ARGS)

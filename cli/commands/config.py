@@ -116,7 +116,8 @@ def _chosen(context: typer.Context, keys: list[str]) -> list[SettingState]:
     from engine import settings
     from engine.errors import InvalidRequest
 
-    every = settings.states(context.obj.load())
+    loaded = context.obj.load()
+    every = [row for state in settings.states(loaded) for row in settings.by_name(loaded, state)]
     for key in keys:
         if not any(_within(row.key, key) for row in every):
             near = " or ".join(f"`{name}`" for name in settings.near(key))

@@ -88,6 +88,19 @@ def states(loaded: Loaded) -> list[SettingState]:
     ]
 
 
+def by_name(loaded: Loaded, state: SettingState) -> list[SettingState]:
+    """A row for each of the names, where `state` is a table of names; else `state` itself."""
+    if not catalogue()[state.key].others or not state.value:
+        return [state]
+    keys = {f"{state.section}.{name}": value for name, value in state.value.items()}
+    return [
+        replace(
+            state, key=key, value=value, default=None, source=loaded.sources[key], layer=layer_of(loaded, key)
+        )
+        for key, value in keys.items()
+    ]
+
+
 def layer_of(loaded: Loaded, key: str) -> Layer:
     """Which kind of source the value of `key` comes from."""
     source = loaded.sources[key]
