@@ -103,6 +103,8 @@ class HubServer:
         """Where large files are said to be, if not here."""
         self._uses: dict[str, int] = {}
         self._large: dict[str, bytes] = {}
+        self._sizes: dict[str, int] = {}
+        """Of every file, by its tag: an answer to a range names it."""
         self._signed = 0
         self.lock = threading.Lock()
         self._server = _Server((host, 0), Handler)
@@ -138,6 +140,7 @@ class HubServer:
         repository.about.update(about or {})
         kept = {path: File(content, len(content) > SMALL) for path, content in files.items()}
         self._large.update({file.etag: file.content for file in kept.values() if file.large})
+        self._sizes.update({file.etag: len(file.content) for file in kept.values()})
         commit = hashlib.sha1(
             json.dumps([name, len(repository.commits), [(p, f.etag) for p, f in kept.items()]]).encode()
         ).hexdigest()
@@ -167,6 +170,10 @@ class HubServer:
 
     def content(self, etag: str) -> bytes | None:
         return self._large.get(etag)
+
+    def size(self, etag: str) -> int:
+        """How long the file of that tag is."""
+        return self._sizes[etag]
 
 
 class _Server(ThreadingHTTPServer):
@@ -408,8 +415,7 @@ class Once:
 def _kind(handler: Handler, part: bytes, begin: int, etag: str) -> tuple[int, dict[str, str]]:
     if not handler.headers.get("Range") or not handler.hub.ranges:
         return 200, {}
-    content = handler.hub.content(etag)
-    total = len(content) if content is not None else len(part)
+    total = handler.hub.size(etag)
     return 206, {"Content-Range": f"bytes {begin}-{begin + len(part) - 1}/{total}"}
 
 

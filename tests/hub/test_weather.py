@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,22 +17,26 @@ NAME = "org/weather-MLX"
 
 
 class Weather:
-    """A fault that is sound as often as not. Wrong bytes come once a place, since twice would be the end."""
+    """A fault that is sound as often as not. Wrong bytes come once a file, since twice would be the end."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._wrong: set[tuple[str, int]] = set()
+        self._wrong: set[str] = set()
+        self._lock = threading.Lock()
 
     def __call__(self, handler: Handler, etag: str, part: bytes, begin: int) -> bool:
-        draw = self._chance.random()
+        with self._lock:
+            draw = self._chance.random()
+            wrong = 0.27 <= draw < 0.35 and etag not in self._wrong
+            if wrong:
+                self._wrong.add(etag)
         if draw < 0.15:
             return dropped(handler, etag, part, begin)
         if draw < 0.25:
             return answering(503, Retry_After="0")(handler, etag, part, begin)
         if draw < 0.27:
             return stalled(handler, etag, part, begin)
-        if draw < 0.35 and etag not in {etag for etag, _ in self._wrong}:
-            self._wrong.add((etag, begin))
+        if wrong:
             return flipped(handler, etag, part, begin)
         return False
 

@@ -20,7 +20,10 @@ from engine.types import GenerationRequest, ImagePart, Message, TextPart
 from tests.engine.hf.driving import go_on, insert, opened
 from tests.weights.hf_vision import FAMILIES, write_hf_vision
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 NOT_SERVED = {"lfm2_vl", "paligemma"}
 SERVED = [name for name in FAMILIES if name not in NOT_SERVED]

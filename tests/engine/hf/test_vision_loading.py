@@ -100,6 +100,7 @@ def test_a_folder_as_it_was_first_published_is_read(tmp_path: Path) -> None:
     other.close()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("family", ["qwen3_vl", "llava_next", "gemma3"])
 @pytest.mark.parametrize(
