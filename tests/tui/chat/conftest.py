@@ -54,6 +54,7 @@ class Chat:
         while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.005)
         await self.pilot.pause()
+        await self.pilot.pause()
 
     async def idle(self) -> None:
         """Until no answer is being written and the last one is on screen."""

@@ -7,6 +7,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+TURNS = 4
+"""So many turns at most, since what spins or counts is never at rest."""
+
 
 def shown(app: Any) -> str:
     """The screen as text, a line a row."""
@@ -20,6 +23,17 @@ def told(app: Any) -> str:
 
 
 async def until(pilot: Pilot[Any], reached: Callable[[], bool]) -> None:
-    """Let the app work until `reached`; pytest's own limit ends a wait that is in vain."""
+    """Let the app work until `reached` and the screen has been laid out; pytest's own limit ends a wait in vain.
+
+    A widget whose words change is drawn in its old height once before the layout follows, so what a test reads right
+    after the first word of a change may lack the rest of it.
+    """
     while not reached():
         await pilot.pause(0.01)
+    before = ""
+    for _ in range(TURNS):
+        await pilot.pause()
+        now = shown(pilot.app)
+        if now == before:
+            return
+        before = now
