@@ -25,6 +25,7 @@ from engine.library import fit, folder_fit, pools
 from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.dimensions import dimensions_of
 from engine.library.gguf import Header, Tensor, read_beginning
+from engine.library.load_options import meant_for
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
 from engine.library.shape import context_shape
 from engine.types import Device, HubFile, LoadOptions, Quantisation, Verdict
@@ -152,6 +153,7 @@ def folder_demand(
         weights=(Weight("weights", kind, (each.weights // width,)),),
     )
     backend = "mlx" if each.format == "mlx" else "transformers"
+    options = meant_for(backend, options)
     devices = usable(devices, backend)
     need = folder_fit.needs(folder, context_shape(options, folder.context), devices, options, backend=backend)
     return pools.demand(need, folder_fit.resident_bytes(need, backend))

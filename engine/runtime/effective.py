@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from engine.library.load_options import objection
 from engine.library.shape import DEFAULT_CONTEXT
 from engine.runtime.ticket import Target
 from engine.sampling import sources
@@ -103,7 +104,9 @@ def _load(
                     (min(trained, DEFAULT_CONTEXT), MODEL if trained <= DEFAULT_CONTEXT else DEFAULT)
                 )
         elif name in _OF_RUNTIME:
-            values.append(_setting(getattr(runtime, name), getattr(Runtime(), name)))
+            value = getattr(runtime, name)
+            if value is None or objection(target.backend, name, value) is None:
+                values.append(_setting(value, getattr(Runtime(), name)))
         yield _value(f"load.{name}", *values, (standard, DEFAULT))
 
 

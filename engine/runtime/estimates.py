@@ -108,7 +108,7 @@ class Estimator:
         main = await self._alone(target, options, devices, screen_attached, tell)
         if draft is None or main is None:
             return main
-        held = options_of(draft, options, main.shape)
+        held = options_of(draft, options, main.shape, self._settings.runtime)
         beside = await self._alone(draft, held, devices, screen_attached, tell)
         if beside is None:
             return main

@@ -33,6 +33,7 @@ from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.pictures import PictureReader, Sample
 from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
+from engine.types import LoadOptions
 
 
 def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
@@ -65,15 +66,15 @@ class HfLibrary:
         self.holders = Holders(total, shape.context, self._device)
         self._attention = ragged.Attention(self.holders)
         self.adapters = Adapters(model)
-        if spec.options.threads:
-            torch.set_num_threads(spec.options.threads)
+        self._threads = _threads(spec.options, torch.get_num_threads())
+        torch.set_num_threads(self._threads[0])
         self.media = self._eyes()
         self._mrope = self.media is not None and self.media.mrope
         self._check(total - 1)
 
     def logits(self, parts: Sequence[Part]) -> Floats:
         laid = passes.laid(parts, mrope=self._mrope)
-        with self._passing():
+        with self._passing(reads=any(len(part.tokens) > 1 for part in parts)):
             kept = self._torch.tensor(laid.wanted or (0,), device=self._device)
             given = self._given(laid)
             if "deepstack_visual_embeds" in given:
@@ -86,7 +87,7 @@ class HfLibrary:
         return logits
 
     def states(self, parts: Sequence[Part]) -> Floats:
-        with self._passing():
+        with self._passing(reads=True):
             found = self._model.base_model(**self._given(passes.laid(parts, mrope=self._mrope)))
             states: Floats = found.last_hidden_state[0].float().cpu().numpy()
         return states
@@ -118,8 +119,14 @@ class HfLibrary:
         return given
 
     @contextmanager
-    def _passing(self) -> Iterator[None]:
-        """Turns what torch raises into an error of ours; the state of no sequence has changed by it."""
+    def _passing(self, *, reads: bool = False) -> Iterator[None]:
+        """Turns what torch raises into an error of ours; the state of no sequence has changed by it.
+
+        A pass that `reads` part of a prompt has threads of its own number.
+        """
+        threads = self._threads[reads]
+        if threads != self._torch.get_num_threads():
+            self._torch.set_num_threads(threads)
         try:
             with self._torch.inference_mode():
                 yield
@@ -264,6 +271,12 @@ class HfLibrary:
         if not max(likeness.values()) >= self._alike:
             self._blind("a picture among words does not come to what transformers says of it.")
             self.media = None
+
+
+def _threads(options: LoadOptions, usual: int) -> tuple[int, int]:
+    """How many threads decode, and how many read prompts; `usual`: as many as torch takes by itself."""
+    decoding = options.threads or usual
+    return decoding, options.batch_threads or decoding
 
 
 def _cosine(one: Floats, other: Floats) -> float:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.errors import InvalidRequest, Unsupported
 from engine.library.devices import asked_of, on_cpu, spoken
+from engine.library.load_options import check
 from engine.library.model_folder import BESIDE_TEXT, ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.loading import check_bits, loading, missing, stage
@@ -36,13 +37,7 @@ _LOW_WATERMARK: Final = 1.4
 
 def check_options(options: LoadOptions) -> None:
     """Raises InvalidRequest or Unsupported for a load option that cannot be honoured, by name."""
-    if options.kv_type is not None:
-        raise Unsupported(
-            "transformers keeps keys and values in the type of the weights.",
-            f"`kv_type` asks for {options.kv_type}.",
-            "Leave `kv_type` out, or use a GGUF file of the model.",
-            param="kv_type",
-        )
+    check("transformers", options)
     if options.dtype not in (None, "auto", *DTYPES):
         raise InvalidRequest(
             f"`dtype` {plain(str(options.dtype), 40)!r} is unknown.",

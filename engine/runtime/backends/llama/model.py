@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from engine.errors import InsufficientMemory, ModelLoadFailed, Unsupported
+from engine.errors import InsufficientMemory, ModelLoadFailed
 from engine.library.devices import asked_of, gpu_layers, on_cpu
 from engine.library.shape import ContextShape, context_shape
 from engine.runtime.backends.base import LoadSpec, Progress
@@ -36,19 +36,6 @@ class Shape(ContextShape, frozen=True, kw_only=True):
 
     threads: int
     batch_threads: int
-
-
-def check_options(options: LoadOptions) -> None:
-    """Raises Unsupported for what a GGUF file under llama.cpp cannot be asked."""
-    for name, what in (
-        ("dtype", "A GGUF file fixes its own number types."),
-        ("load_in_8bit", "A GGUF file is quantised already."),
-        ("load_in_4bit", "A GGUF file is quantised already."),
-    ):
-        if getattr(options, name):
-            raise Unsupported(
-                f"`{name}` cannot be used with a GGUF model.", what, "Leave it out.", param=name
-            )
 
 
 def load_weights(spec: LoadSpec, progress: Progress) -> int:
