@@ -91,7 +91,10 @@ class Judge:
         def demand(options: LoadOptions) -> dict[str, int] | None:
             if each.format == "gguf":
                 return gguf_demand(each, header, devices, options) if header is not None else None
-            return folder_demand(each, config, devices, options) if config is not None else None
+            # A device that is not there is for the load to refuse.
+            with contextlib.suppress(InvalidRequest):
+                return folder_demand(each, config, devices, options) if config is not None else None
+            return None
 
         usual = demand(self._options)
         if usual is None:
@@ -134,6 +137,7 @@ def gguf_demand(
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,
         gpu_layers=gpu_layers(options),
+        split=options.split,
     )
     found = pools.demand(need, fit.resident_bytes(need, dimensions))
     found[pools.MAIN] += projector

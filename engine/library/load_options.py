@@ -13,6 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import Unsupported
+from engine.library.devices import canonical
+from engine.library.split import parse_split
 from engine.types import LoadOptions
 
 
@@ -39,15 +41,32 @@ _WHOLE: Final = Objection(
 )
 _KERNELS: Final = "The library chooses its kernels of attention by itself."
 _MLX_THREADS: Final = "MLX decides by itself how many threads it uses."
+_ONE: Final = "MLX computes a whole model on one device."
 _MLX_KV: Final = ("q8_0", "q4_0")
 
 _OBJECTIONS: Final[Mapping[str, Mapping[str, Objection]]] = {
     "llama": {
+        "device": Objection(
+            "llama.cpp computes on the CPU what is not on a GPU.",
+            "Name GPUs alone, and say with `gpu_layers` how many layers they take.",
+            lambda value: "," in value and not _are_gpus(value),
+            "one, or several GPUs",
+        ),
+        "split": Objection(
+            "llama.cpp is told shares.",
+            "Say shares such as 3,1.",
+            lambda value: not parse_split(value).shares,
+            "shares",
+        ),
         "dtype": Objection(_FILE),
         "load_in_8bit": Objection(_FILE, "Leave `{name}` out, or choose another quantisation of the model."),
         "load_in_4bit": Objection(_FILE, "Leave `{name}` out, or choose another quantisation of the model."),
     },
     "transformers": {
+        "device": Objection(
+            "", honoured="one, or several, with cpu and disk behind", refuses=lambda value: False
+        ),
+        "split": Objection("", honoured="shares, sizes", refuses=lambda value: parse_split(value).count == 0),
         "kv_type": Objection(
             "transformers keeps keys and values in the type of the weights.",
             "Leave `{name}` out, or use a GGUF file of the model.",
@@ -57,6 +76,8 @@ _OBJECTIONS: Final[Mapping[str, Mapping[str, Objection]]] = {
         "whole_window": _WHOLE,
     },
     "mlx": {
+        "device": Objection(_ONE, "Name one device.", lambda value: "," in value, "one"),
+        "split": Objection(_ONE),
         "dtype": Objection(
             "MLX takes weights as the model's folder has them.", "Leave `{name}` out, or use another backend."
         ),
@@ -72,7 +93,7 @@ _OBJECTIONS: Final[Mapping[str, Mapping[str, Objection]]] = {
         "threads": Objection(_MLX_THREADS),
         "batch_threads": Objection(_MLX_THREADS),
         "gpu_layers": Objection(
-            "MLX computes a whole model on one device.",
+            _ONE,
             "Leave `{name}` out, or say 0 for the processor or -1 for the GPU.",
             lambda value: value > 0,
             "0, -1",
@@ -90,7 +111,10 @@ def objection(backend: str, name: str, value: Any) -> Objection | None:
 
 
 def check(backend: str, options: LoadOptions) -> None:
-    """Raises Unsupported for the first of `options` that `backend` cannot honour, by its name."""
+    """Raises Unsupported for the first of `options` that `backend` cannot honour, by its name.
+
+    InvalidRequest for one that nobody could.
+    """
     for name in LoadOptions.__struct_fields__:
         value = getattr(options, name)
         found = objection(backend, name, value)
@@ -102,6 +126,13 @@ def check(backend: str, options: LoadOptions) -> None:
                 found.fix.format(name=name),
                 param=name,
             )
+    if options.split is not None and canonical(options.device) == "cpu":
+        raise Unsupported(
+            "`split` is for several devices.",
+            "`device` names the processor.",
+            "Leave one out.",
+            param="split",
+        )
 
 
 def meant_for(backend: str, options: LoadOptions) -> LoadOptions:
@@ -118,6 +149,10 @@ def honoured(backend: str) -> dict[str, str]:
     """What the docs say of each load option under `backend`: `yes`, `no`, or which values."""
     known = _OBJECTIONS.get(backend, {})
     return {name: known[name].honoured if name in known else "yes" for name in LoadOptions.__struct_fields__}
+
+
+def _are_gpus(names: str) -> bool:
+    return not {"cpu", "disk"} & {canonical(name) for name in names.split(",")}
 
 
 _PLAIN: Final = LoadOptions()

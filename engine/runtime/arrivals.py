@@ -297,6 +297,7 @@ class Arrivals:
             path=place.target.entry.path,
             options=options,
             projector=place.target.entry.projector,
+            placement=figures.placement if figures is not None else None,
             screen_attached=self._screen_attached,
             libraries=library_settings(self._settings),
         )

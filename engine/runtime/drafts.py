@@ -59,7 +59,8 @@ def options_of(draft: Target, options: LoadOptions, shape: ContextShape, runtime
         slots=shape.slots,
         cells=options.cells,
         batch=options.batch,
-        device=options.device,
+        # It is small: in one place.
+        device=(options.device or "").partition(",")[0] or None,
         gpu_layers=options.gpu_layers,
         threads=options.threads,
         batch_threads=options.batch_threads,

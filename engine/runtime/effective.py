@@ -14,7 +14,8 @@ from engine.types import AdapterRef, Alias, Effective, LoadOptions, ModelFacts, 
 
 ALIAS, MODEL, SETTINGS, DEFAULT = "alias", "model", "settings", "default"
 _OF_RUNTIME: Final = (
-    "slots", "gpu_layers", "threads", "batch_threads", "kv_type", "flash_attention", "use_mmap", "draft_tokens",
+    "slots", "device", "split", "gpu_layers", "threads", "batch_threads", "kv_type", "flash_attention", "use_mmap",
+    "draft_tokens",
 )  # fmt: skip
 """Load options that have a setting of the same name."""
 

@@ -138,6 +138,7 @@ class Listing:
             kv_type=options.kv_type,
             flash_attention=options.flash_attention,
             gpu_layers=gpu_layers(options),
+            split=options.split,
             mapped=options.use_mmap is not False,
         )
         return pools.demand(need, fit.resident_bytes(need, dimensions))

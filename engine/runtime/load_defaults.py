@@ -22,6 +22,7 @@ def completed(said: LoadOptions, runtime: Runtime, backend: str) -> LoadOptions:
         "context": runtime.context,
         "slots": runtime.slots,
         "device": runtime.device,
+        "split": runtime.split,
         "gpu_layers": runtime.gpu_layers,
         "threads": runtime.threads,
         "batch_threads": runtime.batch_threads,
@@ -30,6 +31,9 @@ def completed(said: LoadOptions, runtime: Runtime, backend: str) -> LoadOptions:
         "use_mmap": runtime.use_mmap,
         "draft_tokens": runtime.draft_tokens,
     }
+    if said.device is not None:
+        # It is for the devices that the settings name.
+        del defaults["split"]
     if said.draft_model is not None:
         defaults["draft_tokens"] = runtime.draft_tokens or GUESSES
     return replace(

@@ -16,7 +16,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InternalError, Unsupported
-from engine.library.devices import titled
+from engine.library.devices import DISK, titled
+from engine.library.folder_fit import placed
+from engine.library.folder_split import Placement
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress, StateLost
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
@@ -25,12 +27,15 @@ from engine.runtime.backends.folder.library import Interrupted, Part
 from engine.runtime.backends.folder.loading import ran_out
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
+from engine.runtime.backends.found_devices import torch_devices
 from engine.runtime.backends.hf import attention as ragged
 from engine.runtime.backends.hf import model as weights
 from engine.runtime.backends.hf import passes
 from engine.runtime.backends.hf.adapters import Adapters
+from engine.runtime.backends.hf.devices import device_of, torch_name
 from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.pictures import PictureReader, Sample
+from engine.runtime.backends.hf.spread import computing, layers_of, said_of
 from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.types import LoadOptions
@@ -47,23 +52,32 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     weights.prepare_process(spec.libraries)
     folder = weights.completed(folder)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-    library = HfLibrary(spec, folder, weights.load(spec, folder, "eager", progress))
+    devices = torch_devices()
+    plan = spec.placement or placed(folder, shape_of(spec, folder), devices, spec.options)
+    library = HfLibrary(spec, folder, plan, weights.load(spec, folder, plan, "eager", progress))
     backend = FolderBackend(spec, folder, vocabulary, library, "transformers")
-    backend.facts = replace(backend.facts, device=titled(weights.device_of(spec.options)))
+    where = titled(device_of(spec.options)) if plan is None else said_of(plan, devices)
+    backend.facts = replace(backend.facts, device=where)
     return backend
 
 
 class HfLibrary:
     """Owns `model`. Used from one thread, except `interrupt`. Raises Unsupported for a model that it cannot serve."""
 
-    def __init__(self, spec: LoadSpec, folder: ModelFolder, model: Any) -> None:
+    def __init__(self, spec: LoadSpec, folder: ModelFolder, plan: Placement | None, model: Any) -> None:
+        """`model` is spread as `plan` says, or on the one device that it names itself."""
         import torch
 
         self._torch, self._model, self._spec, self._folder = torch, model, spec, folder
-        self._device = model.device
+        self._plan = plan
+        layers = () if plan is None else computing(plan, torch_devices())
+        # Of a model that is spread it may be none: where its first weights are, not where they are computed.
+        self._device = (
+            model.device if plan is None else torch.device(torch_name(device_of(spec.options, plan)))
+        )
         shape = shape_of(spec, folder)
         total = shape.slots + SHELVES + AT_ONCE
-        self.holders = Holders(total, shape.context, self._device)
+        self.holders = Holders(total, shape.context, self._device, layers)
         self._attention = ragged.Attention(self.holders)
         self.adapters = Adapters(model)
         self._threads = _threads(spec.options, torch.get_num_threads())
@@ -153,7 +167,12 @@ class HfLibrary:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(each.nbytes for each in self._model.parameters())
+        found: int = sum(each.nbytes for each in self._model.parameters())
+        if self._plan is not None:
+            layers = layers_of(self._model, len(self._plan.layers))
+            on_disk = [number for number, name in enumerate(self._plan.layers) if name == DISK.name]
+            found -= sum(each.nbytes for number in on_disk for each in layers[number].parameters())
+        return found
 
     @property
     def form(self) -> str:
@@ -177,7 +196,7 @@ class HfLibrary:
         if not self._folder.sees:
             return None
         try:
-            return PictureReader(self._model, self._folder, self._spec.model)
+            return PictureReader(self._model, self._folder, self._spec.model, self._device)
         except Exception as error:
             self._blind(str(error))
             return None
