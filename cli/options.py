@@ -83,7 +83,7 @@ OPTIONS: tuple[Option, ...] = (
         "N",
         "image_max_side",
         read.whole,
-        "Pixels that the longest side of an image is brought down to.",
+        "Pixels that the longest side of an image is brought down to, at most `media.max_side`.",
     ),
     Option(
         "overflow",

@@ -51,8 +51,14 @@ def completed(request: GenerationRequest, target: Target, settings: Settings) ->
         overflow=request.overflow or alias.overflow or defaults.overflow,
         load=load_of(request.load, target),
         keep_alive=keep_alive_of(request.keep_alive, target),
-        image_max_side=_first(request.image_max_side, alias.image_max_side, settings.media.max_side),
+        image_max_side=longest_side(_first(request.image_max_side, alias.image_max_side), settings),
     )
+
+
+def longest_side(said: int | None, settings: Settings) -> int:
+    """Pixels that the longest side of an image is brought down to: what is `said`, within the limit of the settings."""
+    limit = settings.media.max_side
+    return limit if said is None else min(said, limit)
 
 
 def load_of(said: LoadOptions, target: Target) -> LoadOptions:

@@ -74,7 +74,9 @@ def _said(
     chosen = alias.backend if alias.backend != "auto" else None
     yield _value("backend", (chosen, ALIAS), (target.backend, DEFAULT))
     yield _value("keep_alive", (alias.keep_alive, ALIAS), _setting(runtime.keep_alive, Runtime().keep_alive))
-    yield _value("image_max_side", (alias.image_max_side, ALIAS), _setting(media.max_side, Media().max_side))
+    side, limit = alias.image_max_side, media.max_side
+    within = side if side is not None and side < limit else None
+    yield _value("image_max_side", (within, ALIAS), _setting(limit, Media().max_side))
 
 
 def _sampling(target: Target, settings: Settings, facts: ModelFacts | None) -> Iterator[Effective]:

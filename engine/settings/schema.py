@@ -339,7 +339,8 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=64,
             le=8192,
-            description="Pixels of an image's longest side; a larger one is made smaller, none is enlarged.",
+            description="Most pixels of an image's longest side; a larger one is made smaller, none is enlarged. A "
+            "request may ask for fewer.",
             extra=ANSWER,
         ),
     ] = 1440

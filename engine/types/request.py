@@ -188,7 +188,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     images: tuple[ImagePart, ...] = ()
     """Media of a `prompt` (messages carry their own)."""
     image_max_side: Annotated[int, Meta(ge=64, le=8192)] | None = None
-    """Pixels that the longest side of an image is brought down to; None: settings."""
+    """Pixels that the longest side of an image is brought down to; None, or more than the settings allow: theirs."""
     system: str | None = None
     """Put before the messages, or in place of an alias's system prompt."""
     template: str | None = None
