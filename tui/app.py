@@ -22,7 +22,7 @@ from engine.settings import Settings
 from tui import themes
 from tui.actions import APP_ACTIONS, ActionRegistry, bindings
 from tui.app_actions import AppActions
-from tui.compat import copy_text, install_mouse_report_filter
+from tui.compat import copy_text, free_alt_digits, install_mouse_report_filter
 from tui.connection import Connection
 from tui.flash import Kind, flash
 from tui.pictures.gallery import Gallery
@@ -107,6 +107,7 @@ class HearthApp(AppActions, inherit_bindings=False):
     def on_mount(self) -> None:
         """Arrange to leave well, and put everything slow behind the first frame."""
         install_mouse_report_filter()
+        free_alt_digits()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with suppress(NotImplementedError, RuntimeError, ValueError):  # only a main thread may
