@@ -241,12 +241,20 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            max_length=64,
-            description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal; auto: a GPU where "
-            "there is one.",
+            max_length=128,
+            description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal, or several with "
+            "commas between; auto: GPUs where there are any.",
             extra=LOAD,
         ),
     ] = "auto"
+    split: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)] | None,
+        Meta(
+            description="What each of several GPUs takes of a model's layers: shares such as 3,1, or for model folders "
+            "the most memory, such as 10GB,24GB; not set: by what each has free.",
+            extra=LOAD,
+        ),
+    ] = None
     gpu_layers: Annotated[
         Annotated[int, Meta(ge=-1)] | None,
         Meta(
@@ -331,7 +339,8 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=64,
             le=8192,
-            description="Pixels of an image's longest side; a larger one is made smaller, none is enlarged.",
+            description="Most pixels of an image's longest side; a larger one is made smaller, none is enlarged. A "
+            "request may ask for fewer.",
             extra=ANSWER,
         ),
     ] = 1440

@@ -159,7 +159,8 @@ class Intake:
         def laid(text: str, some: Sequence[Message], *, encode: bool = False) -> Laid:
             if pictures is None:
                 return Laid(tuple(self._tokens(text)))
-            return pictures.place(text, some, self._tokens, self._backend.token_of, encode=encode)
+            shown = template.arranged(some)
+            return pictures.place(text, some, shown, self._tokens, self._backend.token_of, encode=encode)
 
         limit = self._room(request)
         for _ in range(2):

@@ -81,6 +81,7 @@ LOADING: dict[str, str] = {
     "ctx": "context",
     "slots": "slots",
     "device": "device",
+    "split": "split",
     "gpu_layers": "gpu_layers",
     "kv_type": "kv_type",
     "load_in_8bit": "load_in_8bit",
