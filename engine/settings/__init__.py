@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from engine.settings.catalogue import Setting, near, sections
+from engine.settings.catalogue import Setting, expected, near, sections
 from engine.settings.catalogue import catalogue as definitions
 from engine.settings.document import literal
 from engine.settings.duration import parse_duration
@@ -69,6 +69,7 @@ __all__ = [
     "check",
     "definitions",
     "describe",
+    "expected",
     "files",
     "layer_of",
     "literal",
