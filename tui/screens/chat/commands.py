@@ -18,7 +18,7 @@ from engine.types import AdapterRef, ModelEntry
 from tui.asking import adapters
 from tui.asking.choices import choices
 from tui.asking.thinking import OFF, opposed
-from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
+from tui.adapter_picker import AdapterPicker, Chosen
 from tui.screens.chat.composer import Composer
 from tui.screens.chat.controls import (
     EFFORTS,

@@ -1,0 +1,443 @@
+"""The Aliases workspace: the list, the form with what would hold and why, and a box to try it before it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import OptionList, Static
+
+from engine.errors import ErrorInfo, HearthError
+from engine.text_safety import clean, plain
+from engine.types import Alias, ModelEntry, Setup
+from tui.actions import Action
+from tui.adapter_picker import AdapterPicker, Chosen
+from tui.asking.adapters import without_adapter
+from tui.picker import ModelPicker
+from tui.screens.aliases import messages, presenter, prompts, values
+from tui.screens.aliases.actions import FORM, FRAME
+from tui.screens.aliases.boxes import TextBox
+from tui.screens.aliases.draft import Book, Draft
+from tui.screens.aliases.edit_line import EditLine, FieldInput
+from tui.screens.aliases.fields import UNSAID, fields
+from tui.screens.aliases.form import Form
+from tui.screens.aliases.head_line import HeadLine
+from tui.screens.aliases.keeping import Keeping
+from tui.screens.aliases.listing import AliasList
+from tui.screens.aliases.presenter import Row
+from tui.screens.aliases.trial import TrialBox, request_by
+
+FOLLOWS_S = 1.0
+"""Between two looks at the file of aliases."""
+RESTS_S = 0.15
+"""So long nothing is typed before it is asked what would hold."""
+NONE_YET = (
+    "No alias yet.\n\nAn alias is a name of your own for a model set up in one way.\nn makes one; so does a in Models."
+)
+
+
+class AliasesScreen(Keeping):
+    """Every alias, one of them on the form."""
+
+    CSS_PATH = "aliases.tcss"
+    BINDINGS = [action.binding for action in FRAME]  # noqa: RUF012
+    SIDEBAR = "#aliases"
+    INSPECTOR = "#trial"
+    AUTO_FOCUS = "#aliases"
+    LIST = "#aliases"
+    FILTERS_BY = "Search names, models and what they say"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book()
+        self.current = ""
+        self.entries: list[ModelEntry] = []
+        self._read = False
+        self._problem: ErrorInfo | None = None
+        """What is wrong with the file."""
+        self._only_said = False
+        self._setups: dict[str, tuple[Alias, Setup | None, ErrorInfo | None]] = {}
+        """What was answered of each alias: as it was then, what would hold, or why it could not be used."""
+
+    def compose_workspace(self) -> ComposeResult:
+        """Search, what is wrong, list, form, and the box to try it."""
+        yield self.filter_bar()
+        yield Static("", id="problem", markup=False)
+        with Container(id="panes"):
+            yield AliasList(id="aliases")
+            with Vertical(id="editor"):
+                yield HeadLine()
+                yield Static("", id="trouble", markup=False)
+                yield Form(id="form")
+                yield EditLine(id="edit")
+            yield Static("Reading the aliases …", id="empty", markup=False)
+            yield TrialBox(id="trial")
+        yield Static("", id="summary", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin with nothing; the trial box is there where there is room for it."""
+        self.set_class(True, "-empty")
+        for part in ("#problem", "#trouble"):
+            self.query_one(part).display = False
+        self.query_one("#trial").display = False
+        self.set_interval(FOLLOWS_S, self._look_again)
+        self.hearth.model_chosen.subscribe(self, lambda _: self.redraw())
+        self.hearth.settings_changed.subscribe(self, lambda _: self._forget_setups())
+
+    def on_screen_resume(self) -> None:
+        """Read the file again: it may have been changed elsewhere."""
+        self.run_worker(self._resume, group="follow", exclusive=True)
+
+    async def _resume(self) -> None:
+        await self.follow()
+        await self._know_models()
+
+    async def _know_models(self) -> None:
+        try:
+            self.entries = await (await self.hearth.connection.reached()).models()
+        except HearthError:
+            self.entries = []  # then names are checked when they are saved
+        self._forget_setups()
+
+    def _look_again(self) -> None:
+        if self.is_current and self._read and self.app.screen is self:
+            self.run_worker(self.follow, group="follow", exclusive=True)
+
+    def serves(self, action: Action) -> DOMNode | None:
+        """The form serves its own actions."""
+        return self.query_one(Form) if action in FORM else self
+
+    @property
+    def unsaved(self) -> list[str]:
+        """The aliases whose changes would be lost."""
+        return [draft.name for draft in self.book.unsaved]
+
+    # --- what the file says
+
+    async def follow(self) -> None:
+        """Read the file again, and tell what others did."""
+        try:
+            engine = await self.hearth.connection.reached()
+            told = self.book.take(await engine.aliases())
+        except HearthError as error:
+            self._problem = error.info
+        else:
+            self._problem = None
+            if told and self._read:
+                self.hearth.flash(" ".join(told), "warning")
+        self._read = True
+        self._tell("#problem", self._problem)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Show the aliases that the words leave, and the form of the one that is chosen."""
+        if not self._read:
+            return
+        found = presenter.lines(self.book, self.words, self.hearth.chat_model)
+        names = [line.name for line in found]
+        if self.current not in names:
+            self.current = names[0] if names else ""
+        self.set_class(not found, "-empty")
+        if not found:
+            nothing = f"No alias fits “{plain(self.words, 40)}”." if self.words else NONE_YET
+            self.query_one("#empty", Static).update(nothing if self._problem is None or self.words else "")
+        self.query_one(AliasList).show(found, self.current)
+        self._draw_editor()
+        self._sum_up(len(found))
+
+    def _sum_up(self, count: int) -> None:
+        total = len({*(each.name for each in self.book.named), *self.book.drafts})
+        parts = [f"{count} of {total} alias{'es' if total != 1 else ''}"]
+        if self.unsaved:
+            parts.append(f"✱ {len(self.unsaved)} not saved")
+        if self._only_said:
+            parts.append("only what is set")
+        parts.append("request › alias › model › settings › default")
+        self.query_one("#summary", Static).update(" · ".join(parts))
+
+    # --- the form
+
+    def _draw_editor(self, key: str = "") -> None:
+        draft = self.draft
+        form = self.query_one(Form)
+        named = self.book.find(self.current)
+        self.set_class(bool(self.current) and draft is None, "-broken")
+        self.query_one(HeadLine).refresh()
+        if draft is None:
+            why = named.broken if named is not None else None
+            self._tell(
+                "#trouble",
+                ErrorInfo(
+                    code="broken",
+                    what="This alias cannot be used, and is left as it is.",
+                    why=why,
+                    fix="E opens the file; d deletes the alias.",
+                )
+                if why
+                else None,
+            )
+            form.show([])
+            self.query_one(EditLine).show(None, "", "")
+            return
+        known = self._setups.get(draft.name)
+        if known is None or known[0] != draft.alias:
+            self.run_worker(lambda: self._ask_setup(draft), group="setup", exclusive=True)
+        setup = known[1] if known is not None else None
+        self._tell("#trouble", known[2] if known is not None else None)
+        form.show(list(presenter.rows(draft, setup, only_said=self._only_said)), key)
+        self._draw_edit()
+
+    def _draw_edit(self) -> None:
+        draft, row = self.draft, self.query_one(Form).row
+        if draft is None or row is None:
+            self.query_one(EditLine).show(None, "", "")
+            return
+        theirs = f"elsewhere it was set to: {row.conflict} · ^r takes that" if row.conflict else ""
+        self.query_one(EditLine).show(row, draft.text(row.key), presenter.about(row), theirs)
+
+    def _tell(self, selector: str, problem: ErrorInfo | None) -> None:
+        line = self.query_one(selector, Static)
+        line.display = problem is not None
+        if problem is not None:
+            line.update(Content(clean(f"✗ {problem.sentence()}")))
+
+    async def _ask_setup(self, draft: Draft) -> None:
+        """Ask what would hold with the draft as it is, once nothing is typed for a moment."""
+        await asyncio.sleep(RESTS_S)
+        alias = draft.alias
+        before = self._setups.get(draft.name)
+        try:
+            engine = await self.hearth.connection.reached()
+            self._setups[draft.name] = alias, await engine.setup_of(alias), None
+        except HearthError as error:
+            self._setups[draft.name] = alias, before[1] if before is not None else None, error.info
+        self._draw_editor()
+
+    def _forget_setups(self) -> None:
+        self._setups.clear()
+        self.redraw()
+
+    def show_alias(self, name: str, *, form: bool = False) -> None:
+        """Show an alias, whatever is searched for; with `form` go to its form."""
+        if name != self.current and self.words:
+            self.query_one("#filter").remove_class("-open")
+            self.query_one("#filter").value = ""  # type: ignore[attr-defined]
+        self.current = name
+        self.redraw()
+        if form:
+            self.call_after_refresh(self.query_one(Form).focus)
+
+    def in_form(self) -> bool:
+        """Whether the focus is in the form or below it."""
+        return self.query_one(Form).has_focus or self.query_one(EditLine).has_focus_within
+
+    @on(AliasList.Resized)
+    @on(Form.Resized)
+    def _resized(self) -> None:
+        self.redraw()
+
+    @on(OptionList.OptionHighlighted, "#aliases")
+    def _alias_highlighted(self) -> None:
+        name = self.query_one(AliasList).name_shown
+        if name and name != self.current:
+            self.current = name
+            self._draw_editor()
+
+    @on(OptionList.OptionSelected, "#aliases")
+    def _alias_selected(self) -> None:
+        if self.draft is not None:
+            self.query_one(Form).focus()
+
+    @on(OptionList.OptionHighlighted, "#form")
+    def _row_highlighted(self) -> None:
+        self._draw_edit()
+
+    # --- changing a field
+
+    @on(OptionList.OptionSelected, "#form")
+    @on(EditLine.Clicked)
+    def _change(self) -> None:
+        draft, row = self.draft, self.query_one(Form).row
+        if draft is None or row is None:
+            return
+        match row.field.kind:
+            case "line":
+                entry = self.query_one(EditLine).entry
+                entry.focus()
+                entry.cursor_position = len(entry.value)
+            case "choice":
+                self._turn(draft, row, 1)
+            case "model":
+                picker = ModelPicker(draft.alias.model, title="Model of the alias", aliases=False, typed=True)
+                self.app.push_screen(picker, partial(self._take_text, draft, "model"))
+            case "adapters":
+                self._choose_adapters(draft)
+            case "prompt":
+                picked = prompts.PromptPicker(draft.alias.prompt, draft.name)
+                self.app.push_screen(picked, partial(self._take_prompt, draft))
+            case _:
+                self._open_box(draft, row)
+
+    def _open_box(self, draft: Draft, row: Row) -> None:
+        if row.field.kind == "messages" and not messages.editable(draft.alias.messages):
+            self.hearth.flash("They hold pictures or calls, which text cannot: E opens the file.", "warning")
+            return
+
+        def check(text: str) -> str:
+            return Draft("", None, draft.alias).type(row.key, text)
+
+        self.app.push_screen(
+            TextBox(row.field, draft.text(row.key), check), partial(self._take_text, draft, row.key)
+        )
+
+    def _choose_adapters(self, draft: Draft) -> None:
+        known = {entry.id: entry for entry in self.entries}
+        entry = known.get(without_adapter(draft.alias.model, known))
+
+        def take(chosen: Chosen | None) -> None:
+            if chosen is not None:
+                draft.step()
+                draft.wrong.pop("adapters", None)
+                draft.alias = values.put(draft.alias, "adapters", chosen.adapters)
+                self._changed(draft)
+
+        self.app.push_screen(AdapterPicker(draft.alias.model, entry, draft.alias.adapters), take)
+
+    def _take_prompt(self, draft: Draft, chosen: prompts.Chosen | None) -> None:
+        if chosen is not None:
+            self._take_text(draft, "prompt", chosen.prompt or UNSAID)
+        self._forget_setups()  # a prompt may say something else now
+
+    def _take_text(self, draft: Draft, key: str, text: str | None) -> None:
+        if text is None:
+            return
+        draft.step()
+        draft.type(key, text)
+        other = {"system": "prompt", "prompt": "system"}.get(key)
+        if other is not None and text.strip() and values.raw(draft.alias, other) is not None:
+            draft.alias = values.put(draft.alias, other, None)
+            self.hearth.flash(f"The {fields()[other].label} gave way to it; u takes that back.")
+        self._changed(draft)
+
+    def _turn(self, draft: Draft, row: Row, by: int) -> None:
+        """The next word of a choice."""
+        texts = [text for text, _ in row.field.choices]
+        now = draft.text(row.key)
+        place = texts.index(now) if now in texts else 0
+        self._take_text(draft, row.key, texts[(place + by) % len(texts)])
+
+    @on(Form.Asked)
+    def _asked(self, event: Form.Asked) -> None:
+        draft, row = self.draft, self.query_one(Form).row
+        if event.what == "leave":
+            self.query_one(AliasList).focus()
+        elif event.what == "said":
+            self._only_said = not self._only_said
+            self.redraw()
+        elif draft is None or row is None:
+            return
+        elif event.what == "turn" and row.field.kind == "choice":
+            self._turn(draft, row, event.by)
+        elif event.what == "turn":
+            self._change()
+        elif event.what == "clear" and row.key == "model":
+            self.hearth.flash("An alias needs a model; enter chooses another.")
+        elif event.what == "clear":
+            self._take_text(draft, row.key, UNSAID)
+
+    @on(EditLine.Typed)
+    def _typed(self, event: EditLine.Typed) -> None:
+        draft = self.draft
+        if draft is not None:
+            draft.step_for(event.key)
+            draft.type(event.key, event.text)
+            self._changed(draft)
+
+    @on(FieldInput.Left)
+    def _left_field(self, event: FieldInput.Left) -> None:
+        draft, row = self.draft, self.query_one(Form).row
+        if draft is not None and row is not None:
+            if not event.keep and draft.typing == row.key and draft.back():
+                self._changed(draft)
+            draft.typing = ""
+        self.query_one(Form).focus()
+
+    def _changed(self, draft: Draft) -> None:
+        self.query_one(AliasList).show(
+            presenter.lines(self.book, self.words, self.hearth.chat_model), self.current
+        )
+        self._draw_editor()
+        self._sum_up(len(self.query_one(AliasList).lines))
+
+    # --- the rest
+
+    def action_leave(self) -> None:
+        """Close the search, else go back to the list."""
+        if self.words or self.query_one("#filter").has_focus:
+            self.action_leave_filter()
+        else:
+            self.query_one(AliasList).focus()
+
+    def action_use(self) -> None:
+        """Make the chat talk to the alias."""
+        draft = self.draft
+        if draft is None or draft.kept is None:
+            self.hearth.flash("Save it first: the chat talks to what is in the file.", "warning")
+            return
+        self.hearth.choose_model(draft.name)
+        as_kept = ", as it was saved last" if draft.changed else ""
+        self.hearth.flash(f"The chat talks to {draft.name} now{as_kept}.", "success")
+
+    def action_prompts(self) -> None:
+        """Look after the named system prompts; choose one where there is an alias."""
+        draft = self.draft
+        if draft is None:
+            self.app.push_screen(prompts.PromptPicker(None), lambda _: self._forget_setups())
+        else:
+            self.app.push_screen(
+                prompts.PromptPicker(draft.alias.prompt, draft.name), partial(self._take_prompt, draft)
+            )
+
+    def action_try_it(self) -> None:
+        """Go to the box to try it."""
+        if self.draft is None:
+            self.hearth.flash("There is nothing to try.")
+            return
+        box = self.query_one(TrialBox)
+        box.display = True
+        box.question.focus()
+
+    @on(TrialBox.Left)
+    def _left_trial(self) -> None:
+        if self.size.width < 150:
+            self.query_one(TrialBox).display = False
+        self.query_one(Form).focus()
+
+    @on(TrialBox.Asked)
+    def _try(self, event: TrialBox.Asked) -> None:
+        draft = self.draft
+        if draft is None:
+            return
+        if draft.wrong:
+            self.hearth.flash(clean(next(iter(draft.wrong.values()))[1]), "error")
+            return
+        self.run_worker(self._ask(draft, event.question), group="trial", exclusive=True)
+
+    async def _ask(self, draft: Draft, question: str) -> None:
+        try:
+            engine = await self.hearth.connection.reached()
+            system: str | None = None
+            if draft.alias.prompt is not None:
+                name, _, number = draft.alias.prompt.partition("@")
+                versions = (await engine.prompt(name)).versions
+                at = int(number) - 1 if number else -1
+                system = versions[at].text if at < len(versions) else None
+        except HearthError as error:
+            self.hearth.show_error(error)
+            return
+        await self.query_one(TrialBox).ask(request_by(draft.alias, question, system), draft.name)
