@@ -95,6 +95,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.settings_changed: Signal[Settings] = Signal(self, "settings_changed")
         """Published when other settings hold than before, with those."""
         self._actions: ActionRegistry | None = None
+        self.opened: list[WorkspaceScreen] = []
+        """The workspaces that have been on screen."""
         self.gallery = gallery or gallery_for(settings.ui.images)
         """Draws pictures."""
         self.preferences = Preferences(self, settings, self.paths)

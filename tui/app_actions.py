@@ -136,11 +136,17 @@ class AppActions(App[None], inherit_bindings=False):
         """Save a picture where Textual puts them."""
         self.deliver_screenshot()
 
-    def action_copy_or_quit(self) -> None:
+    async def action_quit(self) -> None:
+        """Leave; where something would be lost, ask first."""
+        from tui.leaving import leave
+
+        leave(self.hearth)
+
+    async def action_copy_or_quit(self) -> None:
         """Ask for a second press, which leaves. What is selected is copied before it comes to this."""
         now = asyncio.get_running_loop().time()
         if now - self._quit_asked_at < QUIT_AGAIN_S:
-            self.exit()
+            await self.action_quit()
             return
         self._quit_asked_at = now
         key = next(iter(self._quit_keys()), "that key")

@@ -38,6 +38,7 @@ class TextBox(Dialogue[str | None]):
     TextBox .about { height: auto; color: $muted; padding: 0 1; }
     TextBox .problem { height: auto; color: $text-error; padding: 0 1; display: none; }
     """
+    keeps_text = True
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "done", "Done", priority=True, id="aliases.box.done"),
         Binding("ctrl+s", "done", "Done", show=False, priority=True, id="aliases.box.save"),

@@ -29,8 +29,8 @@ class FieldInput(Input):
 
     BINDING_GROUP_TITLE = "Field"
     BINDINGS = [  # noqa: RUF012
-        Binding("enter,down", "leave(True)", "Keep", show=True, id="aliases.input.keep"),
-        Binding("up", "leave(True)", "Keep", show=False, id="aliases.input.keep_up"),
+        Binding("enter", "leave(True)", "Keep", show=True, id="aliases.input.keep"),
+        Binding("up,down", "leave(True)", "Keep", show=False, id="aliases.input.keep_too"),
         Binding("escape", "leave(False)", "Take back", show=True, id="aliases.input.back"),
     ]
 

@@ -36,6 +36,8 @@ FOLLOWS_S = 1.0
 """Between two looks at the file of aliases."""
 RESTS_S = 0.15
 """So long nothing is typed before it is asked what would hold."""
+SLIM, BROAD = 66, 150
+"""Columns below which list and form stand above each other, and from which the trial box is always there."""
 NONE_YET = (
     "No alias yet.\n\nAn alias is a name of your own for a model set up in one way.\nn makes one; so does a in Models."
 )
@@ -70,13 +72,14 @@ class AliasesScreen(Keeping):
         yield Static("", id="problem", markup=False)
         with Container(id="panes"):
             yield AliasList(id="aliases")
-            with Vertical(id="editor"):
-                yield HeadLine()
-                yield Static("", id="trouble", markup=False)
-                yield Form(id="form")
-                yield EditLine(id="edit")
             yield Static("Reading the aliases …", id="empty", markup=False)
-            yield TrialBox(id="trial")
+            with Container(id="work"):
+                with Vertical(id="editor"):
+                    yield HeadLine()
+                    yield Static("", id="trouble", markup=False)
+                    yield Form(id="form")
+                    yield EditLine(id="edit")
+                yield TrialBox(id="trial")
         yield Static("", id="summary", markup=False)
 
     def on_mount(self) -> None:
@@ -84,10 +87,14 @@ class AliasesScreen(Keeping):
         self.set_class(True, "-empty")
         for part in ("#problem", "#trouble"):
             self.query_one(part).display = False
-        self.query_one("#trial").display = False
         self.set_interval(FOLLOWS_S, self._look_again)
         self.hearth.model_chosen.subscribe(self, lambda _: self.redraw())
         self.hearth.settings_changed.subscribe(self, lambda _: self._forget_setups())
+
+    def on_resize(self) -> None:
+        """The list stands above the form where there is little width, the trial box beside it where there is much."""
+        self.set_class(self.size.width < SLIM, "-slim")
+        self.query_one("#trial").display = self.size.width >= BROAD or self.query_one(TrialBox).has_focus_within
 
     def on_screen_resume(self) -> None:
         """Read the file again: it may have been changed elsewhere."""
@@ -116,6 +123,13 @@ class AliasesScreen(Keeping):
     def unsaved(self) -> list[str]:
         """The aliases whose changes would be lost."""
         return [draft.name for draft in self.book.unsaved]
+
+    async def save_all(self) -> bool:
+        """Save them one after the other, as far as that goes."""
+        for draft in self.book.unsaved:
+            if not await self.save(draft):
+                return False
+        return True
 
     # --- what the file says
 
@@ -186,7 +200,7 @@ class AliasesScreen(Keeping):
             return
         known = self._setups.get(draft.name)
         if known is None or known[0] != draft.alias:
-            self.run_worker(lambda: self._ask_setup(draft), group="setup", exclusive=True)
+            self.run_worker(partial(self._ask_setup, draft), group="setup", exclusive=True)
         setup = known[1] if known is not None else None
         self._tell("#trouble", known[2] if known is not None else None)
         form.show(list(presenter.rows(draft, setup, only_said=self._only_said)), key)
@@ -414,7 +428,7 @@ class AliasesScreen(Keeping):
 
     @on(TrialBox.Left)
     def _left_trial(self) -> None:
-        if self.size.width < 150:
+        if self.size.width < BROAD:
             self.query_one(TrialBox).display = False
         self.query_one(Form).focus()
 
