@@ -110,8 +110,8 @@ def at(
         engine = _engine(app)
         engine.named, engine.said = named(), said()
         engine.answer = (
-            "The sea is a drum that the moon keeps time on,\nA blue road that nobody laid;\n"
-            "It lends every harbour a name and a rhyme on,\nAnd asks what the sailors have paid."
+            "**The sea** is a drum that the moon keeps time on, a blue road that nobody laid. "
+            "It lends every harbour a name, and asks what the sailors have paid."
         )
         if before is not None:
             before(engine)
@@ -168,7 +168,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "aliases": ("aliases", at("enter", wait=0.8)),
     "aliases-list": ("aliases", at("j", "j")),
     "aliases-typing": ("aliases", at(*TO_TEMPERATURE, "enter", "backspace", "5", wait=0.8)),
-    "aliases-wrong": ("aliases", at(*TO_TEMPERATURE, "enter", *"99")),
+    "aliases-wrong": ("aliases", at(*TO_TEMPERATURE, "enter", *(["backspace"] * 3), *"99")),
     "aliases-choice": ("aliases", at("enter", "right_square_bracket", "right_square_bracket", "down", "down")),
     "aliases-set": ("aliases", at("enter", "m")),
     "aliases-box": ("aliases", at("enter", "right_square_bracket", "enter")),
@@ -191,7 +191,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "aliases-taken": ("aliases", at("n", *(["backspace"] * 8), *"bard")),
     "aliases-empty": ("aliases", at(before=_empty)),
     "aliases-none": ("aliases", at("slash", *"zebra")),
-    "aliases-hostile": ("aliases", at("enter", before=_hostile)),
+    "aliases-hostile": ("aliases", at("j", "enter", before=_hostile)),
     "aliases-quit": ("aliases", at(*TO_TEMPERATURE, "enter", "5", "enter", "ctrl+q")),
 }
 """Scene name: the workspace it starts in, and what is done there."""

@@ -218,6 +218,14 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.model_chosen.publish(model)
         self._refresh_chrome()
 
+    async def make_alias(self, model: str) -> None:
+        """Go to the aliases and begin one of `model`."""
+        from tui.screens.aliases.screen import AliasesScreen
+
+        await self.switch_mode("aliases")
+        if isinstance(screen := self.screen, AliasesScreen):
+            screen.call_after_refresh(screen.make_of, model)
+
     def show_chat_status(self, status: ChatStatus) -> None:
         """Tell header and status bar. Cheap: figures are drawn at the next sample, changes of state at once."""
         before, self.chat_status = self.chat_status, status

@@ -23,7 +23,7 @@ class Unsaved(Dialogue[Way | None]):
     """Closes with what to do, None to stay."""
 
     DEFAULT_CSS = """
-    Unsaved .dialogue { width: 64; }
+    Unsaved .dialogue { width: 70; }
     Unsaved Static { height: auto; }
     Unsaved .names { color: $warning; margin-top: 1; }
     Unsaved .keys { color: $muted; margin-top: 1; }

@@ -15,6 +15,8 @@ from tui.screens.aliases.fields import UNSAID, Field
 from tui.screens.aliases.presenter import Row
 
 OPENING = {
+    "line": "enter types",
+    "choice": "space turns",
     "text": "enter opens the text",
     "list": "enter opens the list",
     "messages": "enter opens the messages",
@@ -88,8 +90,8 @@ class EditLine(Vertical, can_focus=False):
             return
         field = self._field = row.field
         self._text = text = " ".join(clean(text).splitlines()) if field.kind == "line" else text
-        self.border_title = field.label
-        self.border_subtitle = OPENING.get(field.kind, "" if field.kind == "line" else "space turns")
+        hint = OPENING[field.kind]
+        self.border_title = Content.assemble(field.label, (f" · {hint}", "$muted"))  # type: ignore[assignment]
         typed = field.kind == "line"
         entry = self.entry
         entry.display = typed

@@ -24,7 +24,10 @@ class AliasList(OptionList):
     HELP = """Your aliases. Enter goes to the form of the highlighted one; n makes another, c a copy, r renames, d deletes
     and u brings back. ✱ marks what is not saved, ✗ what cannot be used, ▸ what the chat talks to."""
     BINDING_GROUP_TITLE = "Aliases"
-    BINDINGS = [Binding("right", "select", "Edit", show=False, id="aliases.list.choose")]  # noqa: RUF012
+    BINDINGS = [  # noqa: RUF012
+        Binding("enter", "select", "Edit", id="aliases.list.edit"),
+        Binding("right", "select", "Edit", show=False, id="aliases.list.edit_too"),
+    ]
 
     class Resized(Message):
         """There is more or less room for the lines."""

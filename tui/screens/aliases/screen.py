@@ -41,6 +41,9 @@ SLIM, BROAD = 66, 150
 NONE_YET = (
     "No alias yet.\n\nAn alias is a name of your own for a model set up in one way.\nn makes one; so does a in Models."
 )
+UNREADABLE = (
+    "The aliases are not known until the file is mended: E opens it.\n\nIt is never written over, and models go on answering."
+)
 
 
 class AliasesScreen(Keeping):
@@ -94,7 +97,11 @@ class AliasesScreen(Keeping):
     def on_resize(self) -> None:
         """The list stands above the form where there is little width, the trial box beside it where there is much."""
         self.set_class(self.size.width < SLIM, "-slim")
-        self.query_one("#trial").display = self.size.width >= BROAD or self.query_one(TrialBox).has_focus_within
+        self._show_trial(self.query_one(TrialBox).has_focus_within)
+
+    def _show_trial(self, wanted: bool) -> None:
+        self.set_class(wanted, "-trial")
+        self.query_one("#trial").display = wanted or self.size.width >= BROAD
 
     def on_screen_resume(self) -> None:
         """Read the file again: it may have been changed elsewhere."""
@@ -159,7 +166,9 @@ class AliasesScreen(Keeping):
         self.set_class(not found, "-empty")
         if not found:
             nothing = f"No alias fits “{plain(self.words, 40)}”." if self.words else NONE_YET
-            self.query_one("#empty", Static).update(nothing if self._problem is None or self.words else "")
+            if self._problem is not None and not self.words:
+                nothing = UNREADABLE
+            self.query_one("#empty", Static).update(nothing)
         self.query_one(AliasList).show(found, self.current)
         self._draw_editor()
         self._sum_up(len(found))
@@ -422,14 +431,12 @@ class AliasesScreen(Keeping):
         if self.draft is None:
             self.hearth.flash("There is nothing to try.")
             return
-        box = self.query_one(TrialBox)
-        box.display = True
-        box.question.focus()
+        self._show_trial(True)
+        self.query_one(TrialBox).question.focus()
 
     @on(TrialBox.Left)
     def _left_trial(self) -> None:
-        if self.size.width < BROAD:
-            self.query_one(TrialBox).display = False
+        self._show_trial(False)
         self.query_one(Form).focus()
 
     @on(TrialBox.Asked)

@@ -117,6 +117,10 @@ class TrialBox(Vertical, can_focus=False):
         yield Static("", id="going", markup=False)
         yield VerticalScroll(id="answer", can_focus=True)
 
+    def on_mount(self) -> None:
+        """Nothing goes on."""
+        self.query_one("#going").display = False
+
     @property
     def question(self) -> Input:
         """Where it is asked."""
@@ -171,11 +175,12 @@ class TrialBox(Vertical, can_focus=False):
             (answer.append_reasoning if reasons else answer.append)(text)
         self._turn += 1
         going = self.query_one("#going", Static)
+        going.display = True
         if not generation.ended:
             going.update(activity(generation, 0, SPINNER[self._turn // 2 % len(SPINNER)]))
             return
         self.forget()
-        going.update(Content(""))
+        going.display = False
         self.run_worker(self._finished(node), group="trial", exclusive=True)
 
     async def _finished(self, node: Node) -> None:

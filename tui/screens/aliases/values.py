@@ -68,7 +68,8 @@ def with_text(alias: Alias, key: str, text: str) -> Alias:
         if not text.strip():
             raise _wrong(field, text, "An alias needs a model.")
         return _put(alias, field, text.strip(), text)
-    if not text.strip():
+    blank = not text.strip("\n") if field.kind == "list" else not text.strip()
+    if blank:
         return put(alias, key, None)
     return _put(alias, field, _read(field, text), text)
 
@@ -94,7 +95,7 @@ def _read(field: Field, text: str) -> Any:
         case "messages":
             return messages.read(text)
         case "list":
-            return tuple(_unescaped(line) for line in text.splitlines() if line)
+            return tuple(_unescaped(line) for line in text.split("\n") if line)
         case "text":
             return text
     text = text.strip()
