@@ -43,7 +43,7 @@ async def test_an_alias_is_tried_saved_and_follows_its_file(hearth_home: Path) -
                 form.go_to(field)
                 await pilot.press("enter", *text, "enter")
             # What would hold is what the engine says of it.
-            await until(pilot, lambda: screen.draft is not None and screen._setups["brief"][0] == screen.draft.alias)
+            await until(pilot, lambda: screen.draft is not None and not screen._is_stale(screen.draft))
             setup = await engine.setup_of(screen.draft.alias)
             assert screen._setups["brief"][1] == setup and not file.exists()
             await pilot.press("t", *"What", "space", *"is", "space", *"the", "space", *"capital", "enter")

@@ -84,7 +84,7 @@ class EditLine(Vertical, can_focus=False):
 
     def show(self, row: Row | None, text: str, about: str, theirs: str = "") -> None:
         """Show a field with what stands in it; None shows nothing."""
-        self.display = row is not None
+        self.set_class(row is None, "-nothing")
         if row is None:
             self._field = None
             return

@@ -18,6 +18,8 @@ from tui.screens.aliases.presenter import FormLine, Heading, Row
 LABEL = 22
 """Cells that a label takes at most."""
 ORIGIN = 8
+WIDEST = 72
+"""Cells of a value at most, so that the eye finds who says it."""
 
 
 class Form(OptionList):
@@ -132,7 +134,7 @@ def _drawn(line: FormLine, width: int) -> Content:
         return Content.styled(line.group, "bold $primary")
     label = min(LABEL, max(8, width // 2 - 4))
     narrow = width < 38
-    room = max(6, width - label - (0 if narrow else ORIGIN + 1) - 4)
+    room = max(6, min(WIDEST, width - label - (0 if narrow else ORIGIN + 1) - 4))
     value = Content(line.value).truncate(room, ellipsis=True)
     if line.wrong:
         value = value.stylize("$text-error")

@@ -66,6 +66,8 @@ class AliasesScreen(Keeping):
         self._problem: ErrorInfo | None = None
         """What is wrong with the file."""
         self._only_said = False
+        self._asking = False
+        """Whether it is being asked what would hold."""
         self._setups: dict[str, tuple[Alias, Setup | None, ErrorInfo | None]] = {}
         """What was answered of each alias: as it was then, what would hold, or why it could not be used."""
 
@@ -105,11 +107,8 @@ class AliasesScreen(Keeping):
 
     def on_screen_resume(self) -> None:
         """Read the file again: it may have been changed elsewhere."""
-        self.run_worker(self._resume, group="follow", exclusive=True)
-
-    async def _resume(self) -> None:
-        await self.follow()
-        await self._know_models()
+        self.run_worker(self.follow, group="follow", exclusive=True)
+        self.run_worker(self._know_models, group="models", exclusive=True)
 
     async def _know_models(self) -> None:
         try:
@@ -119,8 +118,9 @@ class AliasesScreen(Keeping):
         self._forget_setups()
 
     def _look_again(self) -> None:
-        if self.is_current and self._read and self.app.screen is self:
-            self.run_worker(self.follow, group="follow", exclusive=True)
+        going = any(worker.group == "follow" and worker.is_running for worker in self.workers)
+        if self._read and not going and self.app.screen is self:
+            self.run_worker(self.follow, group="follow")
 
     def serves(self, action: Action) -> DOMNode | None:
         """The form serves its own actions."""
@@ -189,7 +189,6 @@ class AliasesScreen(Keeping):
         draft = self.draft
         form = self.query_one(Form)
         named = self.book.find(self.current)
-        self.set_class(bool(self.current) and draft is None, "-broken")
         self.query_one(HeadLine).refresh()
         if draft is None:
             why = named.broken if named is not None else None
@@ -208,8 +207,9 @@ class AliasesScreen(Keeping):
             self.query_one(EditLine).show(None, "", "")
             return
         known = self._setups.get(draft.name)
-        if known is None or known[0] != draft.alias:
-            self.run_worker(partial(self._ask_setup, draft), group="setup", exclusive=True)
+        if self._is_stale(draft) and not self._asking:
+            self._asking = True
+            self.run_worker(self._ask_setups, group="setup")
         setup = known[1] if known is not None else None
         self._tell("#trouble", known[2] if known is not None else None)
         form.show(list(presenter.rows(draft, setup, only_said=self._only_said)), key)
@@ -229,17 +229,30 @@ class AliasesScreen(Keeping):
         if problem is not None:
             line.update(Content(clean(f"✗ {problem.sentence()}")))
 
-    async def _ask_setup(self, draft: Draft) -> None:
-        """Ask what would hold with the draft as it is, once nothing is typed for a moment."""
-        await asyncio.sleep(RESTS_S)
-        alias = draft.alias
-        before = self._setups.get(draft.name)
+    def _is_stale(self, draft: Draft) -> bool:
+        """Whether what would hold is not known of a draft as it is now."""
+        known = self._setups.get(draft.name)
+        return known is None or known[0] != draft.alias
+
+    async def _ask_setups(self) -> None:
+        """Ask what would hold, until that is known of what is shown.
+
+        One question after the other: of a model that is new here the answer takes a while, and whoever types on shall
+        not have it begun anew at each key.
+        """
         try:
-            engine = await self.hearth.connection.reached()
-            self._setups[draft.name] = alias, await engine.setup_of(alias), None
-        except HearthError as error:
-            self._setups[draft.name] = alias, before[1] if before is not None else None, error.info
-        self._draw_editor()
+            while (draft := self.draft) is not None and self._is_stale(draft):
+                await asyncio.sleep(RESTS_S)
+                name, alias = draft.name, draft.alias
+                before = self._setups.get(name)
+                try:
+                    engine = await self.hearth.connection.reached()
+                    self._setups[name] = alias, await engine.setup_of(alias), None
+                except HearthError as error:
+                    self._setups[name] = alias, before[1] if before is not None else None, error.info
+                self._draw_editor()
+        finally:
+            self._asking = False
 
     def _forget_setups(self) -> None:
         self._setups.clear()

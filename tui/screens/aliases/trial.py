@@ -59,15 +59,15 @@ def request_by(alias: Alias, question: str, system: str | None = None) -> Genera
     )
 
 
-def view_of(node: Node) -> MessageView:
-    """An answer as it is shown: with its figures, and what went wrong."""
+def view_of(node: Node, name: str) -> MessageView:
+    """An answer by the alias `name` as it is shown: with its figures, and what went wrong."""
     error = node.error
     alert = [f"✗ {error.what}", error.why and f"  {error.why}", error.fix and f"→ {error.fix}"] if error else []
     return MessageView(
         id="trial",
         role="assistant",
         text=clean(node.content),
-        title=f"◆ {plain(node.model, 60)}",
+        title=f"◆ {plain(name, 60)}",
         meta=meta_line(node).replace(CONTINUES, ""),
         alert=clean("\n".join(part for part in alert if part)),
         reasoning=clean(node.reasoning),
@@ -101,6 +101,8 @@ class TrialBox(Vertical, can_focus=False):
         super().__init__(id=id)
         self.generation: Generation | None = None
         self._node: Node | None = None
+        self._asked = ""
+        """The alias that was asked."""
         self._talk = Conversation(id="trial")
         self._timer: Timer | None = None
         self._turn = 0
@@ -144,6 +146,7 @@ class TrialBox(Vertical, can_focus=False):
     async def ask(self, request: GenerationRequest, name: str) -> None:
         """Ask, in place of what was asked before."""
         self.forget()
+        self._asked = name
         self._node = Node(id="answer", parent="", role="assistant", model=name)
         if request.constraint is not None:
             self._node.syntax = "json"
@@ -152,8 +155,7 @@ class TrialBox(Vertical, can_focus=False):
         )
         scroll = self.query_one("#answer", VerticalScroll)
         await scroll.remove_children()
-        await scroll.mount(StreamingAnswer(replace(view_of(self._node), text="")))
-        scroll.anchor()
+        await scroll.mount(StreamingAnswer(replace(view_of(self._node, name), text="")))
         self._timer = self.set_interval(TICK, self._tick)
         self._tick()
 
@@ -171,8 +173,11 @@ class TrialBox(Vertical, can_focus=False):
         if generation is None or node is None or not answers:
             return
         answer = answers.last(StreamingAnswer)
-        for reasons, text in generation.poll():
+        pieces = generation.poll()
+        for reasons, text in pieces:
             (answer.append_reasoning if reasons else answer.append)(text)
+        if pieces:
+            self.query_one("#answer", VerticalScroll).scroll_end(animate=False)
         self._turn += 1
         going = self.query_one("#going", Static)
         going.display = True
@@ -187,7 +192,7 @@ class TrialBox(Vertical, can_focus=False):
         """Put the finished form in place of the growing one: with its figures, or what went wrong."""
         scroll = self.query_one("#answer", VerticalScroll)
         await scroll.remove_children()
-        await scroll.mount(FrozenMessage(view_of(node)))
+        await scroll.mount(FrozenMessage(view_of(node, self._asked)))
 
     def action_stop(self) -> None:
         """Stop the answer; with none going, leave."""
