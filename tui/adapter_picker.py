@@ -1,4 +1,4 @@
-"""Chooses the adapters of a conversation or an alias: the model's own, none, or several of those that it has with their scales."""
+"""Chooses adapters for a conversation or an alias: the model's own, none, or several of its with their scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Aliases workspace in every state worth a picture: list and form, typing, wrong, tried, conflict, broken, hostile."""
+"""The Aliases workspace in every state worth a picture: form, typing, wrong, tried, conflict, broken, hostile."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tui.app import HearthApp
 from tui.chat_scenes import Drive
 from tui.recorded import RecordedEngine
 
+Happens = Callable[[RecordedEngine], None]
 BROKEN = "line 41, column 22: Expected `float` <= 1.0 - at `$.sampling.top_p`."
 
 
@@ -101,9 +102,12 @@ def _engine(app: HearthApp) -> RecordedEngine:
 
 
 def at(
-    *keys: str, before: Callable[[RecordedEngine], None] | None = None, then: Callable[[RecordedEngine], None] | None = None,
-    after: Sequence[str] = (), wait: float = 0.5,
-) -> Drive:  # fmt: skip
+    *keys: str,
+    before: Happens | None = None,
+    then: Happens | None = None,
+    after: Sequence[str] = (),
+    wait: float = 0.5,
+) -> Drive:
     """Fill the engine, press `keys`; let `then` happen elsewhere, press what comes `after`."""
 
     async def drive(pilot: Pilot[None], app: HearthApp) -> None:
@@ -157,19 +161,28 @@ def _elsewhere(engine: RecordedEngine) -> None:
             engine.named[place] = NamedAlias(name="bard", alias=changed)
 
 
-def _slow(engine: RecordedEngine) -> None:
-    engine.per_drain = 9
-    engine.hold = False
+def _held(engine: RecordedEngine) -> None:
+    engine.hold = True
 
 
-ASKED = tuple("space" if letter == " " else "question_mark" if letter == "?" else letter for letter in "What is the sea?")
+def _some(engine: RecordedEngine) -> None:
+    engine.streams[-1].release(18)
+
+
+ASKED = tuple(
+    "space" if letter == " " else "question_mark" if letter == "?" else letter
+    for letter in "What is the sea?"
+)
 TO_TEMPERATURE = ("enter", "right_square_bracket", "right_square_bracket", "right_square_bracket")
 SCENES: dict[str, tuple[str, Drive]] = {
     "aliases": ("aliases", at("enter", wait=0.8)),
     "aliases-list": ("aliases", at("j", "j")),
     "aliases-typing": ("aliases", at(*TO_TEMPERATURE, "enter", "backspace", "5", wait=0.8)),
     "aliases-wrong": ("aliases", at(*TO_TEMPERATURE, "enter", *(["backspace"] * 3), *"99")),
-    "aliases-choice": ("aliases", at("enter", "right_square_bracket", "right_square_bracket", "down", "down")),
+    "aliases-choice": (
+        "aliases",
+        at("enter", "right_square_bracket", "right_square_bracket", "down", "down"),
+    ),
     "aliases-set": ("aliases", at("enter", "m")),
     "aliases-box": ("aliases", at("enter", "right_square_bracket", "enter")),
     "aliases-list-box": (
@@ -179,7 +192,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "aliases-prompts": ("aliases", at("j", "enter", "p", "left")),
     "aliases-model": ("aliases", at("enter", "enter", *"org/x")),
     "aliases-try": ("aliases", at("t", *ASKED, "enter", wait=1.0)),
-    "aliases-trying": ("aliases", at("t", *ASKED, "enter", before=_slow, wait=0.15)),
+    "aliases-trying": ("aliases", at("t", *ASKED, "enter", before=_held, then=_some)),
     "aliases-broken": ("aliases", at("end", "k")),
     "aliases-damaged": ("aliases", at(before=_damaged)),
     "aliases-damaged-later": ("aliases", at("enter", then=_damaged)),

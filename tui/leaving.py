@@ -42,7 +42,9 @@ class Unsaved(Dialogue[Way | None]):
         """What is not saved, and the ways."""
         with Vertical(classes="dialogue"):
             yield Static(Content.styled("Leave Hearth? This is not saved:", "bold"))
-            yield Static(Content("\n".join(f"✱ {plain(name, 54)}" for name in self._names[:8])), classes="names")
+            yield Static(
+                Content("\n".join(f"✱ {plain(name, 54)}" for name in self._names[:8])), classes="names"
+            )
             yield Static(
                 Content("s save and leave   l leave without saving   esc stay (enter)"), classes="keys"
             )

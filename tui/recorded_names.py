@@ -79,7 +79,9 @@ class RecordedNames:
         before = [each for each in self.named if each.name.lower() == name.lower()]
         if before and not overwrite:
             raise InvalidRequest(f"There is an alias '{name}' already.", param="name")
-        self.named = [each for each in self.named if each not in before] + [NamedAlias(name=name, alias=alias)]
+        self.named = [each for each in self.named if each not in before] + [
+            NamedAlias(name=name, alias=alias)
+        ]
         return name
 
     async def rename_alias(self, source: str, name: str) -> str:

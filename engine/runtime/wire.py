@@ -25,14 +25,12 @@ from engine.types import (
     EmbedRequest,
     GenerationRequest,
     MemoryUse,
-    Message,
     ModelFacts,
     Ranking,
     RerankRequest,
     Sampling,
     StreamEvent,
     TokenLogprob,
-    Tool,
 )
 
 PROTOCOL = 1

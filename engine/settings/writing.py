@@ -71,7 +71,12 @@ def _place_of(text: str, key: str) -> tuple[str, ...]:
     """Where the name in `key` stands in the file: `"a.b"` may be written as a table of a table, or below `names`."""
     section, _, name = key.partition(".")
     inner = others()[section].name
-    ways = [(section, name), (section, *name.split(".")), (section, inner, name), (section, inner, *name.split("."))]
+    ways = [
+        (section, name),
+        (section, *name.split(".")),
+        (section, inner, name),
+        (section, inner, *name.split(".")),
+    ]
     data = tomllib.loads(text)
     return next((way for way in ways if isinstance(_found(data, way), str)), ways[0])
 

@@ -88,7 +88,15 @@ some = st.builds(
 def test_three_ways_meet_field_by_field(base: Alias, mine: Alias, theirs: Alias) -> None:
     draft = Draft("x", base, mine)
     draft.take_in(theirs)
-    for key in ("model", "system", "max_tokens", "sampling.top_k", "sampling.seed", "load.context", "load.slots"):
+    for key in (
+        "model",
+        "system",
+        "max_tokens",
+        "sampling.top_k",
+        "sampling.seed",
+        "load.context",
+        "load.slots",
+    ):
         was, here, there, now = (values.raw(each, key) for each in (base, mine, theirs, draft.alias))
         assert now == (there if here == was else here)
         assert (key in draft.conflicts) == (here != was and there != was and here != there)

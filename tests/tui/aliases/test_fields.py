@@ -75,7 +75,9 @@ def test_what_cannot_be_is_refused_by_name(key: str, text: str) -> None:
             Message,
             role=st.sampled_from(["system", "user", "assistant"]),
             content=st.one_of(
-                st.text(), st.text(alphabet="\\user: \nassistant:"), st.sampled_from(["", "user:", "a\n\nUSER: b"])
+                st.text(),
+                st.text(alphabet="\\user: \nassistant:"),
+                st.sampled_from(["", "user:", "a\n\nUSER: b"]),
             ),
         )
     )

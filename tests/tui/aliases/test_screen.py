@@ -274,7 +274,9 @@ async def test_it_is_tried_with_values_that_are_not_saved_and_stopped(make_app: 
         await until(pilot, lambda: bool(engine.streams))
         [asked] = engine.requests
         assert (asked.model, asked.max_tokens, asked.sampling) == ("qwen3-8b-instruct", 5, {"temperature": 0})
-        assert asked.system == "Give the facts of the text as JSON." and asked.constraint == Constraint(kind="json")
+        assert asked.system == "Give the facts of the text as JSON." and asked.constraint == Constraint(
+            kind="json"
+        )
         assert kept(engine, "extract").max_tokens is None
         engine.streams[0].release(4)
         await until(pilot, lambda: "The" in shown(app) and "esc stops" in shown(app))
@@ -323,7 +325,9 @@ async def test_a_model_of_the_browser_and_the_chats_become_aliases(make_app: Mak
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "gemma-3-12b-it-qat" in shown(app))
         await pilot.press("j", "a")
-        await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value.startswith("my-gemma"))
+        await until(
+            pilot, lambda: isinstance(app.focused, Input) and app.focused.value.startswith("my-gemma")
+        )
         await pilot.press("enter")
         await until(pilot, lambda: screen(app).query_one(Form).has_focus)
         assert screen(app).draft.alias == Alias(model="gemma-3-12b-it-qat")

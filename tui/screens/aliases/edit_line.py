@@ -138,6 +138,9 @@ def _choice(field: Field, text: str, row: Row) -> Content:
         if value == UNSAID and not row.said and row.value not in ("–", "…"):
             shown = f"{word}: {plain(row.value, 20)}"
         parts.append(
-            Content.assemble(("● " if here else "○ ", "$primary" if here else "$muted"), (shown, "bold" if here else "$muted"))
+            Content.assemble(
+                ("● " if here else "○ ", "$primary" if here else "$muted"),
+                (shown, "bold" if here else "$muted"),
+            )
         )
     return Content("  ").join(parts)

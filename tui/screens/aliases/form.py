@@ -146,7 +146,9 @@ def _drawn(line: FormLine, width: int) -> Content:
     mark = ("✗ ", "$error") if line.wrong else ("! ", "$warning") if line.conflict else "  "
     return Content.assemble(
         mark,
-        Content(line.field.label).truncate(label, ellipsis=True).pad_right(max(0, label - len(line.field.label))),
+        Content(line.field.label)
+        .truncate(label, ellipsis=True)
+        .pad_right(max(0, label - len(line.field.label))),
         " ",
         value.pad_right(max(0, room - value.cell_length)),
         " ",

@@ -65,7 +65,7 @@ class Keeping(FilteredScreen):
             self.start(self.save(draft))
 
     async def save(self, draft: Draft, *, force: bool = False, over: bool = False) -> bool:
-        """Write a draft into the file; whether it is there. Asks where others changed the same, or the model is missing."""
+        """Write a draft into the file; whether it is there. Asks where others changed it too, or its model is missing."""
         if draft.wrong:
             key = next(iter(draft.wrong))
             self.show_alias(draft.name)
@@ -327,4 +327,6 @@ class Keeping(FilteredScreen):
 def _short(model: str) -> str:
     """The part of a model's name that a person would say."""
     name = model.rstrip("/").rpartition("/")[2].partition(":")[0].removesuffix(".gguf").lower()
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name)
+    return "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name
+    )

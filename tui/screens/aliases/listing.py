@@ -21,8 +21,8 @@ TALL = 30
 class AliasList(OptionList):
     """Shows lines; enter or a click on the highlighted one goes to its form."""
 
-    HELP = """Your aliases. Enter goes to the form of the highlighted one; n makes another, c a copy, r renames, d deletes
-    and u brings back. ✱ marks what is not saved, ✗ what cannot be used, ▸ what the chat talks to."""
+    HELP = """Your aliases. Enter goes to the form of the highlighted one; n makes another, c a copy, r renames,
+    d deletes and u brings back. ✱ marks what is not saved, ✗ what cannot be used, ▸ what the chat talks to."""
     BINDING_GROUP_TITLE = "Aliases"
     BINDINGS = [  # noqa: RUF012
         Binding("enter", "select", "Edit", id="aliases.list.edit"),

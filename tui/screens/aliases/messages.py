@@ -12,7 +12,6 @@ from typing import cast
 from engine.errors import InvalidRequest
 from engine.types import Message, MessageRole
 
-
 _HEAD = re.compile(r"(system|user|assistant): ?", re.IGNORECASE)
 _GUARDED = re.compile(r"\\+(?:system|user|assistant):", re.IGNORECASE)
 WAYS = "Begin each with user:, assistant: or system: at the start of a line."
@@ -46,7 +45,9 @@ def read(text: str) -> tuple[Message, ...]:
             found[-1][1].append(line[1:] if _GUARDED.match(line) else line)
         elif line.strip():
             raise InvalidRequest(f"Line {number} is nobody's message.", WAYS, param="messages")
-    return tuple(Message(role=cast(MessageRole, role), content="\n".join(lines).rstrip("\n")) for role, lines in found)
+    return tuple(
+        Message(role=cast(MessageRole, role), content="\n".join(lines).rstrip("\n")) for role, lines in found
+    )
 
 
 def _guarded(text: str) -> str:

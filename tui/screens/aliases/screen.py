@@ -16,20 +16,14 @@ from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
 from engine.types import Alias, ModelEntry, Setup
 from tui.actions import Action
-from tui.adapter_picker import AdapterPicker, Chosen
-from tui.asking.adapters import without_adapter
-from tui.picker import ModelPicker
-from tui.screens.aliases import messages, presenter, prompts, values
+from tui.screens.aliases import presenter, prompts
 from tui.screens.aliases.actions import FORM, FRAME
-from tui.screens.aliases.boxes import TextBox
+from tui.screens.aliases.changing import Changing
 from tui.screens.aliases.draft import Book, Draft
-from tui.screens.aliases.edit_line import EditLine, FieldInput
-from tui.screens.aliases.fields import UNSAID, fields
+from tui.screens.aliases.edit_line import EditLine
 from tui.screens.aliases.form import Form
 from tui.screens.aliases.head_line import HeadLine
-from tui.screens.aliases.keeping import Keeping
 from tui.screens.aliases.listing import AliasList
-from tui.screens.aliases.presenter import Row
 from tui.screens.aliases.trial import TrialBox, request_by
 
 FOLLOWS_S = 1.0
@@ -38,15 +32,18 @@ RESTS_S = 0.15
 """So long nothing is typed before it is asked what would hold."""
 SLIM, BROAD = 66, 150
 """Columns below which list and form stand above each other, and from which the trial box is always there."""
-NONE_YET = (
-    "No alias yet.\n\nAn alias is a name of your own for a model set up in one way.\nn makes one; so does a in Models."
-)
-UNREADABLE = (
-    "The aliases are not known until the file is mended: E opens it.\n\nIt is never written over, and models go on answering."
-)
+NONE_YET = """\
+No alias yet.
+
+An alias is a name of your own for a model set up in one way.
+n makes one; so does a in Models."""
+UNREADABLE = """\
+The aliases are not known until the file is mended: E opens it.
+
+It is never written over, and models go on answering."""
 
 
-class AliasesScreen(Keeping):
+class AliasesScreen(Changing):
     """Every alias, one of them on the form."""
 
     CSS_PATH = "aliases.tcss"
@@ -65,7 +62,7 @@ class AliasesScreen(Keeping):
         self._read = False
         self._problem: ErrorInfo | None = None
         """What is wrong with the file."""
-        self._only_said = False
+        self.only_said = False
         self._asking = False
         """Whether it is being asked what would hold."""
         self._setups: dict[str, tuple[Alias, Setup | None, ErrorInfo | None]] = {}
@@ -94,7 +91,7 @@ class AliasesScreen(Keeping):
             self.query_one(part).display = False
         self.set_interval(FOLLOWS_S, self._look_again)
         self.hearth.model_chosen.subscribe(self, lambda _: self.redraw())
-        self.hearth.settings_changed.subscribe(self, lambda _: self._forget_setups())
+        self.hearth.settings_changed.subscribe(self, lambda _: self.forget_setups())
 
     def on_resize(self) -> None:
         """The list stands above the form where there is little width, the trial box beside it where there is much."""
@@ -115,7 +112,7 @@ class AliasesScreen(Keeping):
             self.entries = await (await self.hearth.connection.reached()).models()
         except HearthError:
             self.entries = []  # then names are checked when they are saved
-        self._forget_setups()
+        self.forget_setups()
 
     def _look_again(self) -> None:
         going = any(worker.group == "follow" and worker.is_running for worker in self.workers)
@@ -178,7 +175,7 @@ class AliasesScreen(Keeping):
         parts = [f"{count} of {total} alias{'es' if total != 1 else ''}"]
         if self.unsaved:
             parts.append(f"✱ {len(self.unsaved)} not saved")
-        if self._only_said:
+        if self.only_said:
             parts.append("only what is set")
         parts.append("request › alias › model › settings › default")
         self.query_one("#summary", Static).update(" · ".join(parts))
@@ -212,7 +209,7 @@ class AliasesScreen(Keeping):
             self.run_worker(self._ask_setups, group="setup")
         setup = known[1] if known is not None else None
         self._tell("#trouble", known[2] if known is not None else None)
-        form.show(list(presenter.rows(draft, setup, only_said=self._only_said)), key)
+        form.show(list(presenter.rows(draft, setup, only_said=self.only_said)), key)
         self._draw_edit()
 
     def _draw_edit(self) -> None:
@@ -254,7 +251,8 @@ class AliasesScreen(Keeping):
         finally:
             self._asking = False
 
-    def _forget_setups(self) -> None:
+    def forget_setups(self) -> None:
+        """Ask anew what would hold."""
         self._setups.clear()
         self.redraw()
 
@@ -293,117 +291,8 @@ class AliasesScreen(Keeping):
     def _row_highlighted(self) -> None:
         self._draw_edit()
 
-    # --- changing a field
-
-    @on(OptionList.OptionSelected, "#form")
-    @on(EditLine.Clicked)
-    def _change(self) -> None:
-        draft, row = self.draft, self.query_one(Form).row
-        if draft is None or row is None:
-            return
-        match row.field.kind:
-            case "line":
-                entry = self.query_one(EditLine).entry
-                entry.focus()
-                entry.cursor_position = len(entry.value)
-            case "choice":
-                self._turn(draft, row, 1)
-            case "model":
-                picker = ModelPicker(draft.alias.model, title="Model of the alias", aliases=False, typed=True)
-                self.app.push_screen(picker, partial(self._take_text, draft, "model"))
-            case "adapters":
-                self._choose_adapters(draft)
-            case "prompt":
-                picked = prompts.PromptPicker(draft.alias.prompt, draft.name)
-                self.app.push_screen(picked, partial(self._take_prompt, draft))
-            case _:
-                self._open_box(draft, row)
-
-    def _open_box(self, draft: Draft, row: Row) -> None:
-        if row.field.kind == "messages" and not messages.editable(draft.alias.messages):
-            self.hearth.flash("They hold pictures or calls, which text cannot: E opens the file.", "warning")
-            return
-
-        def check(text: str) -> str:
-            return Draft("", None, draft.alias).type(row.key, text)
-
-        self.app.push_screen(
-            TextBox(row.field, draft.text(row.key), check), partial(self._take_text, draft, row.key)
-        )
-
-    def _choose_adapters(self, draft: Draft) -> None:
-        known = {entry.id: entry for entry in self.entries}
-        entry = known.get(without_adapter(draft.alias.model, known))
-
-        def take(chosen: Chosen | None) -> None:
-            if chosen is not None:
-                draft.step()
-                draft.wrong.pop("adapters", None)
-                draft.alias = values.put(draft.alias, "adapters", chosen.adapters)
-                self._changed(draft)
-
-        self.app.push_screen(AdapterPicker(draft.alias.model, entry, draft.alias.adapters), take)
-
-    def _take_prompt(self, draft: Draft, chosen: prompts.Chosen | None) -> None:
-        if chosen is not None:
-            self._take_text(draft, "prompt", chosen.prompt or UNSAID)
-        self._forget_setups()  # a prompt may say something else now
-
-    def _take_text(self, draft: Draft, key: str, text: str | None) -> None:
-        if text is None:
-            return
-        draft.step()
-        draft.type(key, text)
-        other = {"system": "prompt", "prompt": "system"}.get(key)
-        if other is not None and text.strip() and values.raw(draft.alias, other) is not None:
-            draft.alias = values.put(draft.alias, other, None)
-            self.hearth.flash(f"The {fields()[other].label} gave way to it; u takes that back.")
-        self._changed(draft)
-
-    def _turn(self, draft: Draft, row: Row, by: int) -> None:
-        """The next word of a choice."""
-        texts = [text for text, _ in row.field.choices]
-        now = draft.text(row.key)
-        place = texts.index(now) if now in texts else 0
-        self._take_text(draft, row.key, texts[(place + by) % len(texts)])
-
-    @on(Form.Asked)
-    def _asked(self, event: Form.Asked) -> None:
-        draft, row = self.draft, self.query_one(Form).row
-        if event.what == "leave":
-            self.query_one(AliasList).focus()
-        elif event.what == "said":
-            self._only_said = not self._only_said
-            self.redraw()
-        elif draft is None or row is None:
-            return
-        elif event.what == "turn" and row.field.kind == "choice":
-            self._turn(draft, row, event.by)
-        elif event.what == "turn":
-            self._change()
-        elif event.what == "clear" and row.key == "model":
-            self.hearth.flash("An alias needs a model; enter chooses another.")
-        elif event.what == "clear":
-            self._take_text(draft, row.key, UNSAID)
-
-    @on(EditLine.Typed)
-    def _typed(self, event: EditLine.Typed) -> None:
-        draft = self.draft
-        if draft is not None:
-            draft.step_for(event.key)
-            draft.type(event.key, event.text)
-            self._changed(draft)
-
-    @on(FieldInput.Left)
-    def _left_field(self, event: FieldInput.Left) -> None:
-        draft, row = self.draft, self.query_one(Form).row
-        if draft is not None and row is not None:
-            if not event.keep and draft.typing == row.key and draft.back():
-                self._changed(draft)
-            draft.typing = ""
-        self.query_one(Form).focus()
-
-    def _changed(self, draft: Draft) -> None:
+    def changed(self, draft: Draft) -> None:
+        """Draw what changed by a hand on the form."""
         self.query_one(AliasList).show(
             presenter.lines(self.book, self.words, self.hearth.chat_model), self.current
         )
@@ -433,10 +322,10 @@ class AliasesScreen(Keeping):
         """Look after the named system prompts; choose one where there is an alias."""
         draft = self.draft
         if draft is None:
-            self.app.push_screen(prompts.PromptPicker(None), lambda _: self._forget_setups())
+            self.app.push_screen(prompts.PromptPicker(None), lambda _: self.forget_setups())
         else:
             self.app.push_screen(
-                prompts.PromptPicker(draft.alias.prompt, draft.name), partial(self._take_prompt, draft)
+                prompts.PromptPicker(draft.alias.prompt, draft.name), partial(self.take_prompt, draft)
             )
 
     def action_try_it(self) -> None:

@@ -12,7 +12,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.message import Message as Said
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -21,8 +20,8 @@ from engine.text_safety import clean, plain
 from engine.types import Alias, Constraint, GenerationRequest, LoadOptions, Message, Thinking
 from tui.screens.chat.activity import SPINNER, activity
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.generation import Generation
 from tui.screens.chat.figures import meta_line, warnings
+from tui.screens.chat.generation import Generation
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.pump import TICK
@@ -62,7 +61,9 @@ def request_by(alias: Alias, question: str, system: str | None = None) -> Genera
 def view_of(node: Node, name: str) -> MessageView:
     """An answer by the alias `name` as it is shown: with its figures, and what went wrong."""
     error = node.error
-    alert = [f"✗ {error.what}", error.why and f"  {error.why}", error.fix and f"→ {error.fix}"] if error else []
+    alert = (
+        [f"✗ {error.what}", error.why and f"  {error.why}", error.fix and f"→ {error.fix}"] if error else []
+    )
     return MessageView(
         id="trial",
         role="assistant",

@@ -177,7 +177,9 @@ def shown(key: str, value: Any) -> str:
         if all(isinstance(each, AdapterRef) for each in parts):
             return adapters.shown(tuple(parts))
         if all(isinstance(each, Message) for each in parts):
-            return f"{len(parts)}: " + " · ".join(f"{each.role}: {' '.join(each.text.split())}" for each in parts)
+            return f"{len(parts)}: " + " · ".join(
+                f"{each.role}: {' '.join(each.text.split())}" for each in parts
+            )
         if all(isinstance(each, str) for each in parts):
             return "  ".join(f"“{_escaped(each)}”" for each in parts)
     return _written(value)

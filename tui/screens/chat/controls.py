@@ -20,7 +20,16 @@ import msgspec
 from engine import resolve_sampling
 from engine.errors import InvalidRequest
 from engine.settings import SAMPLING_HELP, parse_duration
-from engine.types import BackendName, Constraint, Effort, GenerationRequest, LoadOptions, Overflow, Sampling, ToolChoice
+from engine.types import (
+    BackendName,
+    Constraint,
+    Effort,
+    GenerationRequest,
+    LoadOptions,
+    Overflow,
+    Sampling,
+    ToolChoice,
+)
 from tui.asking import adapters, constraints, tools
 from tui.screens.chat.conversation import Controls
 

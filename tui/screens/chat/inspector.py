@@ -89,7 +89,9 @@ class Inspector(VerticalScroll, can_focus=False):
         yield Choice("thinking", "thinking", THINK, "Whether the model thinks first; auto leaves it to it.")
         yield Choice("effort", "  level", LEVELS, "How much it thinks; auto leaves it to the model.")
         yield FieldRow(BUDGET)
-        yield Choice("output", "output", KINDS, "What the answer must look like; auto leaves it to the alias.")
+        yield Choice(
+            "output", "output", KINDS, "What the answer must look like; auto leaves it to the alias."
+        )
         yield FieldRow(SHAPES["schema"])
         yield FieldRow(TOOLS)
         yield Choice("calls", "  calls", CALLS, "Whether it may call a tool, must, or must not.")
