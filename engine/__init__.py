@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.conversations.query import parse as parse_query
     from engine.face import Engine, Pulling, Stream
     from engine.library.adapter_names import parse as parse_adapters
+    from engine.library.aliases import alias_name
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
 
@@ -25,6 +26,7 @@ __all__ = [
     "LocalEngine",
     "Pulling",
     "Stream",
+    "alias_name",
     "parse_adapters",
     "parse_query",
     "resolve_sampling",
@@ -56,6 +58,10 @@ def __getattr__(name: str) -> Any:
         from engine.library.adapter_names import parse
 
         return parse
+    if name == "alias_name":
+        from engine.library.aliases import alias_name
+
+        return alias_name
     if name == "resolve_sampling":
         from engine.sampling import resolve
 

@@ -237,8 +237,15 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     async def render(
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
-        reply = await self._ask(model, lambda call: Render(call, tuple(messages), tuple(tools), open_turn))
-        return reply.text or ""
+        asked = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
+        check(asked)
+
+        async def there() -> str:
+            target = await self._find(model)
+            whole = completed(asked, target, self._settings)
+            return (await self._answer(target, lambda call: Render(call, whole, open_turn))).text or ""
+
+        return await self._on_loop(there())
 
     async def count(self, request: GenerationRequest) -> int:
         check(request)

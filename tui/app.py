@@ -95,6 +95,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.settings_changed: Signal[Settings] = Signal(self, "settings_changed")
         """Published when other settings hold than before, with those."""
         self._actions: ActionRegistry | None = None
+        self.opened: list[WorkspaceScreen] = []
+        """The workspaces that have been on screen."""
         self.gallery = gallery or gallery_for(settings.ui.images)
         """Draws pictures."""
         self.preferences = Preferences(self, settings, self.paths)
@@ -216,6 +218,14 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.preferences.keep(model=model)
         self.model_chosen.publish(model)
         self._refresh_chrome()
+
+    async def make_alias(self, model: str) -> None:
+        """Go to the aliases and begin one of `model`."""
+        from tui.screens.aliases.screen import AliasesScreen
+
+        await self.switch_mode("aliases")
+        if isinstance(screen := self.screen, AliasesScreen):
+            screen.call_after_refresh(screen.make_of, model)
 
     def show_chat_status(self, status: ChatStatus) -> None:
         """Tell header and status bar. Cheap: figures are drawn at the next sample, changes of state at once."""

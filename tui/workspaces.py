@@ -62,6 +62,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.models.actions",
     ),
     Workspace(
+        "aliases",
+        "Aliases",
+        "≈",
+        "Models set up your way, under names of your own",
+        "tui.screens.aliases.screen:AliasesScreen",
+        "tui.screens.aliases.actions",
+    ),
+    Workspace(
         "hardware",
         "Hardware",
         "▥",
