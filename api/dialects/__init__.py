@@ -13,6 +13,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.anthropic import routes as anthropic
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
+    from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
     from api.dialects.native import hub_routes as native_hub
@@ -26,6 +27,7 @@ def routes() -> list[ControllerRouterHandler]:
     ]  # fmt: skip
     return [
         *hub.ROUTES,
+        *jobs.ROUTES,
         *openai,
         *ollama.ROUTES,
         *anthropic.ROUTES,

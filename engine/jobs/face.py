@@ -62,9 +62,9 @@ class Jobs(Protocol):
         ...
 
     def watch(self, job: int | str, owner: str | None = None) -> AsyncIterator[JobUpdate]:
-        """The job as it is now, then all that becomes of it: the events of its answer from the first one on while it
-        runs in this process, its states, and at last the one that is over. Between two attempts the events begin
-        anew."""
+        """The job as it is now, then all that becomes of it: its states, the events of its answer from the first one
+        on (as they come if it runs in this process, else when it is done), and at last the state that is over.
+        With another attempt the events begin anew."""
         ...
 
     async def drop(self, job: int | str, owner: str | None = None) -> None:

@@ -98,37 +98,37 @@ class LocalJobs:
 
     async def watch(self, job: int | str, owner: str | None = None) -> AsyncIterator[JobUpdate]:
         known = await self.get(job, owner)
-        yield JobUpdate(job=known)
+        if not known.over:
+            yield JobUpdate(job=known)
         attempt, place = -1, 0
         while not known.over:
             running = self._runner.running.get(known.id) if self._runner is not None else None
             if running is not None:
                 if running.job.attempt != attempt:
                     attempt, place = running.job.attempt, 0
-                    if known.state != "processing" or known.attempt != attempt:
+                    if (known.state, known.attempt) != ("processing", attempt):
                         known = running.job
                         yield JobUpdate(job=known)
+                # Events only come: what is read here without a lock is there.
                 for event in running.events[place:]:
                     yield JobUpdate(job=known, event=event, place=place)
                     place += 1
-                await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(FAR_S if self._runner is None else WATCH_S)
+            if running is not None:
                 if self._runner is not None and self._runner.running.get(known.id) is running:
                     continue
                 for event in running.events[place:]:
                     yield JobUpdate(job=known, event=event, place=place)
                     place += 1
-            else:
-                await asyncio.sleep(FAR_S if self._runner is None else WATCH_S)
             now = await self.get(known.id, None)
-            if now.over:
-                if attempt != now.attempt and now.state == "done":
-                    # It ran out of sight: what came of it is here all the same.
-                    for place, event in enumerate((await self.outcome(now.id)).events):
-                        yield JobUpdate(job=now, event=event, place=place)
-                yield JobUpdate(job=now)
-            elif (now.state, now.attempt) != (known.state, known.attempt):
+            if not now.over and (now.state, now.attempt) != (known.state, known.attempt):
                 yield JobUpdate(job=now)
             known = now
+        if known.state == "done" and attempt != known.attempt:
+            # It ran out of sight: what came of it is here all the same.
+            for at, event in enumerate((await self.outcome(known.id)).events):
+                yield JobUpdate(job=known, event=event, place=at)
+        yield JobUpdate(job=known)
 
     async def drop(self, job: int | str, owner: str | None = None) -> None:
         await self._do(lambda store: store.drop(job, owner))

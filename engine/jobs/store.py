@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from engine.conversations.store import ConversationStore
 from engine.errors import Conflict, ConversationNotFound, InvalidRequest, JobNotFound, QueueFull
@@ -310,7 +311,11 @@ def _check_room(connection: apsw.Connection, count: int, settings: JobSettings) 
 
 
 def _encoded(request: JobRequest) -> bytes:
-    return _msgpack.encode(request.request if request.request is not None else request.embed)
+    """The request without what is different each time it is sent."""
+    if request.request is not None:
+        return _msgpack.encode(replace(request.request, id="", client="", source="job", priority="batch"))
+    assert request.embed is not None
+    return _msgpack.encode(replace(request.embed, client="", source="job", priority="batch"))
 
 
 def _prompt(request: JobRequest) -> str:

@@ -113,20 +113,8 @@ def signed(body: bytes, id: str, moment: int, key: str) -> dict[str, str]:
 
 def body_of(job: Job) -> bytes:
     """What is told: the job as `GET …/jobs/{id}` gives it."""
-    data = {
-        "id": job.id,
-        "conversation_id": job.conversation,
-        "user_input": job.prompt,
-        "model": job.model,
-        "system_prompt": job.system,
-        "status": job.state,
-        "result": job.result,
-        "error": job.error.sentence() if job.error is not None else None,
-        "attempt": job.attempt,
-        "created_at": job.created,
-        "processed_at": job.ended,
-    }
-    return msgspec.json.encode({"type": f"job.{job.state}", "timestamp": job.ended, "data": data})
+    data = job.told()
+    return msgspec.json.encode({"type": f"job.{job.state}", "timestamp": data["processed_at"], "data": data})
 
 
 async def resolve(host: str, port: int) -> list[str]:

@@ -439,7 +439,7 @@ class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     workers: Annotated[
         int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.", extra=NOW)
-    ] = 1
+    ] = 4
     attempts: Annotated[
         int,
         Meta(ge=1, le=100, description="Most attempts of a job whose errors may pass.", extra=NOW),

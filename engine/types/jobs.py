@@ -5,6 +5,7 @@ Times are Unix seconds. A job's `id` rises with the order in which jobs were sub
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -102,6 +103,22 @@ class Job(Struct, frozen=True, kw_only=True):
         """Whether nothing more will become of it by itself."""
         return self.state in ("done", "error", "cancelled")
 
+    def told(self) -> dict[str, Json]:
+        """What tools such as n8n are told of it, over REST and by webhooks alike; times as ISO 8601 in UTC."""
+        return {
+            "id": self.id,
+            "conversation_id": self.conversation,
+            "user_input": self.prompt,
+            "model": self.model,
+            "system_prompt": self.system,
+            "status": self.state,
+            "result": self.result,
+            "error": self.error.sentence() if self.error is not None else None,
+            "attempt": self.attempt,
+            "created_at": _moment(self.created),
+            "processed_at": _moment(self.ended),
+        }
+
 
 class JobOutcome(Struct, frozen=True, kw_only=True):
     """What was asked and what came of it, in full. `events` are those of the attempt that gave the answer, or of the
@@ -190,3 +207,7 @@ class KeptFile(Struct, frozen=True, kw_only=True):
     created: float = 0.0
 
 
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -26,6 +26,7 @@ from tests.engine.jobs.asking import Open, asking, over
 
 ROOT = Path(__file__).parents[3]
 JOBS = 100
+LONG = (pytest.mark.long, pytest.mark.timeout(3600))
 
 
 @contextlib.contextmanager
@@ -40,6 +41,8 @@ def process(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         children = psutil.Process(made.pid).children() if made.poll() is None else []
         made.kill()
         made.wait()
+        if made.stdout is not None:
+            made.stdout.close()
         psutil.wait_procs(children, timeout=10)
 
 
@@ -57,7 +60,7 @@ def kill_again_and_again(home: Path, kills: int, draw: random.Random) -> set[int
     return accepted
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=LONG)])
 async def test_no_job_is_lost_or_done_twice_however_often_its_process_is_killed(
     home: Paths, kills: int, open_engine: Open
 ) -> None:
@@ -69,12 +72,13 @@ async def test_no_job_is_lost_or_done_twice_however_often_its_process_is_killed(
         (await jobs.submit(asking(f"question {n}", model, conversation=f"talk-{n % 5}" if n % 2 else ""))).id
         for n in range(JOBS)
     }
-    with apsw.Connection(str(home.database_file)) as connection:
-        # Not Hearth's word for it: the database itself writes down every time that a job becomes done.
-        connection.execute(
-            "CREATE TABLE became_done (job INTEGER); CREATE TRIGGER became_done AFTER UPDATE ON jobs"
-            " WHEN new.state = 'done' BEGIN INSERT INTO became_done VALUES (new.id); END"
-        )
+    # Not Hearth's word for it: the database itself writes down every time that a job becomes done.
+    connection = apsw.Connection(str(home.database_file))
+    connection.execute(
+        "CREATE TABLE became_done (job INTEGER); CREATE TRIGGER became_done AFTER UPDATE ON jobs"
+        " WHEN new.state = 'done' BEGIN INSERT INTO became_done VALUES (new.id); END"
+    ).fetchall()
+    connection.close()
     draw = random.Random(kills)
     ids |= await asyncio.to_thread(kill_again_and_again, home.state.parent, kills, draw)
     began = time.monotonic()
@@ -92,13 +96,11 @@ async def test_no_job_is_lost_or_done_twice_however_often_its_process_is_killed(
     connection.close()
     assert done == sorted(job.id for job in page.jobs), "each became done once"
     for talk in range(5):
-        with contextlib.suppress(StopIteration):
-            messages = (await kept.get(f"talk-{talk}")).messages
-            asked = [message.content for message in messages if message.role == "user"]
-            assert asked == [f"question {n}" for n in range(JOBS) if n % 2 and n % 5 == talk]
-            assert len(messages) == 2 * len(asked) and all(message.chosen for message in messages)
+        messages = (await kept.get(f"talk-{talk}")).messages
+        asked = [message.content for message in messages if message.role == "user"]
+        assert asked == [f"question {n}" for n in range(JOBS) if n % 2 and n % 5 == talk]
+        assert len(messages) == 2 * len(asked) and all(message.chosen for message in messages)
     await kept.close()
-    assert connection is not None
 
 
 async def test_a_restart_is_usable_at_once_and_takes_up_what_was_left(home: Paths, open_engine: Open) -> None:
@@ -150,10 +152,9 @@ async def test_one_process_runs_the_jobs_and_the_next_takes_over(home: Paths, op
     assert [row["source"] for row in await second.request_log()] == []
     await first.close()
     assert (await over(second, (await second.jobs.submit(asking("three"))).id)).state == "done"
-    assert [row["source"] for row in await second.request_log()] == ["job"]
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=LONG)])
 async def test_four_processes_work_on_one_folder_and_nothing_is_lost(
     home: Paths, count: int, open_engine: Open
 ) -> None:

@@ -51,7 +51,8 @@ async def test_who_watches_sees_the_answer_come(open_engine: Open) -> None:
     assert states[0] in ("queued", "processing") and states[-1] == "done" and "processing" in states
     assert places == list(range(len(places)))
     later = [update async for update in engine.jobs.watch(job.id)]
-    assert [update.job.state for update in later] == ["done"]
+    assert {update.job.state for update in later} == {"done"}
+    assert "".join(u.event.text for u in later if isinstance(u.event, Delta)) == text and later[-1].event is None
 
 
 async def test_higher_priority_first_then_the_oldest(open_engine: Open) -> None:
