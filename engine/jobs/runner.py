@@ -64,8 +64,9 @@ class Runner:
     async def close(self) -> None:
         """Run no more: what runs is given back to the queue, and begun anew by whoever runs jobs next."""
         self._closing = True
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        # Not cancelled: `wait_for` may swallow that when it is woken in the same moment.
+        self._wake.set()
+        await self._task
         for task in self._telling.values():
             task.cancel()
         left = tuple(self.running)
@@ -79,7 +80,7 @@ class Runner:
 
     async def _run(self) -> None:
         woken = True
-        while True:
+        while not self._closing:
             pause = LOOK_S
             try:
                 if await self._do(Turns.alone):
