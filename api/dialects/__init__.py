@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.anthropic import routes as anthropic
+    from api.dialects.batches import anthropic as anthropic_batches
+    from api.dialects.batches import files
+    from api.dialects.batches import openai as openai_batches
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
     from api.dialects.jobs import routes as jobs
@@ -30,7 +33,10 @@ def routes() -> list[ControllerRouterHandler]:
         *jobs.ROUTES,
         *openai,
         *ollama.ROUTES,
+        *files.ROUTES,
+        *openai_batches.ROUTES,
         *anthropic.ROUTES,
+        *anthropic_batches.ROUTES,
         *native.ROUTES,
         *native_hub.ROUTES,
         *llama.ROUTES,

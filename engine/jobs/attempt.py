@@ -134,9 +134,7 @@ class Attempt:
         cancelled: bool = False,
     ) -> End:
         if outcome is None and self.events:
-            outcome = _msgpack.encode(
-                tuple(self.events) if self.taken.every_event else joined(self.events)
-            )
+            outcome = _msgpack.encode(tuple(self.events) if self.taken.every_event else joined(self.events))
         return End(
             job=self.job.id,
             attempt=self.job.attempt,
@@ -149,7 +147,9 @@ class Attempt:
 
     def _late(self) -> DeadlineExceeded:
         return DeadlineExceeded(
-            "The job took too long.", f"It was given {self.job.timeout:g} s.", "Raise jobs.timeout, or ask for less."
+            "The job took too long.",
+            f"It was given {self.job.timeout:g} s.",
+            "Raise jobs.timeout, or ask for less.",
         )
 
     @property

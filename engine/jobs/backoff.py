@@ -14,4 +14,4 @@ def wait(failures: int, base: float, *, longest: float = LONGEST_S, draw: float 
     `draw`, from 0 to 1, is the jitter; None draws one.
     """
     whole = min(longest, base * 2.0 ** min(failures - 1, 60))
-    return whole * (0.5 + 0.5 * (random.random() if draw is None else draw))  # noqa: S311
+    return whole * (0.5 + 0.5 * (random.random() if draw is None else draw))

@@ -96,7 +96,12 @@ class Jobs(Protocol):
     async def read_file(self, file: str, owner: str | None = None) -> bytes: ...
 
     async def files(
-        self, owner: str | None = None, *, purpose: str | None = None, before: str | None = None, limit: int = 10_000
+        self,
+        owner: str | None = None,
+        *,
+        purpose: str | None = None,
+        before: str | None = None,
+        limit: int = 10_000,
     ) -> list[KeptFile]:
         """Files, the newest first."""
         ...

@@ -57,7 +57,9 @@ def _content(message: StoredMessage) -> str | tuple[Part, ...]:
     if not message.attachments:
         return message.content
     text = message.content
-    places = sorted((text.find(each.name), each.name, each) for each in message.attachments if each.name in text)
+    places = sorted(
+        (text.find(each.name), each.name, each) for each in message.attachments if each.name in text
+    )
     parts: list[Part] = []
     at = 0
     for place, name, each in places:

@@ -42,7 +42,7 @@ FAR_S: Final = 0.25
 
 
 class LocalJobs:
-    """See `engine.jobs.face.Jobs`. `settings` gives those that hold now; `start` is how an engine begins to run jobs."""
+    """See `engine.jobs.face.Jobs`. `settings` gives those that hold now; `start` has an engine begin to run jobs."""
 
     def __init__(
         self,

@@ -109,7 +109,9 @@ def outcome_of(row: Sequence[Any]) -> JobOutcome:
         )
     except msgspec.MsgspecError as error:
         raise StorageFailed(
-            f"Job {job.id} cannot be read.", f"Another version of Hearth wrote it: {error}.", "Submit it anew."
+            f"Job {job.id} cannot be read.",
+            f"Another version of Hearth wrote it: {error}.",
+            "Submit it anew.",
         ) from None
 
 

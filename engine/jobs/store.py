@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from engine.conversations.store import ConversationStore
 from engine.errors import Conflict, ConversationNotFound, InvalidRequest, JobNotFound, QueueFull
-from engine.jobs.records import JOB, OUTCOME, batch_of, job_of, outcome_of
 from engine.jobs.records import BATCH as BATCH_ROW
+from engine.jobs.records import JOB, OUTCOME, batch_of, job_of, outcome_of
 from engine.settings import Jobs as JobSettings
 from engine.types import (
     Batch,
@@ -34,7 +34,7 @@ _COLUMNS = (
     "state, kind, owner, client, model, prompt, system, conversation, batch, custom_id, name, idempotency, priority,"
     " attempts, timeout, every_event, request, extra, created, expires, webhook, hook"
 )
-_INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * (_COLUMNS.count(',') + 1))})"  # noqa: S608
+_INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * (_COLUMNS.count(',') + 1))})"
 
 
 class JobStore:
@@ -136,7 +136,9 @@ class JobStore:
         if owner:
             sql = "SELECT 1 FROM jobs WHERE conversation = ? AND owner = ? LIMIT 1"
             return connection.execute(sql, (conversation, owner)).get is not None
-        return connection.execute("SELECT 1 FROM conversations WHERE key = ?", (conversation,)).get is not None
+        return (
+            connection.execute("SELECT 1 FROM conversations WHERE key = ?", (conversation,)).get is not None
+        )
 
     # --- out
 
@@ -162,7 +164,9 @@ class JobStore:
         with self.database.read() as connection:
             where = " AND ".join(["1", *conditions])
             counts: dict[str, int] = dict(
-                connection.execute(f"SELECT state, count(*) FROM jobs AS j WHERE {where} GROUP BY state", values)
+                connection.execute(
+                    f"SELECT state, count(*) FROM jobs AS j WHERE {where} GROUP BY state", values
+                )
             )
             if query.states:
                 conditions.append(f"j.state IN ({', '.join('?' * len(query.states))})")
@@ -218,7 +222,8 @@ class JobStore:
         with self.database.writing() as connection:
             if found.ended is None:
                 connection.execute(
-                    "UPDATE batches SET cancelled = coalesce(cancelled, ?) WHERE id = ?", (self.clock(), batch)
+                    "UPDATE batches SET cancelled = coalesce(cancelled, ?) WHERE id = ?",
+                    (self.clock(), batch),
                 )
             self._cancel(connection, "batch = (SELECT key FROM batches WHERE id = ?)", batch)
         return self.batch(batch, None)
@@ -287,7 +292,9 @@ def _conditions(query: JobQuery) -> tuple[list[str], list[Any]]:
         values.append(query.conversation)
     if query.batch is not None:
         conditions.append(
-            "j.batch = (SELECT key FROM batches WHERE id = ?)" if query.batch else "j.batch IS NULL AND ? = ''"
+            "j.batch = (SELECT key FROM batches WHERE id = ?)"
+            if query.batch
+            else "j.batch IS NULL AND ? = ''"
         )
         values.append(query.batch)
     for word in query.text.split():
@@ -321,7 +328,9 @@ def _encoded(request: JobRequest) -> bytes:
 def _prompt(request: JobRequest) -> str:
     """What is asked, as a person would put it: the last thing that is said."""
     if request.embed is not None:
-        return "\n".join(each if isinstance(each, str) else f"{len(each)} tokens" for each in request.embed.inputs)
+        return "\n".join(
+            each if isinstance(each, str) else f"{len(each)} tokens" for each in request.embed.inputs
+        )
     asked = request.request
     assert asked is not None
     if asked.prompt is not None:
@@ -349,5 +358,3 @@ def check_request(request: JobRequest) -> None:
 
 def _no(kind: str, id: int | str) -> JobNotFound:
     return JobNotFound(f"There is no {kind} {str(id)[:80]}.", "It is unknown, or no longer kept.")
-
-

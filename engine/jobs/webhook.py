@@ -126,7 +126,12 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 async def tell(
-    job: Job, key: str, allowed: Sequence[str], *, resolve: Resolve = resolve, trust: ssl.SSLContext | None = None
+    job: Job,
+    key: str,
+    allowed: Sequence[str],
+    *,
+    resolve: Resolve = resolve,
+    trust: ssl.SSLContext | None = None,
 ) -> str:
     """Call the webhook of `job` once; empty, or what went wrong."""
     assert job.webhook is not None

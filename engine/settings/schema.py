@@ -463,7 +463,8 @@ class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 1800.0
     max_queued: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Most jobs that may wait; further ones are refused.", extra=NOW)
+        int,
+        Meta(ge=1, le=1_000_000, description="Most jobs that may wait; further ones are refused.", extra=NOW),
     ] = 100_000
     keep: Annotated[
         float,

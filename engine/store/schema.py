@@ -146,7 +146,7 @@ CREATE TABLE jobs (
     hook_error TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (owner, idempotency) WHERE idempotency IS NOT NULL;
-CREATE INDEX jobs_waiting ON jobs (priority DESC, id) WHERE state = 'queued';
+CREATE INDEX jobs_waiting ON jobs (priority DESC, deaths / 3, id) WHERE state = 'queued';
 CREATE INDEX jobs_running ON jobs (writer) WHERE state = 'processing';
 CREATE INDEX jobs_open ON jobs (conversation, id) WHERE state IN ('queued', 'processing');
 CREATE INDEX jobs_expiring ON jobs (expires) WHERE state IN ('queued', 'processing') AND expires IS NOT NULL;

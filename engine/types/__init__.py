@@ -160,6 +160,7 @@ from engine.types.request import (
 )
 
 __all__ = [
+    "JOB_STATES",
     "AdapterRef",
     "Admitted",
     "Alias",
@@ -223,7 +224,6 @@ __all__ = [
     "HubQuery",
     "ImagePart",
     "Infill",
-    "JOB_STATES",
     "Job",
     "JobOutcome",
     "JobPage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -9,8 +10,6 @@ import httpx
 import pytest
 
 from api import Server
-from api.security.keyring import Keyring
-from engine.paths import Paths
 from tests.api.conftest import Open
 from tests.api.wire import sse
 
@@ -51,7 +50,7 @@ def test_submit_look_and_read(client: httpx.Client) -> None:
 
 
 def test_a_conversation_goes_on_and_lists_its_own(client: httpx.Client) -> None:
-    slow = f"scripted:delay_ms=30,text=a b c d e f g h"
+    slow = "scripted:delay_ms=30,text=a b c d e f g h"
     first = submit(client, "one", session_id="talk-a", model=slow)
     assert client.get("/chat/api/status/talk-a").json()["response"] is None
     second = submit(client, "two", session_id="talk-a")
@@ -100,9 +99,11 @@ def test_events_of_a_job(client: httpx.Client) -> None:
         events = list(sse(answer.read().decode()))
     names = [name for name, _ in events]
     assert names[0] == "status" and names[-1] == "done" and names.count("token") == 5
-    import json
 
-    assert "".join(json.loads(data)["text"] for name, data in events if name == "token") == "one two three four five"
+    assert (
+        "".join(json.loads(data)["text"] for name, data in events if name == "token")
+        == "one two three four five"
+    )
     assert json.loads(events[-1][1])["result"] == "one two three four five"
     with client.stream("GET", f"/chat/api/jobs/{job}/events") as later:
         names = [name for name, _ in sse(later.read().decode())]
@@ -114,7 +115,8 @@ def test_events_of_a_job(client: httpx.Client) -> None:
     [
         ({}, 400), ({"user_input": ""}, 400), ({"user_input": 3}, 400), ({"user_input": "x", "model": "../x"}, 404),
         ({"user_input": "x", "session_id": ["a"]}, 400), ({"user_input": "x", "priority": 10**9}, 400),
-        ({"user_input": "x", "webhook": "http://127.0.0.1:9/"}, 403), ({"user_input": "x", "webhook": "file:///x"}, 400),
+        ({"user_input": "x", "webhook": "http://127.0.0.1:9/"}, 403),
+        ({"user_input": "x", "webhook": "file:///x"}, 400),
         ({"user_input": "x", "timeout": -1}, 400), ({"user_input": "x", "max_tokens": 0}, 400),
     ],
 )  # fmt: skip
@@ -140,9 +142,11 @@ def test_pages_of_other_origins_make_no_job(client: httpx.Client) -> None:
     assert client.get("/chat/api/jobs").json()["counts"] == before
 
 
-def test_nobody_sees_the_jobs_of_another_key(server: Server, api_paths: Paths, client: httpx.Client) -> None:
-    keyring = Keyring(api_paths)
+def test_nobody_sees_the_jobs_of_another_key(server: Server, client: httpx.Client) -> None:
+    keyring = server.hub.keyring
     a, b = (keyring.create(f"jobs-{name}", ("generate",))[1] for name in "ab")
+    while not (keyring.check(a) and keyring.check(b)):
+        time.sleep(0.05)
     mine, yours = ({"authorization": f"Bearer {key}"} for key in (a, b))
     body = {"user_input": "secret", "model": ECHO, "session_id": "s"}
     made = client.post("/chat/api/submit", json=body, headers=mine).json()

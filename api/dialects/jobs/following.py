@@ -66,7 +66,11 @@ class Following:
         start: Any = {
             "type": "http.response.start",
             "status": 200,
-            "headers": [(b"content-type", SSE), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")],
+            "headers": [
+                (b"content-type", SSE),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+            ],
         }
         coming: asyncio.Task[JobUpdate] | None = None
         try:
@@ -75,7 +79,9 @@ class Following:
                 coming = coming or asyncio.ensure_future(anext(self._updates))
                 await asyncio.wait((coming,), timeout=_LOOK_S)
                 if self._why is not None or self._hub.closing:
-                    why = self._why or ModelUnavailable("Hearth is shutting down.", fix="Come back later.").info
+                    why = (
+                        self._why or ModelUnavailable("Hearth is shutting down.", fix="Come back later.").info
+                    )
                     await self._put(send, self._telling.fail(why))
                     break
                 if not coming.done():
@@ -141,7 +147,9 @@ class JobEvents:
             case Delta() if event.text:
                 return _event("token", {"text": event.text, "kind": event.kind, "choice": event.choice}, id)
             case ToolDelta():
-                return _event("tool", {"name": event.name, "arguments": event.arguments, "index": event.index}, id)
+                return _event(
+                    "tool", {"name": event.name, "arguments": event.arguments, "index": event.index}, id
+                )
             case Prefill():
                 return _event("prefill", {"done": event.done, "total": event.total}, id)
         return b""

@@ -1,4 +1,4 @@
-"""Whose jobs are whose: a key's own, those of this machine's programs that bring none, and everybody's for the admin."""
+"""Whose jobs are whose: a key's own, those of this machine's programs without one, and all of them for the admin."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ class ResponseEvents:
                 if self._seen:
                     # The text so far is thrown away, and there is no event that says so.
                     return self._last(
-                        InternalError("The response was begun anew.", fix="Fetch it when it is completed.").info
+                        InternalError(
+                            "The response was begun anew.", fix="Fetch it when it is completed."
+                        ).info
                     )
                 self._attempt = job.attempt
                 self._began()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from engine.local import LocalEngine
-from engine.types import GenerationRequest, Job, JobRequest, Message
+from engine.types import GenerationRequest, Job, JobQuery, JobRequest, Message
 
 Open = Callable[..., LocalEngine]
 ECHO = "scripted:pieces=words"
@@ -29,3 +29,11 @@ async def over(engine: LocalEngine, job: int, seconds: float = 30.0) -> Job:
             last = update.job
         assert last is not None and last.over
         return last
+
+
+async def all_over(engine: LocalEngine, seconds: float) -> None:
+    """Wait until no job is left."""
+    async with asyncio.timeout(seconds):
+        for state in ("queued", "processing"):
+            while found := (await engine.jobs.find(JobQuery(states=(state,), limit=1))).jobs:
+                await over(engine, found[0].id, seconds)

@@ -1,6 +1,6 @@
-"""A process that does mixed operations on one state folder: `python -m tests.engine.jobs.mixed_process HOME NAME COUNT`.
+"""A process that does mixed operations on one state folder.
 
-Prints, as JSON, the ids of the jobs that it submitted and of the messages that it kept.
+`python -m tests.engine.jobs.mixed_process HOME NAME COUNT` prints, as JSON, the ids of the jobs that it submitted and of the messages that it kept.
 """
 
 from __future__ import annotations

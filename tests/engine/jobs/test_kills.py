@@ -22,7 +22,7 @@ from engine import LocalConversations, LocalJobs
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.types import JobQuery
-from tests.engine.jobs.asking import Open, asking, over
+from tests.engine.jobs.asking import Open, all_over, asking, over
 
 ROOT = Path(__file__).parents[3]
 JOBS = 100
@@ -84,9 +84,7 @@ async def test_no_job_is_lost_or_done_twice_however_often_its_process_is_killed(
     began = time.monotonic()
     engine = open_engine(workers=8)
     await engine.jobs.work()
-    async with asyncio.timeout(120):
-        while (await engine.jobs.find(JobQuery(states=("queued", "processing"), limit=1))).jobs:
-            await asyncio.sleep(0.1)
+    await all_over(engine, 120)
     print(f"\n{len(ids)} jobs, {kills} kills; the rest took {time.monotonic() - began:.1f} s")
     page = await engine.jobs.find(JobQuery(limit=10_000))
     assert {job.id for job in page.jobs} >= ids, "what was accepted is there"
@@ -128,7 +126,9 @@ async def test_a_restart_is_usable_at_once_and_takes_up_what_was_left(home: Path
     await kept.close()
 
 
-async def test_a_job_that_ends_its_process_again_and_again_is_given_up(home: Paths, open_engine: Open) -> None:
+async def test_a_job_that_ends_its_process_again_and_again_is_given_up(
+    home: Paths, open_engine: Open
+) -> None:
     kept = LocalConversations(home)
     jobs = LocalJobs(kept, Settings, home)
     job = await jobs.submit(asking())
@@ -164,7 +164,8 @@ async def test_four_processes_work_on_one_folder_and_nothing_is_lost(
     def run() -> list[dict[str, list[object]]]:
         with contextlib.ExitStack() as stack:
             made = [
-                stack.enter_context(process("mixed_process", home.state.parent, f"p{n}", count)) for n in range(4)
+                stack.enter_context(process("mixed_process", home.state.parent, f"p{n}", count))
+                for n in range(4)
             ]
             outputs = [each.communicate(timeout=900)[0] for each in made]
             assert [each.returncode for each in made] == [0, 0, 0, 0]
@@ -180,9 +181,7 @@ async def test_four_processes_work_on_one_folder_and_nothing_is_lost(
         assert [message.id for message in messages] == result["said"]
     ids = [id for result in results for id in result["submitted"]]
     assert len(ids) == len(set(ids))
-    async with asyncio.timeout(300):
-        while (await engine.jobs.find(JobQuery(states=("queued", "processing"), limit=1))).jobs:
-            await asyncio.sleep(0.1)
+    await all_over(engine, 300)
     page = await engine.jobs.find(JobQuery(limit=10_000))
     assert len(page.jobs) == len(ids)
     assert set(page.counts) <= {"done", "cancelled"}, page.counts

@@ -52,7 +52,9 @@ async def test_who_watches_sees_the_answer_come(open_engine: Open) -> None:
     assert places == list(range(len(places)))
     later = [update async for update in engine.jobs.watch(job.id)]
     assert {update.job.state for update in later} == {"done"}
-    assert "".join(u.event.text for u in later if isinstance(u.event, Delta)) == text and later[-1].event is None
+    assert (
+        "".join(u.event.text for u in later if isinstance(u.event, Delta)) == text and later[-1].event is None
+    )
 
 
 async def test_higher_priority_first_then_the_oldest(open_engine: Open) -> None:
@@ -64,7 +66,9 @@ async def test_higher_priority_first_then_the_oldest(open_engine: Open) -> None:
     assert [job.id for job in order] == [jobs[place].id for place in (1, 3, 0, 2)]
 
 
-async def test_what_may_pass_is_tried_again_and_what_may_not_is_not(open_engine: Open, tmp_path: Path) -> None:
+async def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
+    open_engine: Open, tmp_path: Path
+) -> None:
     engine = open_engine()
     await engine.jobs.work()
     # The engine itself tries once more what had shown nothing; this one fails after its first word.
@@ -102,7 +106,7 @@ async def test_cancelled_while_it_waits_and_while_it_runs(open_engine: Open) -> 
             break
     assert (await engine.jobs.cancel(long.id)).state == "cancelled"
     async with asyncio.timeout(5):
-        while engine.running():
+        while engine.running():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     after = await engine.jobs.get(long.id)
     assert (after.state, after.result) == ("cancelled", None)
@@ -167,7 +171,13 @@ async def test_an_answer_that_comes_late_is_a_branch(open_engine: Open) -> None:
 async def test_what_others_own_is_not_there(open_engine: Open) -> None:
     engine = open_engine()
     job = await engine.jobs.submit(asking("secret", owner="key:a"))
-    for call in (engine.jobs.get, engine.jobs.cancel, engine.jobs.retry, engine.jobs.outcome, engine.jobs.drop):
+    for call in (
+        engine.jobs.get,
+        engine.jobs.cancel,
+        engine.jobs.retry,
+        engine.jobs.outcome,
+        engine.jobs.drop,
+    ):
         with pytest.raises(JobNotFound):
             await call(job.id, "key:b")
     assert (await engine.jobs.find(JobQuery(owner="key:b"))).jobs == ()
