@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from engine.conversations.local import LocalConversations
     from engine.conversations.query import parse as parse_query
     from engine.face import Engine, Pulling, Stream
+    from engine.jobs.face import Jobs
+    from engine.jobs.local import LocalJobs
     from engine.library.adapter_names import parse as parse_adapters
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Conversations",
     "Engine",
+    "Jobs",
     "LocalConversations",
     "LocalEngine",
+    "LocalJobs",
     "Pulling",
     "Stream",
     "alias_name",
@@ -42,6 +46,14 @@ def __getattr__(name: str) -> Any:
         from engine.conversations.local import LocalConversations
 
         return LocalConversations
+    if name == "LocalJobs":
+        from engine.jobs.local import LocalJobs
+
+        return LocalJobs
+    if name == "Jobs":
+        from engine.jobs.face import Jobs
+
+        return Jobs
     if name == "Conversations":
         from engine.conversations.face import Conversations
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.conversations.face import Conversations
+from engine.jobs.face import Jobs
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -350,6 +351,11 @@ class Engine(Hub, Naming, Protocol):
     @property
     def conversations(self) -> Conversations:
         """What was said, as far as it is kept."""
+        ...
+
+    @property
+    def jobs(self) -> Jobs:
+        """What is to be done, and what came of it."""
         ...
 
     def logs(self, limit: int = 500) -> list[LogLine]:

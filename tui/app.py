@@ -149,6 +149,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         gc.enable()
         self.run_worker(Sampler(self.connection).run(self._take_sample), name="sampler", group="shell")
         self.run_worker(self.connection.get, name="engine", group="shell", thread=True)
+        self.run_worker(self._run_jobs(), name="jobs", group="shell")
         self.preferences.apply_keymap()
         self.preferences.register_themes()
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
@@ -238,6 +239,13 @@ class HearthApp(AppActions, inherit_bindings=False):
             status.follow,
         ):
             self._refresh_chrome()
+
+    async def _run_jobs(self) -> None:
+        """Have the engine run the jobs that wait, unless another process does."""
+        try:
+            await (await self.connection.reached()).jobs.work()
+        except Exception as error:
+            self.log.error(f"Jobs are not run: {error}")
 
     def flash(self, text: str, kind: Kind = "info", seconds: float | None = None) -> None:
         """Say something in passing, for a few seconds in the place of the keys line."""

@@ -47,6 +47,7 @@ from engine.types import (
 )
 from tui.recorded_hub import RecordedHub
 from tui.recorded_names import RecordedNames
+from tui.recorded_jobs import RecordedJobs
 from tui.recordings import Answer, estimate_of, events_of, timings
 
 Answers = Answer | Callable[[GenerationRequest], Answer]
@@ -167,6 +168,7 @@ class RecordedEngine(RecordedHub, RecordedNames):
         self.closed = False
         self.conversations = LocalConversations(None)
         """Kept in memory."""
+        self.jobs = RecordedJobs()
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""

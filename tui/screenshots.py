@@ -29,6 +29,7 @@ from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.hub_recordings import hub_cards, hub_files, hub_models
+from tui.job_scenes import SCENES as JOB_SCENES
 from tui.model_scenes import SCENES as MODEL_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
@@ -206,6 +207,7 @@ def main() -> int:
         **SETTINGS_SCENES,
         **MODEL_SCENES,
         **ALIAS_SCENES,
+        **JOB_SCENES,
         **SCENES,
     }
     with tempfile.TemporaryDirectory() as scratch:

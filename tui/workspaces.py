@@ -78,6 +78,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.hardware.actions",
     ),
     Workspace(
+        "jobs",
+        "Jobs",
+        "☰",
+        "What is to be done, and what came of it",
+        "tui.screens.jobs.screen:JobsScreen",
+        "tui.screens.jobs.actions",
+    ),
+    Workspace(
         "logs",
         "Logs",
         "≡",
