@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from engine.library.adapter_names import parse as parse_adapters
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
+    from engine.store.sqlite import Database
 
 __all__ = [
     "Conversations",
+    "Database",
     "Engine",
     "LocalConversations",
     "LocalEngine",
@@ -44,6 +46,10 @@ def __getattr__(name: str) -> Any:
         from engine.conversations.face import Conversations
 
         return Conversations
+    if name == "Database":
+        from engine.store.sqlite import Database
+
+        return Database
     if name == "parse_query":
         from engine.conversations.query import parse as parse_query
 
