@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -134,11 +133,5 @@ class LocalModel:
 
 
 def load_options(conditions: Conditions) -> LoadOptions:
-    """How a model is held: as it is, but for the flash attention that a reproducible run goes without."""
-    return LoadOptions(flash_attention=False) if conditions.reproducible else LoadOptions()
-
-
-async def unload(engine: Engine, subject: Subject) -> None:
-    """Let a model go that was loaded for one run; what cannot be is left."""
-    with suppress(HearthError):
-        await engine.unload(subject.model)
+    """How a model is held: as it is, but for flash attention, which a reproducible run goes without."""
+    return LoadOptions(flash_attention=False if conditions.reproducible else conditions.flash_attention)

@@ -22,6 +22,8 @@ class Conditions(Struct, frozen=True, kw_only=True):
     thinking: bool | None = None
     reproducible: bool = False
     """One at a time, nothing taken from the prefix cache, no flash attention: the same bits each time."""
+    flash_attention: bool | None = None
+    """False: a batched answer is the same whatever else is in its batch (on a CPU); None: as the model is loaded."""
     timeout_s: float = 600.0
     """For one answer."""
 
