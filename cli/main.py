@@ -86,6 +86,7 @@ class Commands(LazyGroup):
         LazyCommand("cache", "cli.commands.cache", "Show and tidy up what was pulled."),
         LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
         LazyCommand("eval", "cli.commands.eval", "Ask models a dataset, score and compare the answers."),
+        LazyCommand("bench", "cli.commands.bench", "Measure how fast models are, here or behind a URL."),
         LazyCommand("serve", "cli.commands.serve", "Serve the models to other programs, in this terminal."),
         LazyCommand("start", _SERVER, "Start the server behind this terminal.", app="start_app"),
         LazyCommand("stop", _SERVER, "End it.", app="stop_app"),
