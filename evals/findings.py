@@ -53,7 +53,9 @@ def findings(store: EvalStore, run: Run, *, baseline: bool = False) -> Findings:
         comparisons=tuple(
             compare(examined[0].outcomes, each.outcomes, (examined[0].label, each.label), scorer)
             for each in held
-            if each is not examined[0] and examined[0].outcomes and _common(examined[0].outcomes, each.outcomes)
+            if each is not examined[0]
+            and examined[0].outcomes
+            and _common(examined[0].outcomes, each.outcomes)
         ),
         duels=_duels(store, run),
     )

@@ -105,7 +105,9 @@ def reduced(scores: Sequence[Score], settings: Settings) -> tuple[float, bool | 
     return statistics.mean([score.value for score in scores]), None
 
 
-def summary(label: str, scorer: str, found: Sequence[Outcome], rows: Sequence[Row], categories: Sequence[str]) -> Summary:
+def summary(
+    label: str, scorer: str, found: Sequence[Outcome], rows: Sequence[Row], categories: Sequence[str]
+) -> Summary:
     """The figures of one subject. ValueError without outcomes."""
     if not found:
         raise ValueError("there is nothing to sum up")
@@ -137,7 +139,9 @@ def summary(label: str, scorer: str, found: Sequence[Outcome], rows: Sequence[Ro
         mean_value=mean_value,
         stdev=statistics.stdev(values),
         perplexity=math.exp(mean_value) if scorer == "perplexity" else None,
-        categories=tuple(_share(name, [each for each in found if each.category == name]) for name in categories),
+        categories=tuple(
+            _share(name, [each for each in found if each.category == name]) for name in categories
+        ),
         hits=_hits(done, scorer),
         prompt_tokens=sum(row.answer.prompt_tokens for row in done),
         completion_tokens=sum(row.answer.completion_tokens for row in done),

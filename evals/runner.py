@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -182,7 +183,9 @@ class Runner:
         assert self._judge is not None
         judge = self._judge
         rows = await self._kept(lambda: self._store.rows(self.run))
-        done = {(v.subject, v.sample, v.epoch) for v in await self._kept(lambda: self._store.verdicts(self.run))}
+        done = {
+            (v.subject, v.sample, v.epoch) for v in await self._kept(lambda: self._store.verdicts(self.run))
+        }
         firsts = {(row.sample, row.epoch): row for row in rows if row.subject == 0 and row.scored}
         pairs = [
             (firsts[row.sample, row.epoch], row)
@@ -206,13 +209,13 @@ class Runner:
                     agreed=agreed,
                     note=note,
                 )
-                await self._kept(lambda verdict=verdict: self._store.judge(self.run, [verdict]))
+                await self._kept(partial(self._store.judge, self.run, [verdict]))
 
         await self._together([lane() for _ in range(lanes)])
 
-    async def _together(self, lanes: Sequence[object]) -> None:
+    async def _together(self, lanes: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run lanes to their end; the first error ends all of them and is raised."""
-        tasks = [asyncio.ensure_future(lane) for lane in lanes]  # type: ignore[arg-type]
+        tasks = [asyncio.create_task(lane) for lane in lanes]
         self._asking.update(tasks)
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

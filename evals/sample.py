@@ -98,7 +98,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Score(Struct, frozen=True, kw_only=True):
-    """How good an answer is. `value` is what is averaged, 0 to 1 but for perplexity; `passed` where it is right or wrong."""
+    """How good an answer is. `value` is averaged, 0 to 1 but for perplexity; `passed` where it is right or wrong."""
 
     value: float
     passed: bool | None = None

@@ -1,7 +1,7 @@
 """Python that nobody trusts, run apart from everything: no network, an empty home, nothing written that stays.
 
-Linux: bubblewrap, with namespaces of its own and limits on time, memory, processes and files. macOS: sandbox-exec with a
-profile that denies what is not named. Where there is neither nothing is run.
+Linux: bubblewrap, with namespaces of its own and limits on time, memory, processes and files. macOS: sandbox-exec with
+a profile that denies what is not named. Where there is neither nothing is run.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def begin(store: EvalStore, settings: Settings) -> Run:
 
 
 def again(store: EvalStore, run: Run) -> Run:
-    """Take up a run that was stopped, or of which rows failed. Raises ModelUnavailable while another process runs it."""
+    """Take up a run that was stopped, or of which rows failed. Raises ModelUnavailable while somebody runs it."""
     store.hold(run.id)
     taken = replace(run, state="running", ended=None)
     store.change(taken)
@@ -123,9 +123,7 @@ def scorers_of(settings: Settings, judge: AskedModel | None) -> list[Scorer]:
     return made
 
 
-def runner(
-    engine: Engine, store: EvalStore, run: Run, told: Told = lambda progress: None
-) -> Runner:
+def runner(engine: Engine, store: EvalStore, run: Run, told: Told = lambda progress: None) -> Runner:
     """What runs `run`, be it new or taken up again."""
     from evals.scorers.judge import PairwiseJudge
 

@@ -20,17 +20,24 @@ def bench(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL...", help="Models, aliases, MODEL:ADAPTER or NAME@URL; several are compared."),
+        typer.Argument(
+            metavar="MODEL...", help="Models, aliases, MODEL:ADAPTER or NAME@URL; several are compared."
+        ),
     ] = None,
-    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Instead of words of --input-len.")] = None,
-    image: Annotated[Path | None, typer.Option(metavar="PATH", help="A picture that goes with each prompt.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Instead of words of --input-len.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="A picture that goes with each prompt.")
+    ] = None,
     runs: Annotated[int, typer.Option(metavar="N", help="Requests of each load.")] = 10,
     warmup: Annotated[int, typer.Option(metavar="N", help="Requests before each, which do not count.")] = 1,
     concurrency: Annotated[
         str, typer.Option(metavar="N,…", help="Closed loop: this many requests at a time.")
     ] = "1",
     rate: Annotated[
-        str | None, typer.Option(metavar="X,…", help="Open loop: this many requests a second, as they would come.")
+        str | None,
+        typer.Option(metavar="X,…", help="Open loop: this many requests a second, as they would come."),
     ] = None,
     input_len: Annotated[int, typer.Option(metavar="N", help="Tokens of a prompt.")] = 128,
     output_len: Annotated[int, typer.Option(metavar="N", help="Tokens of an answer.")] = 64,
@@ -39,13 +46,18 @@ def bench(
     ] = "ttft=1,tpot=0.05",
     seed: Annotated[int, typer.Option(metavar="N", help="Of prompts and arrivals.")] = 0,
     stop_at_eos: Annotated[
-        bool, typer.Option("--stop-at-eos", help="Let answers end before --output-len; for servers without ignore_eos.")
+        bool,
+        typer.Option(
+            "--stop-at-eos", help="Let answers end before --output-len; for servers without ignore_eos."
+        ),
     ] = False,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Add the rows here, instead of to Hearth's own file.")
     ] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the figures into this file.")] = None,
-    history: Annotated[bool, typer.Option("--history", help="Show earlier rows; nothing is measured.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show earlier rows; nothing is measured.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Measure how fast models are: time to first token, time per token, throughput, goodput.
@@ -66,7 +78,9 @@ def bench(
         try:
             shown = image.read_bytes() if image is not None else None
         except OSError as error:
-            raise InvalidRequest(f"The picture {image} cannot be read.", f"{error.strerror}.", param="image") from None
+            raise InvalidRequest(
+                f"The picture {image} cannot be read.", f"{error.strerror}.", param="image"
+            ) from None
         plan = Plan(
             shapes=_shapes(concurrency, rate),
             runs=runs,
@@ -167,13 +181,17 @@ def _show(found: list[Target]) -> None:
     ]
     for each in found:
         for name in ("ttft", "tpot", "itl", "e2e"):
-            times.append((each.subject.label, each.shape.label, name.upper(), *_spread(getattr(each.figures, name))))
+            times.append(
+                (each.subject.label, each.shape.label, name.upper(), *_spread(getattr(each.figures, name)))
+            )
     print(columns(times))
     if len(found) > 1:
         print("\nTokens a second:")
         labels = [f"{plain(each.subject.label, 40)}, {each.shape.label}" for each in found]
         wide = max(map(len, labels))
-        pairs = [(label.ljust(wide), each.figures.tokens_per_s) for label, each in zip(labels, found, strict=True)]
+        pairs = [
+            (label.ljust(wide), each.figures.tokens_per_s) for label, each in zip(labels, found, strict=True)
+        ]
         print("\n".join(bars(pairs)))
     print()
     for name, text in DEFINITIONS:
@@ -190,7 +208,9 @@ def _history(path: Path, models: list[str], *, json: bool) -> int:
 
     found = table.history(path, models)
     if json:
-        print_json([{name: str(value) if name == "time" else value for name, value in row.items()} for row in found])
+        print_json(
+            [{name: str(value) if name == "time" else value for name, value in row.items()} for row in found]
+        )
         return 0
     rows: list[tuple[str, ...]] = [("TIME", "MODEL", "LOAD", "TOKENS/S", "TTFT P50", "TPOT P50", "GOODPUT/S")]
     for row in found:
@@ -237,7 +257,9 @@ def _slo(text: str) -> Slo:
             found[name] = float(value)
         except ValueError:
             raise InvalidRequest(
-                f"--slo cannot be {text!r}.", fix="Write limits in seconds, such as ttft=1,tpot=0.05.", param="slo"
+                f"--slo cannot be {text!r}.",
+                fix="Write limits in seconds, such as ttft=1,tpot=0.05.",
+                param="slo",
             ) from None
     return Slo(**found)
 

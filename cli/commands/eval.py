@@ -27,12 +27,12 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Report = Annotated[bool, typer.Option("--report", help="Write the report, as Markdown and HTML.")]
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run, the beginning of its name, or `last`.")
-]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run, the beginning of its name, or `last`.")]
 FailBelow = Annotated[
     float | None,
-    typer.Option(metavar="X", help=f"Exit with status {BELOW} if a score is below this (a perplexity above)."),
+    typer.Option(
+        metavar="X", help=f"Exit with status {BELOW} if a score is below this (a perplexity above)."
+    ),
 ]
 
 
@@ -44,7 +44,9 @@ def run(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="A model, alias, MODEL:ADAPTER or NAME@URL; many times."),
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="A model, alias, MODEL:ADAPTER or NAME@URL; many times."
+        ),
     ] = None,
     against: Annotated[
         list[str] | None,
@@ -66,7 +68,9 @@ def run(
         list[str] | None, typer.Option(metavar="FIELD=COLUMN", help="Which column is what; many times.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first samples.")] = None,
-    shots: Annotated[int, typer.Option(metavar="N", help="Worked examples, taken from the first samples.")] = 0,
+    shots: Annotated[
+        int, typer.Option(metavar="N", help="Worked examples, taken from the first samples.")
+    ] = 0,
     epochs: Annotated[int, typer.Option(metavar="N", help="Ask each sample this often.")] = 1,
     reduce: Annotated[
         str, typer.Option(metavar="WAY", help="Epochs as one: mean, majority, pass_at or pass_hat.")
@@ -81,9 +85,12 @@ def run(
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Most tokens of an answer; else what the dataset says.")
     ] = None,
-    think: Annotated[str | None, typer.Option(metavar="on|off|auto", help="Whether models think first.")] = None,
+    think: Annotated[
+        str | None, typer.Option(metavar="on|off|auto", help="Whether models think first.")
+    ] = None,
     at_once: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Requests in flight; else as many as the engine takes.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Requests in flight; else as many as the engine takes."),
     ] = None,
     judge: Annotated[str | None, typer.Option(metavar="MODEL", help="The model that judges.")] = None,
     pairwise: Annotated[
@@ -169,7 +176,9 @@ def resume(
 
         with _store() as store:
             taken = again(store, store.run(name))
-            return _finish(context, store, taken, baseline=False, fail_below=fail_below, report=report, json=json)
+            return _finish(
+                context, store, taken, baseline=False, fail_below=fail_below, report=report, json=json
+            )
 
     raise typer.Exit(guarded(work))
 
@@ -217,10 +226,15 @@ def runs(
                 print_json(found)
                 return 0
             if not found:
-                print(dim("Nothing was run yet. Try: hearth eval run golden_general", sys.stderr), file=sys.stderr)
+                print(
+                    dim("Nothing was run yet. Try: hearth eval run golden_general", sys.stderr),
+                    file=sys.stderr,
+                )
                 return 0
             pinned = {each.dataset: store.baseline(each.dataset) for each in found}
-            show_runs([(r, store.count(r), (b := pinned[r.dataset]) is not None and b.run == r.id) for r in found])
+            show_runs(
+                [(r, store.count(r), (b := pinned[r.dataset]) is not None and b.run == r.id) for r in found]
+            )
         return 0
 
     raise typer.Exit(guarded(work))
@@ -357,7 +371,13 @@ def _run(
             )
         begun = begin(store, settings)
         status = _finish(
-            context, store, begun, baseline=asked.wants_baseline, fail_below=fail_below, report=report, json=json
+            context,
+            store,
+            begun,
+            baseline=asked.wants_baseline,
+            fail_below=fail_below,
+            report=report,
+            json=json,
         )
         if status in (0, BELOW) and pin:
             store.pin(begun)
@@ -511,5 +531,3 @@ def _comparison(compared: Comparison) -> dict[str, Any]:
     for name in ("fixed", "broken"):
         plain[name] = [pair.id for pair in getattr(compared, name)]
     return plain
-
-

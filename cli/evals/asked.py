@@ -61,7 +61,9 @@ class Asked:
         reduces = Reduce.__args__  # type: ignore[attr-defined]
         if self.reduce not in reduces:
             raise InvalidRequest(
-                f"--reduce cannot be {self.reduce!r}.", fix=f"It is one of: {', '.join(reduces)}.", param="reduce"
+                f"--reduce cannot be {self.reduce!r}.",
+                fix=f"It is one of: {', '.join(reduces)}.",
+                param="reduce",
             )
         drawn = _sampling(self.sampling, self.temperature)
         resolve(drawn)
@@ -103,7 +105,9 @@ def _sampling(said: Sequence[str], temperature: float) -> dict[str, Any]:
         except ValueError as error:
             raise InvalidRequest(f"--sampling cannot be {text!r}.", str(error), param="sampling") from None
         if name == "seed":
-            raise InvalidRequest("The seed has an option of its own.", fix="Write --seed N.", param="sampling")
+            raise InvalidRequest(
+                "The seed has an option of its own.", fix="Write --seed N.", param="sampling"
+            )
         found[name] = value
     return found
 
@@ -114,7 +118,9 @@ def _mapping(said: Sequence[str]) -> dict[str, str]:
         field, equals, column = text.partition("=")
         if not equals or not field or not column:
             raise InvalidRequest(
-                f"--field cannot be {text!r}.", fix="Write FIELD=COLUMN, such as input=question.", param="field"
+                f"--field cannot be {text!r}.",
+                fix="Write FIELD=COLUMN, such as input=question.",
+                param="field",
             )
         found[field] = column
     return found

@@ -78,7 +78,11 @@ def show_sample(sample: Sample, rows: list[tuple[str, Row]]) -> None:
         print(for_stream(turn, sys.stdout))
     wanted = [*sample.answers, *(" or ".join(words) for words in sample.keywords)]
     if sample.choices:
-        wanted += [f"{chr(65 + place)}. {text}" for place, text in enumerate(sample.choices) if place == sample.choice]
+        wanted += [
+            f"{chr(65 + place)}. {text}"
+            for place, text in enumerate(sample.choices)
+            if place == sample.choice
+        ]
     if wanted:
         print(dim(f"wanted: {plain('; '.join(wanted), 400)}", sys.stdout))
     for label, row in rows:

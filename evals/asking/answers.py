@@ -20,6 +20,7 @@ from engine.types import (
     Finished,
     GenerationRequest,
     Message,
+    Part,
     TextPart,
     Thinking,
     ToolCall,
@@ -105,7 +106,7 @@ def messages_of(sample: Sample, conditions: Conditions) -> tuple[Message, ...]:
     """Everything before the first answer."""
     system = sample.system if sample.system is not None else conditions.system
     first = sample.turns[0] if sample.turns else ""
-    content = (*sample.images, TextPart(first)) if sample.images else first
+    content: str | tuple[Part, ...] = (*sample.images, TextPart(first)) if sample.images else first
     return (
         *((Message(role="system", content=system),) if system else ()),
         *sample.history,
@@ -158,7 +159,8 @@ async def _conversation(
             return found
         said = Message(role="assistant", content=came.text)
         request = replace(
-            request, messages=(*(request.messages or ()), said, Message(role="user", content=sample.turns[turn]))
+            request,
+            messages=(*(request.messages or ()), said, Message(role="user", content=sample.turns[turn])),
         )
     raise AssertionError("a conversation ends with its last turn")
 

@@ -31,7 +31,9 @@ def summed(admitted: Admitted, begin: int) -> tuple[float, int, int]:
     """Sum, count and bytes of the tokens from `begin` on. Raises Unsupported where there are no probabilities."""
     scores = admitted.prompt_logprobs
     if scores is None:
-        raise Unsupported("This model does not say how likely a prompt is.", "Its backend has no prompt_logprobs.")
+        raise Unsupported(
+            "This model does not say how likely a prompt is.", "Its backend has no prompt_logprobs."
+        )
     told: list[TokenLogprob] = [each for each in scores[begin:] if each is not None]
     return sum(each.logprob for each in told), len(told), sum(len(each.piece) for each in told)
 

@@ -78,7 +78,7 @@ class RemoteModel:
     async def continuations(
         self, messages: Sequence[Message], texts: Sequence[str], conditions: Conditions
     ) -> list[Likelihood]:
-        """By `/completions` with `echo` and `logprobs`, as lm-evaluation-harness asks; plain text, without a template."""
+        """By `/completions` with `echo` and `logprobs`, in plain text without a template."""
         before = "\n\n".join(message.text for message in messages) + "\nAnswer:"
         return [await self._echoed(f"{before} {text}", len(before)) for text in texts]
 
@@ -243,7 +243,11 @@ class _Reader:
             ended=time.monotonic_ns(),
         )
         return Done(
-            reason="finished", usage=usage, timings=timings, model=self._subject.model, backend=self._subject.url
+            reason="finished",
+            usage=usage,
+            timings=timings,
+            model=self._subject.model,
+            backend=self._subject.url,
         )
 
 
@@ -269,13 +273,19 @@ def body_of(request: GenerationRequest, model: str) -> dict[str, Any]:
         body["tools"] = [
             {
                 "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters or {}},
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters or {},
+                },
             }
             for tool in request.tools
         ]
     if request.constraint is not None:
         if request.constraint.kind != "schema":
-            raise Unsupported(f"Other servers hold no answer to a {request.constraint.kind}.", param="constraint")
+            raise Unsupported(
+                f"Other servers hold no answer to a {request.constraint.kind}.", param="constraint"
+            )
         schema = {"name": "answer", "schema": request.constraint.value, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body

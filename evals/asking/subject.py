@@ -45,7 +45,9 @@ def subjects(
     Raises InvalidRequest where a server's model would need an adapter or quantisation of its own.
     """
     found: dict[str, Subject] = {}
-    for model, quantisation, adapter in itertools.product(models, quantisations or ("",), adapters or ("base",)):
+    for model, quantisation, adapter in itertools.product(
+        models, quantisations or ("",), adapters or ("base",)
+    ):
         named = ":".join(part for part in (model, quantisation, "" if adapter == "base" else adapter) if part)
         if named != model and "@http" in model:
             raise InvalidRequest(

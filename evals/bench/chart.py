@@ -20,7 +20,11 @@ def png(targets: Sequence[Target]) -> bytes:
 
     panels = (
         ("output tokens a second", [each.figures.tokens_per_s for each in targets], "{:.1f}"),
-        ("median time to first token, ms", [1000 * (each.figures.ttft.p50 or 0.0) for each in targets], "{:.0f}"),
+        (
+            "median time to first token, ms",
+            [1000 * (each.figures.ttft.p50 or 0.0) for each in targets],
+            "{:.0f}",
+        ),
     )
     height = len(panels) * (_TOP + len(targets) * _ROW) + 20
     image = Image.new("RGB", (WIDTH, height), _BACK)

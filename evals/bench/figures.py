@@ -17,7 +17,7 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
      "tokens may come at once, then tokens a step is above 1"),
     ("E2E", "end to end: end minus submit"),
     ("throughput", "tokens written in all / (last end - first submit); the same for requests"),
-    ("prefill", "prompt tokens that were computed / (first token - begin of the prefill); cached tokens are not counted"),
+    ("prefill", "prompt tokens computed / (first token - begin of the prefill); cached ones do not count"),
     ("goodput", "requests a second that kept every limit of --slo"),
     ("clock", "monotonic; the engine's own moments for models here, this program's for other servers, whose network "
      "and pieces of text it then includes"),
@@ -112,7 +112,11 @@ def figures(requests: Sequence[Timed], slo: Slo, joules: float | None = None) ->
     read = sum(each.usage.prompt_tokens for each in good)
     cached = sum(each.usage.cached_tokens for each in good)
     # A server does not tell when its prefill began: what it computed before the first token is then not known apart.
-    told = [each for each in good if each.timings.first_prefill and each.timings.admitted != each.timings.submitted]
+    told = [
+        each
+        for each in good
+        if each.timings.first_prefill and each.timings.admitted != each.timings.submitted
+    ]
     prefill_s = sum(each.timings.prefill_s for each in told)
     computed = sum(each.usage.prompt_tokens - each.usage.cached_tokens for each in told)
     steps = sum(each.steps for each in good)

@@ -92,13 +92,18 @@ async def bench(
             for number in range(plan.warmup):
                 await asker.ask(-1 - number)
             energy = Energy()
-            came = await (_open(asker, plan, shape.rate) if shape.rate is not None else _closed(asker, plan, shape))
+            came = await (
+                _open(asker, plan, shape.rate) if shape.rate is not None else _closed(asker, plan, shape)
+            )
             errors = tuple(dict.fromkeys(each.error for each in came if each.error))
             if len(errors) and all(each.error for each in came):
                 raise ModelUnavailable(f"{subject.label} answered nothing.", errors[0])
             found.append(
                 Target(
-                    subject=subject, shape=shape, figures=figures(came, plan.slo, energy.joules()), errors=errors[:3]
+                    subject=subject,
+                    shape=shape,
+                    figures=figures(came, plan.slo, energy.joules()),
+                    errors=errors[:3],
                 )
             )
     return found

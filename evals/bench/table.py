@@ -31,7 +31,9 @@ COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def rows(targets: Sequence[Target], plan: Plan, described: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def rows(
+    targets: Sequence[Target], plan: Plan, described: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """A row a target and shape, by column."""
     here = machine()
     versions = here["versions"]
@@ -53,7 +55,9 @@ def rows(targets: Sequence[Target], plan: Plan, described: Mapping[str, Mapping[
             "output_len": plan.output_len,
             "seed": plan.seed,
             "hearth": versions.get("hearth", ""),
-            "library": "; ".join(f"{name} {version}" for name, version in versions.items() if name != "hearth"),
+            "library": "; ".join(
+                f"{name} {version}" for name, version in versions.items() if name != "hearth"
+            ),
             **{name: here[name] for name in ("system", "processor", "cores", "memory", "load", "python")},
         }
         for name in _SPREADS:
@@ -82,7 +86,9 @@ def append(path: Path, new: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         if not head:
             writer.writeheader()
-        writer.writerows([{name: "" if value is None else value for name, value in row.items()} for row in new])
+        writer.writerows(
+            [{name: "" if value is None else value for name, value in row.items()} for row in new]
+        )
         file.write(text.getvalue())
 
 

@@ -1,7 +1,8 @@
-"""One request, timed. Nanoseconds of the monotonic clock: the engine's own moments, or this side's for other servers."""
+"""One request, timed by the monotonic clock: the engine's own moments, or this side's for other servers."""
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from msgspec import Struct
@@ -50,12 +51,14 @@ async def timed(model: AskedModel, request: GenerationRequest) -> Timed:
             done = event
     if done is None:
         return Timed(
-            timings=Timings(submitted=submitted, ended=time.monotonic_ns()), usage=Usage(), error="it broke off"
+            timings=Timings(submitted=submitted, ended=time.monotonic_ns()),
+            usage=Usage(),
+            error="it broke off",
         )
     return Timed(
         timings=done.timings,
         usage=done.usage,
-        gaps=tuple((b - a) / 1e9 for a, b in zip(moments, moments[1:], strict=False)),
+        gaps=tuple((b - a) / 1e9 for a, b in itertools.pairwise(moments)),
         steps=len(moments),
         error=done.error.sentence() if isinstance(done, Failed) else "",
     )

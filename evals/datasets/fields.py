@@ -1,7 +1,7 @@
 """Rows of one's own as samples: which column is what, and what is wrong with a row, with its line.
 
-A row says what is asked as `input` (also `question`, `prompt`), as `turns` or as OpenAI `messages`, and what is right as
-`answers` (also `answer`, `target`, `expected`), `keywords`, `choices` with `answer`, `schema`, `tools` with `calls`, or
+A row says what is asked as `input` (also `question`, `prompt`), as `turns` or as OpenAI `messages`, and what is right
+as `answers` (also `answer`, `target`, `expected`), `keywords`, `choices` with `answer`, `schema`, `tools` with `calls`, or
 `rubric`; `text` is a text for perplexity. A mapping gives other columns these names.
 """
 
@@ -86,7 +86,7 @@ def sample_of(row: Row, mapping: Mapping[str, str], folder: Path) -> Sample:
 
 
 def place(answer: Any, choices: tuple[str, ...]) -> int:
-    """The place of the right choice: said as a number from 0, as a letter, in brackets too, or as its text. Raises Wrong."""
+    """The place of the right choice: said as a number from 0, a letter (in brackets too), or its text. Raises Wrong."""
     if isinstance(answer, bool) or answer is None:
         raise Wrong("'answer' must say which of the choices is right")
     if isinstance(answer, int):
@@ -163,7 +163,9 @@ def _strings(value: Any, field: str) -> tuple[str, ...]:
 def _keywords(value: Any) -> tuple[tuple[str, ...], ...]:
     found = []
     for each in _list(value, "keywords"):
-        words = tuple(_string(word, "keywords") or "" for word in (each if isinstance(each, list | tuple) else [each]))
+        words = tuple(
+            _string(word, "keywords") or "" for word in (each if isinstance(each, list | tuple) else [each])
+        )
         if not words or not all(word.strip() for word in words):
             raise Wrong("'keywords' holds an empty one")
         found.append(words)
@@ -173,7 +175,9 @@ def _keywords(value: Any) -> tuple[tuple[str, ...], ...]:
 def _images(value: Any, folder: Path) -> tuple[ImagePart, ...]:
     found = []
     for each in _list(value, "images"):
-        if isinstance(each, dict) and isinstance(each.get("bytes"), bytes):  # as Parquet files of the hub hold them
+        if isinstance(each, dict) and isinstance(
+            each.get("bytes"), bytes
+        ):  # as Parquet files of the hub hold them
             found.append(ImagePart(data=each["bytes"]))
             continue
         path = folder / (_string(each, "images") or "")

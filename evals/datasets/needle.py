@@ -14,11 +14,56 @@ LENGTHS = (250, 500, 1_000, 2_000, 4_000)
 """Words of the text around the needle."""
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Where it stands: 0 is the beginning."""
-_WHO = ("The baker", "A sailor", "The teacher", "An old farmer", "The clerk", "A painter", "The miller", "A nurse")
-_DOES = ("walks to", "comes back from", "thinks of", "waits near", "looks at", "sweeps", "sits beside", "passes")
-_WHERE = ("the market", "the harbour", "the school", "the bridge", "the mill", "the garden", "the station", "the well")
-_WHEN = ("in the morning", "before noon", "after the rain", "in the evening", "on a quiet day", "when the bells ring")
-_WORDS = ("amber", "falcon", "harvest", "lantern", "meadow", "orchard", "pebble", "thistle", "velvet", "willow")
+_WHO = (
+    "The baker",
+    "A sailor",
+    "The teacher",
+    "An old farmer",
+    "The clerk",
+    "A painter",
+    "The miller",
+    "A nurse",
+)
+_DOES = (
+    "walks to",
+    "comes back from",
+    "thinks of",
+    "waits near",
+    "looks at",
+    "sweeps",
+    "sits beside",
+    "passes",
+)
+_WHERE = (
+    "the market",
+    "the harbour",
+    "the school",
+    "the bridge",
+    "the mill",
+    "the garden",
+    "the station",
+    "the well",
+)
+_WHEN = (
+    "in the morning",
+    "before noon",
+    "after the rain",
+    "in the evening",
+    "on a quiet day",
+    "when the bells ring",
+)
+_WORDS = (
+    "amber",
+    "falcon",
+    "harvest",
+    "lantern",
+    "meadow",
+    "orchard",
+    "pebble",
+    "thistle",
+    "velvet",
+    "willow",
+)
 
 
 def samples() -> tuple[Sample, ...]:
@@ -39,7 +84,9 @@ def samples() -> tuple[Sample, ...]:
             found.append(
                 Sample(
                     id=f"{length}-{depth:g}",
-                    turns=(f"{text}\n\nWhat is the secret word of the lighthouse? Answer with the word alone.",),
+                    turns=(
+                        f"{text}\n\nWhat is the secret word of the lighthouse? Answer with the word alone.",
+                    ),
                     keywords=((secret,),),
                     category=f"{length} words",
                 )

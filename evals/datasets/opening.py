@@ -41,7 +41,9 @@ def with_shots(dataset: Dataset, shots: int) -> Dataset:
         return dataset
     if not 0 < shots < len(dataset.samples):
         raise InvalidRequest(
-            f"{shots} worked examples cannot be had.", f"There are {len(dataset.samples)} samples.", param="shots"
+            f"{shots} worked examples cannot be had.",
+            f"There are {len(dataset.samples)} samples.",
+            param="shots",
         )
     examples = tuple(message for sample in dataset.samples[:shots] for message in _shot(dataset, sample))
     return replace(
@@ -62,7 +64,9 @@ def _shot(dataset: Dataset, sample: Sample) -> tuple[Message, Message]:
         from evals.asking.likelihood import question_with_choices
 
         asked = question_with_choices(sample)
-        return Message(role="user", content=asked), Message(role="assistant", content="ABCDEFGHIJ"[sample.choice])
+        return Message(role="user", content=asked), Message(
+            role="assistant", content="ABCDEFGHIJ"[sample.choice]
+        )
     if sample.answers and len(sample.turns) == 1:
         return (
             Message(role="user", content=sample.turns[0]),
@@ -92,9 +96,7 @@ def _opened(name: str, format: str, mapping: Mapping[str, str]) -> Dataset:
     return _of_rows(path, rows, _format(format, rows[0], path, mapping), mapping)
 
 
-def _format(
-    format: str, first: Row, path: Path, mapping: Mapping[str, str]
-) -> published.Format | None:
+def _format(format: str, first: Row, path: Path, mapping: Mapping[str, str]) -> published.Format | None:
     if format == "auto":
         return None if mapping else published.known_by(first, path.suffix.lower())
     if format == "plain":
@@ -102,7 +104,9 @@ def _format(
     known = published.formats()
     if format not in known:
         raise InvalidRequest(
-            f"There is no format {format!r}.", fix=f"There are: auto, plain, {', '.join(known)}.", param="format"
+            f"There is no format {format!r}.",
+            fix=f"There are: auto, plain, {', '.join(known)}.",
+            param="format",
         )
     return known[format]
 

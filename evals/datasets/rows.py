@@ -91,7 +91,9 @@ def _json(path: Path) -> list[Row]:
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"{path.name} is no JSON.", f"{error}.", param="dataset") from None
     if isinstance(value, dict):
-        value = next((value[name] for name in ("examples", "data") if isinstance(value.get(name), list)), None)
+        value = next(
+            (value[name] for name in ("examples", "data") if isinstance(value.get(name), list)), None
+        )
     if not isinstance(value, list):
         raise InvalidRequest(
             f"{path.name} holds no rows.",
@@ -159,4 +161,6 @@ def _parquet(path: Path) -> list[Row]:
 
 
 def _kind(value: Any) -> str:
-    return {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
+    return {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(
+        type(value), "a number"
+    )

@@ -32,7 +32,11 @@ def _needle() -> tuple[Sample, ...]:
 
 class _Entry:
     def __init__(
-        self, about: str, scorer: str, max_tokens: int, samples: Callable[[], tuple[Sample, ...]] | None = None
+        self,
+        about: str,
+        scorer: str,
+        max_tokens: int,
+        samples: Callable[[], tuple[Sample, ...]] | None = None,
     ) -> None:
         self.about, self.scorer, self.max_tokens, self.samples = about, scorer, max_tokens, samples
 
@@ -42,7 +46,9 @@ _TABLE: Mapping[str, _Entry] = {
     "golden_json": _Entry("30 requests for JSON, each held against a schema", "json_schema", 192),
     "golden_tools": _Entry("30 requests with tools: the right call, or none", "tool_calls", 128),
     "golden_vision": _Entry("60 questions about drawn pictures of shapes", "normalised", 48, _vision),
-    "needle": _Entry("a sentence to be found again in long texts, at 25 lengths and depths", "keywords", 48, _needle),
+    "needle": _Entry(
+        "a sentence to be found again in long texts, at 25 lengths and depths", "keywords", 48, _needle
+    ),
 }
 SHIPPED: Mapping[str, str] = {name: entry.about for name, entry in _TABLE.items()}
 """Their names, and what each is."""

@@ -1,4 +1,4 @@
-"""The shipped vision set: questions about pictures that the starter model's generator draws, none of them trained on."""
+"""The shipped vision set: questions about pictures that the starter model's generator draws, none trained on."""
 
 from __future__ import annotations
 

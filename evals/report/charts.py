@@ -43,7 +43,9 @@ def groups(names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]]) 
                 f'<rect class="s{number}" x="{_LEFT}" y="{top + number * thick:.1f}" '
                 f'width="{width:.1f}" height="{max(1.0, thick - 1):.1f}"/>'
             )
-    keys = " ".join(f'<span class="key s{number}">{escape(name)}</span>' for number, (name, _) in enumerate(shown))
+    keys = " ".join(
+        f'<span class="key s{number}">{escape(name)}</span>' for number, (name, _) in enumerate(shown)
+    )
     return f"<p>{keys}</p>{_svg(parts, len(names))}"
 
 

@@ -15,9 +15,12 @@ from evals.report import charts, wording
 from evals.report.markdown import MOST_FLIPPED
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1d1d1f;--dim:#6b6b70;--line:#d9d9de;--bar:#c2622d;--back:#fff;--good:#1f7a3d;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--ink:#e8e6e3;--dim:#9a9aa0;--line:#3a3a3f;--bar:#e08a52;--back:#18181a;--good:#6cc98a;--bad:#f2938c}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:980px;margin:2rem auto;padding:0 1rem}
+:root{color-scheme:light dark;--ink:#1d1d1f;--dim:#6b6b70;--line:#d9d9de;--bar:#c2622d;--back:#fff;
+--good:#1f7a3d;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--ink:#e8e6e3;--dim:#9a9aa0;--line:#3a3a3f;--bar:#e08a52;--back:#18181a;
+--good:#6cc98a;--bad:#f2938c}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);
+max-width:980px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem}
 table{border-collapse:collapse;display:block;overflow-x:auto;font-size:14px}
 td,th{border-bottom:1px solid var(--line);padding:.3rem .7rem .3rem 0;text-align:left;vertical-align:top}
@@ -131,7 +134,9 @@ def _all(found: Findings) -> list[str]:
             if (outcome := by_sample.get(place)) is not None:
                 mark = "" if outcome.passed is None else ("passed" if outcome.passed else "not passed")
                 note = next(iter(outcome.row.scores.values())).note
-                about = " · ".join(part for part in (examined.label, f"{outcome.value:.3g}", mark, note) if part)
+                about = " · ".join(
+                    part for part in (examined.label, f"{outcome.value:.3g}", mark, note) if part
+                )
                 answers.append(
                     f"<div class=who>{_text(about)}</div><pre>{_text(wording.answer_text(outcome))}</pre>"
                 )
@@ -142,7 +147,9 @@ def _all(found: Findings) -> list[str]:
             if row.sample == place and row.answer.error is not None
         ]
         parts.append(
-            _folded(sample.id, f"<pre>{_text(wording.sample_text(sample))}</pre>" + "".join([*answers, *failed]))
+            _folded(
+                sample.id, f"<pre>{_text(wording.sample_text(sample))}</pre>" + "".join([*answers, *failed])
+            )
         )
     return ["<h2>Every sample</h2>", *parts]
 

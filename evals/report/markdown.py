@@ -15,7 +15,14 @@ MOST_FLIPPED = 200
 
 def markdown(found: Findings) -> str:
     """The whole report."""
-    parts = [f"# {_line(wording.title(found))}", "", "```sh", _line(wording.setting_rows(found)[0][1]), "```", ""]
+    parts = [
+        f"# {_line(wording.title(found))}",
+        "",
+        "```sh",
+        _line(wording.setting_rows(found)[0][1]),
+        "```",
+        "",
+    ]
     parts += [f"- {_line(each.sentence)}" for each in (*found.comparisons, *found.baseline)]
     parts += ["", "## Scores", "", *_table(wording.score_rows(found))]
     if found.comparisons:

@@ -68,12 +68,24 @@ def interval_text(summary: Summary) -> str:
 def score_rows(found: Findings) -> list[tuple[str, ...]]:
     """A head, then a row a subject and scorer."""
     rows: list[tuple[str, ...]] = [
-        ("model", "scorer", "score", "95 % interval", "mean value", "failed", "cut", "tokens written", "median TTFT")
+        (
+            "model",
+            "scorer",
+            "score",
+            "95 % interval",
+            "mean value",
+            "failed",
+            "cut",
+            "tokens written",
+            "median TTFT",
+        )
     ]
     for each in found.subjects:
         for summary in (each.summary, *each.others):
             if summary is None:
-                rows.append((each.label, "-", "no row was scored", "-", "-", str(len(each.failed)), "-", "-", "-"))
+                rows.append(
+                    (each.label, "-", "no row was scored", "-", "-", str(len(each.failed)), "-", "-", "-")
+                )
                 continue
             ttft = summary.median_ttft_s
             rows.append(
@@ -95,7 +107,18 @@ def score_rows(found: Findings) -> list[tuple[str, ...]]:
 def comparison_rows(compared: Sequence[Comparison]) -> list[tuple[str, ...]]:
     """A head, then a row a comparison."""
     rows: list[tuple[str, ...]] = [
-        ("second", "against", "difference", "95 % interval", "p-value", "test", "fixed", "broken", "same", "finding")
+        (
+            "second",
+            "against",
+            "difference",
+            "95 % interval",
+            "p-value",
+            "test",
+            "fixed",
+            "broken",
+            "same",
+            "finding",
+        )
     ]
     for each in compared:
         rows.append(
@@ -123,7 +146,9 @@ def category_rows(found: Findings) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("category", "samples", *(each.label for each in held))]
     for place, name in enumerate(found.run.categories):
         shares = [each.summary.categories[place] for each in held if each.summary is not None]
-        rows.append((name, str(max(share.count for share in shares)), *(_share(share.score) for share in shares)))
+        rows.append(
+            (name, str(max(share.count for share in shares)), *(_share(share.score) for share in shares))
+        )
     return rows
 
 
@@ -186,7 +211,9 @@ def setting_rows(found: Findings) -> list[tuple[str, str]]:
     for name, value in (run.facts.get("machine") or {}).items():
         rows.append((name, _fact(name, value)))
     for name, facts in (run.facts.get("models") or {}).items():
-        rows.append((f"model {name}", ", ".join(f"{key} {_fact(key, value)}" for key, value in facts.items())))
+        rows.append(
+            (f"model {name}", ", ".join(f"{key} {_fact(key, value)}" for key, value in facts.items()))
+        )
     return rows
 
 
@@ -233,7 +260,9 @@ def _looked_for(scorer: str) -> str:
 
 def _most(found: Findings) -> str:
     settings = found.run.settings
-    most = settings.conditions.max_tokens if settings.conditions.max_tokens is not None else settings.max_tokens
+    most = (
+        settings.conditions.max_tokens if settings.conditions.max_tokens is not None else settings.max_tokens
+    )
     return f"at most {most} tokens"
 
 

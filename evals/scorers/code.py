@@ -15,11 +15,16 @@ from evals.sample import Answer, CodeTests, Sample, Score, right
 from evals.sandbox import Ran, find_sandbox
 from evals.scorers.scorer import Context, Options, Scorer
 
-_BLOCK = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE)
+_BLOCK = re.compile(
+    r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE
+)
 
 
 def make(name: str, options: Options, context: Context) -> Scorer:
-    """`timeout` in seconds for one program. Raises NotAllowed unless running code was asked for, Unsupported without a sandbox."""
+    """`timeout` in seconds for one program.
+
+    Raises NotAllowed unless running code was asked for, Unsupported without a sandbox.
+    """
     timeout = options.number("timeout", 10)
     if not context.runs_code:
         raise NotAllowed(
@@ -55,7 +60,7 @@ def program(tests: CodeTests, text: str, done: str) -> str:
 
 
 def solution(tests: CodeTests, text: str) -> str:
-    """The function: the block that defines it, with what stands before it in the prompt; else the prompt, gone on with."""
+    """The function: the block that defines it, after the prompt that it may need; else the prompt, gone on with."""
     blocks = [block for block in _BLOCK.findall(text) if block.strip()]
     code = next((block for block in blocks if _defines(block, tests.entry_point)), None)
     if code is None and not blocks and _defines(text, tests.entry_point):

@@ -1,7 +1,7 @@
 """A function of one's own as a scorer. It runs here with all rights: it is the file of whoever names it.
 
-    def verdict(sample, answer):        # evals.sample.Sample and Answer
-        return len(answer.text) < 100   # a bool, a number from 0 to 1, or an evals.sample.Score
+def verdict(sample, answer):        # evals.sample.Sample and Answer
+    return len(answer.text) < 100   # a bool, a number from 0 to 1, or an evals.sample.Score
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def make(name: str, options: Options, context: Context) -> Scorer:
         try:
             value = found(sample, answer)
         except Exception as error:
-            raise _wrong(path, function, f"it raised {type(error).__name__}: {error} at the sample {sample.id}") from error
+            raise _wrong(
+                path, function, f"it raised {type(error).__name__}: {error} at the sample {sample.id}"
+            ) from error
         if isinstance(value, Score):
             return value
         if isinstance(value, bool):

@@ -18,7 +18,7 @@ _FENCE = re.compile(r"\A\s*```(?:json|JSON)?[ \t]*\n(.*?)\n?[ \t]*```\s*\Z", re.
 
 
 def make(name: str, options: Options, context: Context) -> Scorer:
-    """`form` free: the model may write anything; held: its answer is held to the schema. `fence` yes: a block may be."""
+    """`form` free: the model may write anything; held: it is held to the schema. `fence` yes: a block may be."""
     held = options.one_of("form", "free", "held") == "held"
     fenced = options.one_of("fence", "yes", "no") == "yes"
 

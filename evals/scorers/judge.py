@@ -90,7 +90,7 @@ class PairwiseJudge:
         return await self._model.at_once()
 
     async def better(self, sample: Sample, first: Answer, second: Answer) -> tuple[Better, bool, str]:
-        """The better one, whether both askings agreed, and the reason given first. A judge that fails says tie, and why."""
+        """The better one, whether both askings agreed, and the reason. A judge that fails says tie, and why."""
         try:
             one = await self._ask(sample, first, second)
             other = await self._ask(sample, second, first)

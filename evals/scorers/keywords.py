@@ -12,9 +12,7 @@ def make(name: str, options: Options, context: Context) -> Scorer:
     need = options.one_of("need", "all", "any")
 
     def verdict(sample: Sample, answer: Answer) -> Score:
-        hits = {
-            words[0]: any(has_words(answer.text, word) for word in words) for words in sample.keywords
-        }
+        hits = {words[0]: any(has_words(answer.text, word) for word in words) for words in sample.keywords}
         share = sum(hits.values()) / len(hits)
         passed = all(hits.values()) if need == "all" else any(hits.values())
         return Score(value=share if need == "all" else float(passed), passed=passed, hits=hits)

@@ -31,7 +31,9 @@ def contains(sample: Sample, answer: Answer) -> Score:
 def final_answer(sample: Sample, answer: Answer) -> Score:
     """What is announced as the answer, as BIG-Bench-Hard's own script takes it; in any case."""
     found = announced(answer.text)
-    return right(any(found.casefold() == each.strip(" .").casefold() for each in sample.answers), answer=found)
+    return right(
+        any(found.casefold() == each.strip(" .").casefold() for each in sample.answers), answer=found
+    )
 
 
 _PLAIN = {"exact": exact, "normalised": normalised, "contains": contains, "final_answer": final_answer}
@@ -63,4 +65,6 @@ def compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.MULTILINE)
     except re.error as error:
-        raise InvalidRequest(f"The pattern {pattern!r} cannot be used.", f"{error}.", param="scorer") from None
+        raise InvalidRequest(
+            f"The pattern {pattern!r} cannot be used.", f"{error}.", param="scorer"
+        ) from None

@@ -65,7 +65,8 @@ class Options:
     """What was said of a scorer, taken one by one so that what nobody takes is refused."""
 
     def __init__(self, scorer: str, said: Mapping[str, str]) -> None:
-        self._scorer, self._said, self._known = scorer, dict(said), []
+        self._scorer, self._said = scorer, dict(said)
+        self._known: list[str] = []
 
     def _take(self, name: str) -> str | None:
         self._known.append(name)

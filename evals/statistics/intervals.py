@@ -36,7 +36,10 @@ def stdev(values: Sequence[float]) -> float | None:
 
 
 def wilson(passed: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Wilson's score interval of a share (Wilson 1927), which stays within 0 and 1. ValueError unless 0 <= passed <= total > 0."""
+    """Wilson's score interval of a share (Wilson 1927), which stays within 0 and 1.
+
+    ValueError unless 0 <= passed <= total and total > 0.
+    """
     if not 0 <= passed <= total or total == 0:
         raise ValueError(f"{passed} of {total} is no share")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)

@@ -20,7 +20,7 @@ def mcnemar(fixed: int, broken: int) -> float:
         raise ValueError("counts cannot be negative")
     # In whole numbers up to the last division, so that it is exact for any count.
     tail = sum(comb(pairs, k) for k in range(min(fixed, broken) + 1))
-    return min(1.0, 2 * tail / 2**pairs)
+    return min(1.0, float(2 * tail / 2**pairs))
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: int = 0) -> float:

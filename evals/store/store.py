@@ -103,7 +103,9 @@ class EvalStore:
     def change(self, run: Run) -> None:
         """Keep what has changed of a run itself."""
         with self._database.writing() as connection:
-            connection.execute("UPDATE runs SET state = ?, body = ? WHERE id = ?", (run.state, _text(run), run.id))
+            connection.execute(
+                "UPDATE runs SET state = ?, body = ? WHERE id = ?", (run.state, _text(run), run.id)
+            )
 
     def remove(self, run: Run) -> None:
         """Forget a run with all its rows. Raises ModelUnavailable while somebody runs it."""
@@ -186,7 +188,9 @@ class EvalStore:
         """Forget a baseline; whether there was one."""
         with self._database.writing() as connection:
             return bool(
-                connection.execute("DELETE FROM baselines WHERE dataset = ? RETURNING 1", (dataset,)).fetchall()
+                connection.execute(
+                    "DELETE FROM baselines WHERE dataset = ? RETURNING 1", (dataset,)
+                ).fetchall()
             )
 
     def baseline(self, dataset: str) -> Baseline | None:
@@ -194,7 +198,11 @@ class EvalStore:
         rows = self._database.reading(
             "SELECT dataset, run, subject, pinned FROM baselines WHERE dataset = ?", (dataset,)
         )
-        return Baseline(**dict(zip(("dataset", "run", "subject", "pinned"), rows[0], strict=True))) if rows else None
+        return (
+            Baseline(**dict(zip(("dataset", "run", "subject", "pinned"), rows[0], strict=True)))
+            if rows
+            else None
+        )
 
     # --- who runs what
 
@@ -203,7 +211,9 @@ class EvalStore:
         if self._folder is None or run in self._held:
             return
         folder = ensure(self._folder / "running")
-        descriptor = os.open(_lock(folder, run), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            _lock(folder, run), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,9 +21,13 @@ def sample(row: Row) -> Sample:
     _, mark, number = answer.rpartition(MARK)
     if not mark or not number.strip():
         raise Wrong("its 'answer' does not end in '#### ' and a number")
-    return Sample(id=str(row.line), turns=(question,), answers=(number.strip().replace(",", ""),), rubric=answer)
+    return Sample(
+        id=str(row.line), turns=(question,), answers=(number.strip().replace(",", ""),), rubric=answer
+    )
 
 
 def shot(sample: Sample) -> tuple[Message, Message]:
     """A worked example: the published solution."""
-    return Message(role="user", content=sample.turns[0]), Message(role="assistant", content=sample.rubric or "")
+    return Message(role="user", content=sample.turns[0]), Message(
+        role="assistant", content=sample.rubric or ""
+    )

@@ -1,4 +1,4 @@
-"""IFEval (google-research, instruction_following_eval): `key`, `prompt`, `instruction_id_list` and `kwargs`, one for each."""
+"""IFEval (google-research): `key`, `prompt`, `instruction_id_list` and `kwargs` for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def sample(row: Row) -> Sample:
         raise Wrong(f"it has {len(ids)} instructions and arguments for {len(kwargs)}")
     # The hub's copy names every argument of all instructions, null where it is not this one's.
     found = tuple(
-        Instruction(id=str(id), arguments={name: value for name, value in (each or {}).items() if value is not None})
+        Instruction(
+            id=str(id), arguments={name: value for name, value in (each or {}).items() if value is not None}
+        )
         for id, each in zip(ids, kwargs, strict=True)
     )
     key = row.values.get("key")

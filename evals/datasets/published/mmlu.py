@@ -1,4 +1,4 @@
-"""MMLU: the authors' CSV without a head (question, four choices, a letter), or the hub's Parquet with `choices` and a number."""
+"""MMLU: the authors' CSV without a head (question, choices, letter), or the hub's Parquet with `choices` and a number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ def sample(row: Row) -> Sample:
     choices = values.get("choices")
     if choices is None:
         choices = [values.get(letter) for letter in "ABCD"]
-    if not isinstance(question, str) or not isinstance(choices, list) or not all(isinstance(c, str) for c in choices):
+    if (
+        not isinstance(question, str)
+        or not isinstance(choices, list)
+        or not all(isinstance(c, str) for c in choices)
+    ):
         raise Wrong("MMLU has 'question' as text and 'choices' as a list of texts (or columns A to D)")
     options = tuple(choices)
     answer = values.get("answer")

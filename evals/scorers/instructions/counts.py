@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
 _WORD = re.compile(r"\w+")
 # A sentence ends with a mark, quotes or brackets behind it counted in, before a space and what may begin the next one.
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]”’]*\s+(?=[\"'(\[“‘]*[A-Z0-9])")
@@ -52,7 +51,7 @@ def _number_paragraphs(text: str, said: Mapping[str, Any]) -> bool:
     middle = parts[1:-1]
     if any(not part.strip() for part in middle):
         return False
-    return sum(bool(part.strip()) for part in parts) == said["num_paragraphs"]
+    return sum(bool(part.strip()) for part in parts) == int(said["num_paragraphs"])
 
 
 def _nth_paragraph_first_word(text: str, said: Mapping[str, Any]) -> bool:
@@ -65,7 +64,7 @@ def _nth_paragraph_first_word(text: str, said: Mapping[str, Any]) -> bool:
     if not paragraph:
         return False
     word = re.split(r"[.,?!'\"]", paragraph.split()[0].lstrip("'\""))[0].lower()
-    return count == said["num_paragraphs"] and word == said["first_word"].lower()
+    return count == int(said["num_paragraphs"]) and word == str(said["first_word"]).lower()
 
 
 def _existence(text: str, said: Mapping[str, Any]) -> bool:
@@ -78,7 +77,9 @@ def _frequency(text: str, said: Mapping[str, Any]) -> bool:
 
 
 def _forbidden(text: str, said: Mapping[str, Any]) -> bool:
-    return not any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in said["forbidden_words"])
+    return not any(
+        re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in said["forbidden_words"]
+    )
 
 
 def _letters(text: str, said: Mapping[str, Any]) -> bool:

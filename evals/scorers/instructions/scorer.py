@@ -46,10 +46,15 @@ def kept(instruction: Instruction, text: str, *, loose: bool = False) -> bool:
             param="dataset",
         )
     try:
-        return any(form.strip() and check(form, instruction.arguments) for form in (_forms(text) if loose else [text]))
+        return any(
+            form.strip() and check(form, instruction.arguments)
+            for form in (_forms(text) if loose else [text])
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidRequest(
-            f"The arguments of {instruction.id} cannot be used.", f"{type(error).__name__}: {error}.", param="dataset"
+            f"The arguments of {instruction.id} cannot be used.",
+            f"{type(error).__name__}: {error}.",
+            param="dataset",
         ) from None
 
 

@@ -62,8 +62,10 @@ def language_of(text: str) -> str:
         candidates = [each for each in _WORDS if each not in _SCRIPTS]
     if len(candidates) < 2:
         return candidates[0] if candidates else ""
-    words = Counter(re.findall(r"[^\W\d_]+(?:[\u0900-\u094f]*)*", text.lower())) if script != "DEVANAGARI" else (
-        Counter(re.split(r"[\s।,.!?]+", text))
+    words = (
+        Counter(re.findall(r"[^\W\d_]+(?:[\u0900-\u094f]*)*", text.lower()))
+        if script != "DEVANAGARI"
+        else (Counter(re.split(r"[\s।,.!?]+", text)))
     )
     return max(candidates, key=lambda each: sum(words[word] for word in _WORD_SETS[each]))
 
@@ -72,7 +74,7 @@ def _language(text: str, said: Mapping[str, Any]) -> bool:
     wanted = said["language"].lower().split("-")[0]
     if wanted not in LANGUAGES:
         raise ValueError(f"the language {wanted!r} cannot be told")
-    return language_of(text) == wanted
+    return language_of(text) == str(wanted)
 
 
 def _capital(text: str, said: Mapping[str, Any]) -> bool:

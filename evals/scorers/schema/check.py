@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -81,7 +82,9 @@ class _Checker:
         self._rest(schema, value, path, scope, seen)
         return seen
 
-    def _referred(self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen) -> None:
+    def _referred(
+        self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen
+    ) -> None:
         base = scope[-1]
         if "$ref" in schema:
             seen.add(self.check(self._references.resolve(schema["$ref"], base), value, path, scope))
@@ -101,13 +104,17 @@ class _Checker:
         except _Failed:
             return None
 
-    def _combined(self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen) -> None:
+    def _combined(
+        self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen
+    ) -> None:
         for each in schema.get("allOf", ()):
             seen.add(self.check(each, value, path, scope))
-        for kind, allowed in (("anyOf", lambda n: n >= 1), ("oneOf", lambda n: n == 1)):
+        for kind, most in (("anyOf", math.inf), ("oneOf", 1)):
             if kind in schema:
-                passed = [s for each in schema[kind] if (s := self._passes(each, value, path, scope)) is not None]
-                if not allowed(len(passed)):
+                passed = [
+                    s for each in schema[kind] if (s := self._passes(each, value, path, scope)) is not None
+                ]
+                if not 1 <= len(passed) <= most:
                     raise _Failed(f"{path} fits {len(passed)} of the {len(schema[kind])} forms of {kind}")
                 for each in passed:
                     seen.add(each)
@@ -121,7 +128,9 @@ class _Checker:
             if branch in schema:
                 seen.add(self.check(schema[branch], value, path, scope))
 
-    def _list(self, schema: dict[str, Any], value: list[Any], path: str, scope: tuple[str, ...], seen: _Seen) -> None:
+    def _list(
+        self, schema: dict[str, Any], value: list[Any], path: str, scope: tuple[str, ...], seen: _Seen
+    ) -> None:
         _size(schema, len(value), path, "Items", "items")
         heads = schema.get("prefixItems", [])
         for place, (each, item) in enumerate(zip(heads, value, strict=False)):
@@ -177,7 +186,9 @@ class _Checker:
             if name in value:
                 seen.add(self.check(each, value, path, scope))
 
-    def _rest(self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen) -> None:
+    def _rest(
+        self, schema: dict[str, Any], value: Any, path: str, scope: tuple[str, ...], seen: _Seen
+    ) -> None:
         if isinstance(value, dict) and "unevaluatedProperties" in schema:
             for name in value.keys() - seen.names:
                 self.check(schema["unevaluatedProperties"], value[name], f"{path}.{name}", scope)
@@ -196,7 +207,9 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    return type(one) is type(other) and one == other or (_is_number(one) and _is_number(other) and one == other)
+    return (type(one) is type(other) and one == other) or (
+        _is_number(one) and _is_number(other) and one == other
+    )
 
 
 def _general(schema: dict[str, Any], value: Any, path: str) -> None:
@@ -212,12 +225,12 @@ def _general(schema: dict[str, Any], value: Any, path: str) -> None:
 
 def _number(schema: dict[str, Any], value: float, path: str) -> None:
     for name, holds, word in (
-        ("minimum", lambda bound: value >= bound, "at least"),
-        ("maximum", lambda bound: value <= bound, "at most"),
-        ("exclusiveMinimum", lambda bound: value > bound, "more than"),
-        ("exclusiveMaximum", lambda bound: value < bound, "less than"),
+        ("minimum", operator.ge, "at least"),
+        ("maximum", operator.le, "at most"),
+        ("exclusiveMinimum", operator.gt, "more than"),
+        ("exclusiveMaximum", operator.lt, "less than"),
     ):
-        if name in schema and not holds(schema[name]):
+        if name in schema and not holds(value, schema[name]):
             raise _Failed(f"{path} must be {word} {schema[name]}")
     if "multipleOf" in schema and not _multiple(value, schema["multipleOf"]):
         raise _Failed(f"{path} must be a multiple of {schema['multipleOf']}")
@@ -247,9 +260,14 @@ def _size(schema: dict[str, Any], count: int, path: str, kind: str, what: str) -
 
 @lru_cache(256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of ECMA 262, as far as Python has it: its classes are ASCII, and `$` never stands before a line feed."""
+    """A pattern of ECMA 262, as far as Python has it: classes are ASCII, and `$` never stands before a line feed."""
     letter, digit = r"(?u:[^\W\d_])", r"(?u:\d)"
-    for name, same_as in ((r"\p{Letter}", letter), (r"\p{L}", letter), (r"\p{digit}", digit), (r"\p{Nd}", digit)):
+    for name, same_as in (
+        (r"\p{Letter}", letter),
+        (r"\p{L}", letter),
+        (r"\p{digit}", digit),
+        (r"\p{Nd}", digit),
+    ):
         pattern = pattern.replace(name, same_as)
     return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), re.ASCII)
 
