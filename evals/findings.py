@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.errors import InvalidRequest
 from evals.compare import Comparison, Duel, compare, duel
@@ -38,10 +39,15 @@ class Findings(Struct, frozen=True, kw_only=True):
     baseline_note: str = ""
     """Why what is compared with the baseline is not the same set, if it is not."""
     duels: tuple[Duel, ...] = ()
+    noise: Comparison | None = None
+    """The first subject against itself, asked twice: what chance alone changes."""
 
 
-def findings(store: EvalStore, run: Run, *, baseline: bool = False) -> Findings:
-    """What `run` found, against the pinned baseline too if asked for. Raises InvalidRequest where none is pinned."""
+def findings(store: EvalStore, run: Run, *, baseline: bool = False, twice: Run | None = None) -> Findings:
+    """What `run` found; against the pinned baseline, and against itself asked `twice`, if asked for.
+
+    Raises InvalidRequest where none is pinned.
+    """
     samples = store.samples(run)
     examined = [_examined(store, run, samples, place) for place in range(len(run.settings.subjects))]
     held = [each for each in examined if each.outcomes]
@@ -58,6 +64,7 @@ def findings(store: EvalStore, run: Run, *, baseline: bool = False) -> Findings:
             and _common(examined[0].outcomes, each.outcomes)
         ),
         duels=_duels(store, run),
+        noise=comparison_of(store, (run, 0), (twice, 0))[0] if twice is not None else None,
     )
     return _with_baseline(store, found) if baseline else found
 
@@ -123,16 +130,7 @@ def _with_baseline(store: EvalStore, found: Findings) -> Findings:
         if each.outcomes:
             comparison, note = comparison_of(store, (run, pinned.subject), (found.run, place))
             compared.append(comparison)
-    return Findings(
-        run=found.run,
-        samples=found.samples,
-        subjects=found.subjects,
-        comparisons=found.comparisons,
-        duels=found.duels,
-        baseline=tuple(compared),
-        baseline_run=run.id,
-        baseline_note=note,
-    )
+    return replace(found, baseline=tuple(compared), baseline_run=run.id, baseline_note=note)
 
 
 def _difference(one: Run, other: Run) -> str:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from cli.evals.asked import Asked
-    from evals.compare import Comparison
-    from evals.findings import Findings
-    from evals.store import EvalStore, Run
 
 BELOW = 3
 """The exit status of a run whose score is below `--fail-below`, or that is worse than its baseline beyond chance."""
@@ -125,6 +118,7 @@ def run(
     from cli.errors import guarded
 
     def work() -> int:
+        from cli.evals import running
         from cli.evals.asked import Asked
 
         asked = Asked(
@@ -155,7 +149,9 @@ def run(
             flash_attention=flash_attention,
             timeout=timeout,
         )
-        return _run(context, asked, fail_below=fail_below, pin=pin, report=report, json=json, noise=noise)
+        return running.run(
+            context, asked, fail_below=fail_below, pin=pin, report=report, json=json, noise=noise
+        )
 
     raise typer.Exit(guarded(work))
 
@@ -172,13 +168,9 @@ def resume(
     from cli.errors import guarded
 
     def work() -> int:
-        from evals.session import again
+        from cli.evals import running
 
-        with _store() as store:
-            taken = again(store, store.run(name))
-            return _finish(
-                context, store, taken, baseline=False, fail_below=fail_below, report=report, json=json
-            )
+        return running.go_on(context, name, fail_below=fail_below, report=report, json=json)
 
     raise typer.Exit(guarded(work))
 
@@ -217,10 +209,11 @@ def runs(
 
     def work() -> int:
         from cli.commands.cache import print_json
+        from cli.evals.running import opened
         from cli.evals.showing import show_runs
         from cli.terminal_text import dim
 
-        with _store() as store:
+        with opened() as store:
             found = store.runs(dataset, limit)
             if json:
                 print_json(found)
@@ -254,11 +247,12 @@ def show(
 
     def work() -> int:
         from cli.commands.cache import print_json
+        from cli.evals.running import opened, plain_findings, write
         from cli.evals.showing import show_findings, show_sample
         from engine.errors import InvalidRequest
         from evals.findings import findings, label
 
-        with _store() as store:
+        with opened() as store:
             found = store.run(name)
             if sample is not None:
                 samples = store.samples(found)
@@ -272,9 +266,9 @@ def show(
                     show_sample(samples[place], rows)
                 return 0
             all_ = findings(store, found)
-            print_json(_plain(all_)) if json else show_findings(all_)
+            print_json(plain_findings(all_)) if json else show_findings(all_)
             if report:
-                _write(all_)
+                write(all_)
         return 0
 
     raise typer.Exit(guarded(work))
@@ -291,14 +285,14 @@ def compare(
 
     def work() -> int:
         from cli.commands.cache import print_json
-        from cli.evals.showing import show_comparison
+        from cli.evals.running import opened, plain_comparison, side
         from cli.terminal_text import dim
         from evals.findings import comparison_of
 
-        with _store() as store:
-            compared, note = comparison_of(store, _side(store, first), _side(store, second))
+        with opened() as store:
+            compared, note = comparison_of(store, side(store, first), side(store, second))
         if json:
-            print_json({**_comparison(compared), "note": note})
+            print_json({**plain_comparison(compared), "note": note})
         else:
             show_comparison(compared)
             if note:
@@ -318,10 +312,11 @@ def pin(
 
     def work() -> int:
         from cli.commands.cache import print_json
+        from cli.evals.running import opened, side
         from evals.findings import label
 
-        with _store() as store:
-            found, place = _side(store, name)
+        with opened() as store:
+            found, place = side(store, name)
             pinned = store.pin(found, place)
         if json:
             print_json(pinned)
@@ -339,195 +334,12 @@ def rm(name: RunName, json: Json = False) -> None:
 
     def work() -> int:
         from cli.commands.cache import print_json
+        from cli.evals.running import opened
 
-        with _store() as store:
+        with opened() as store:
             found = store.run(name)
             store.remove(found)
         print_json({"removed": found.id}) if json else print(f"{found.id} is removed.")
         return 0
 
     raise typer.Exit(guarded(work))
-
-
-def _run(
-    context: typer.Context,
-    asked: Asked,
-    *,
-    fail_below: float | None,
-    pin: bool,
-    report: bool,
-    json: bool,
-    noise: bool,
-) -> int:
-    from engine.errors import InvalidRequest
-    from evals.findings import findings
-    from evals.session import begin, dataset_of
-
-    settings = asked.settings(context.obj.load().settings.models.default)
-    with _store() as store:
-        if asked.wants_baseline and store.baseline(dataset_of(settings).name) is None:
-            raise InvalidRequest(
-                "Nothing is pinned as the baseline.", fix="Pin a run: hearth eval pin RUN.", param="against"
-            )
-        begun = begin(store, settings)
-        status = _finish(
-            context,
-            store,
-            begun,
-            baseline=asked.wants_baseline,
-            fail_below=fail_below,
-            report=report,
-            json=json,
-        )
-        if status in (0, BELOW) and pin:
-            store.pin(begun)
-        if noise and status in (0, BELOW):
-            from msgspec.structs import replace
-
-            once_more = begin(store, replace(settings, subjects=settings.subjects[:1]))
-            again = _execute(context, store, once_more)
-            _noise(store, begun, again)
-            findings(store, again)
-        return status
-
-
-def _finish(
-    context: typer.Context,
-    store: EvalStore,
-    begun: Run,
-    *,
-    baseline: bool,
-    fail_below: float | None,
-    report: bool,
-    json: bool,
-) -> int:
-    """Run it to its end and show what it found; the exit status."""
-    from cli.commands.cache import print_json
-    from cli.errors import FAILED, OK
-    from cli.evals.showing import show_findings
-    from engine.text_safety import plain
-    from evals.compare import below
-    from evals.findings import findings
-
-    for note in store.told:
-        print(plain(note, 400), file=sys.stderr)
-    ended = _execute(context, store, begun)
-    found = findings(store, ended, baseline=baseline)
-    print_json(_plain(found)) if json else show_findings(found)
-    if report:
-        _write(found)
-    failed = sum(len(each.failed) for each in found.subjects)
-    if failed:
-        first = next(row for each in found.subjects for row in each.failed)
-        why = first.answer.error.sentence() if first.answer.error is not None else ""
-        print(
-            f"{failed} of {ended.total} rows failed, such as: {plain(why, 300)}\n"
-            f"Ask them again with: hearth eval resume {ended.id}",
-            file=sys.stderr,
-        )
-        return FAILED
-    sums = [each.summary for each in found.subjects if each.summary is not None]
-    if fail_below is not None and (low := [each for each in sums if below(each, fail_below)]):
-        print(f"{plain(low[0].label, 60)} misses {fail_below:g}.", file=sys.stderr)
-        return BELOW
-    return BELOW if any(each.regressed for each in found.baseline) else OK
-
-
-def _execute(context: typer.Context, store: EvalStore, begun: Run) -> Run:
-    """Run it, with its progress on stderr."""
-    from cli.evals.progress import EvalProgress
-    from cli.signals import leave_on_signals
-    from engine import LocalEngine
-    from evals.session import runner
-
-    leave_on_signals()
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
-    with asyncio.Runner() as loop:
-        try:
-            with EvalProgress(sys.stderr) as progress:
-
-                async def work() -> Run:
-                    return await runner(engine, store, begun, progress.show).go()
-
-                return loop.run(work())
-        except KeyboardInterrupt:
-            print(f"Stopped. Go on with: hearth eval resume {begun.id}", file=sys.stderr)
-            raise
-        finally:
-            loop.run(engine.close())
-
-
-def _noise(store: EvalStore, one: Run, other: Run) -> None:
-    """What differs between two runs of the same model: the floor below which a difference means nothing."""
-    from cli.evals.showing import show_comparison
-    from evals.findings import comparison_of
-
-    compared, _ = comparison_of(store, (one, 0), (other, 0))
-    print("\nNoise floor, the same model asked twice:")
-    show_comparison(compared)
-
-
-def _write(found: Findings) -> None:
-    from engine.paths import resolve
-    from evals.report import write_reports
-
-    for path in write_reports(resolve(), found):
-        print(f"Report: {path}", file=sys.stderr)
-
-
-def _side(store: EvalStore, text: str) -> tuple[Run, int]:
-    """`RUN` or `RUN/MODEL`: the run and the place of its subject. Raises InvalidRequest."""
-    from engine.errors import InvalidRequest
-
-    name, slash, model = text.partition("/")
-    found = store.run(name)
-    labels = [subject.label for subject in found.settings.subjects]
-    if not slash:
-        return found, 0
-    if model not in labels:
-        raise InvalidRequest(
-            f"{found.id} has no model {model!r}.", fix=f"It has: {', '.join(labels)}.", param="run"
-        )
-    return found, labels.index(model)
-
-
-class _Opened:
-    """The store, for a `with`."""
-
-    def __enter__(self) -> EvalStore:
-        from engine.paths import resolve
-        from evals.store import EvalStore
-
-        self._store = EvalStore(resolve())
-        return self._store
-
-    def __exit__(self, *error: object) -> None:
-        self._store.close()
-
-
-def _store() -> _Opened:
-    return _Opened()
-
-
-def _plain(found: Findings) -> dict[str, Any]:
-    """Findings for programs: no rows, which `--sample` gives."""
-    return {
-        "run": found.run,
-        "subjects": [
-            {"model": each.label, "scores": [s for s in (each.summary, *each.others) if s is not None],
-             "failed": len(each.failed)}
-            for each in found.subjects
-        ],
-        "comparisons": [_comparison(each) for each in found.comparisons],
-        "baseline": [_comparison(each) for each in found.baseline],
-        "duels": found.duels,
-    }  # fmt: skip
-
-
-def _comparison(compared: Comparison) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.structs.asdict(compared)
-    for name in ("fixed", "broken"):
-        plain[name] = [pair.id for pair in getattr(compared, name)]
-    return plain

@@ -27,6 +27,9 @@ def show_findings(found: Findings) -> None:
     for comparison in (*found.comparisons, *found.baseline):
         print()
         show_comparison(comparison)
+    if found.noise is not None:
+        print("\nNoise floor, the same model asked twice:")
+        show_comparison(found.noise)
     if found.baseline_note:
         print(dim(found.baseline_note, sys.stdout))
 

@@ -1,8 +1,8 @@
 """Rows of one's own as samples: which column is what, and what is wrong with a row, with its line.
 
 A row says what is asked as `input` (also `question`, `prompt`), as `turns` or as OpenAI `messages`, and what is right
-as `answers` (also `answer`, `target`, `expected`), `keywords`, `choices` with `answer`, `schema`, `tools` with `calls`, or
-`rubric`; `text` is a text for perplexity. A mapping gives other columns these names.
+as `answers` (also `answer`, `target`, `expected`), `keywords`, `choices` with `answer`, `schema`, `tools` with `calls`,
+or `rubric`; `text` is a text for perplexity. A mapping gives other columns these names.
 """
 
 from __future__ import annotations

@@ -59,6 +59,12 @@ def html(found: Findings) -> str:
             f"<h2>Against the baseline {_text(found.baseline_run)}</h2><p>{_text(found.baseline_note)}</p>",
             _table(wording.comparison_rows(found.baseline)),
         ]
+    if found.noise is not None:
+        parts += [
+            "<h2>Noise floor: the same model asked twice</h2>",
+            f"<p>{_text(found.noise.sentence)}</p>",
+            _table(wording.comparison_rows([found.noise])),
+        ]
     if rows := wording.duel_rows(found):
         parts += ["<h2>The judge's verdicts</h2>", _table(rows)]
     if rows := wording.category_rows(found):

@@ -31,6 +31,9 @@ def markdown(found: Findings) -> str:
         parts += ["", f"## Against the baseline {found.baseline_run}", ""]
         parts += [found.baseline_note, ""] if found.baseline_note else []
         parts += _table(wording.comparison_rows(found.baseline))
+    if found.noise is not None:
+        parts += ["", "## Noise floor: the same model asked twice", "", _line(found.noise.sentence), ""]
+        parts += _table(wording.comparison_rows([found.noise]))
     for head, rows in (
         ("The judge's verdicts", wording.duel_rows(found)),
         ("By category", wording.category_rows(found)),

@@ -1,4 +1,4 @@
-"""MMLU: the authors' CSV without a head (question, choices, letter), or the hub's Parquet with `choices` and a number."""
+"""MMLU: the authors' CSV without a head (question, choices, letter), or Parquet with `choices` and a number."""
 
 from __future__ import annotations
 
