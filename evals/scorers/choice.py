@@ -37,13 +37,16 @@ def letter(sample: Sample, answer: Answer) -> Score:
 def written_letter(text: str, choices: int) -> int | None:
     """The place of the letter that `text` answers with."""
     line = announced(text) if re.search(r"\banswer\s*(?:is|:)", text, re.IGNORECASE) else text.strip()
-    if (begun := _ALONE.match(line)) and _place(begun.group(1), choices) is not None:
-        # "A" begins many a sentence: it is a letter where no word follows, or a mark does.
-        rest = line[begun.end(1) :]
-        if begun.group(1) not in "AI" or not re.match(r"\s+[a-z]", rest):
-            return _place(begun.group(1), choices)
-    places = {_place(each.group(1), choices) for each in _LETTER.finditer(line)} - {None}
+    if (begun := _ALONE.match(line)) and not _is_word(line, begun.start(1)):
+        return _place(begun.group(1), choices)
+    found = [each for each in _LETTER.finditer(line) if not _is_word(line, each.start(1))]
+    places = {_place(each.group(1), choices) for each in found} - {None}
     return places.pop() if len(places) == 1 else None
+
+
+def _is_word(line: str, place: int) -> bool:
+    """Whether the letter there begins a sentence as a word does: "A cat", "I think"."""
+    return line[place] in "AI" and re.match(r"\s+[a-z]", line[place + 1 :]) is not None
 
 
 def _place(letter: str, choices: int) -> int | None:
