@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from engine.types import ToolCall
 from evals.sample import Answer, Sample, Score
 from evals.scorers import Context, make_scorer, spec_of
 
 
-def scored(scorer: str, text: str = "", *, calls: tuple[ToolCall, ...] = (), **sample: Any) -> Score:
+def scored(scorer: str, text: str = "", **sample: Any) -> Score:
     """The score of an answer that says `text`, to a sample with these fields."""
     made = make_scorer(spec_of(scorer), Context())
     found = Sample(id="x", **{"turns": ("?",), **sample})
-    return asyncio.run(made.score(found, Answer(texts=(text,), calls=calls)))
+    return asyncio.run(made.score(found, Answer(texts=(text,))))
 
 
 def passes(scorer: str, text: str = "", **more: Any) -> bool:
