@@ -23,6 +23,7 @@ MEMORY = 1 << 30
 """Bytes of address space."""
 FILE = 16 << 20
 PROCESSES = 64
+_NOBODY = 65534
 OUTPUT = 1 << 20
 """Bytes of output that are looked at; a program that writes more is ended."""
 _LIMITS = """
@@ -37,6 +38,19 @@ try:
 except (ValueError, OSError):
     pass
 del r, what, most
+"""
+# The limit on processes does not hold for root, whatever its namespace. Where Hearth runs as root the program becomes
+# nobody before its first line is read; it keeps the rights to do so until then, and so no user namespace.
+_AS_ROOT = [
+    "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
+    "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
+]  # fmt: skip
+_BECOME_NOBODY = f"""
+import os as o
+if o.getuid() == 0:
+    o.setgroups([]); o.setgid({_NOBODY}); o.setuid({_NOBODY})
+    assert o.getuid() == o.geteuid() == {_NOBODY}
+del o
 """
 _PROFILE = """(version 1)(deny default)(allow process-fork)(allow process-exec)(allow sysctl-read)(allow mach-lookup)
 (allow file-read-metadata)(allow file-read* (subpath "/usr") (subpath "/System") (subpath "/Library/Frameworks")
@@ -72,16 +86,26 @@ class Sandbox:
             for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", prefix)
             for part in ("--ro-bind-try", folder, folder)
         ]
+        # Folders on the way to the interpreter, which bubblewrap would make for root alone.
+        way = [
+            part
+            for each in reversed(Path(prefix).parents[:-1])
+            for part in ("--perms", "0755", "--dir", str(each))
+        ]
+        apart = ["--unshare-all", "--cap-drop", "ALL"] if os.getuid() else _AS_ROOT
         return [
-            self._path, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
-            "--tmpfs", "/", *shown, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/home/nobody",
+            self._path, *apart, "--die-with-parent", "--new-session", "--clearenv",
+            "--tmpfs", "/", *way, *shown, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
+            "--perms", "0777", "--tmpfs", "/home/nobody",
             "--setenv", "HOME", "/home/nobody", "--setenv", "PATH", "/usr/bin:/bin", "--chdir", "/home/nobody",
             *inside,
         ]  # fmt: skip
 
     async def run(self, program: str, timeout: float) -> Ran:
         """Run `program` for at most `timeout` seconds; nothing of it is left behind."""
-        limits = _LIMITS.format(memory=MEMORY, cpu=int(timeout) + 1, file=FILE, processes=PROCESSES)
+        limits = _BECOME_NOBODY + _LIMITS.format(
+            memory=MEMORY, cpu=int(timeout) + 1, file=FILE, processes=PROCESSES
+        )
         with tempfile.TemporaryDirectory(prefix="hearth-code-") as home:
             process = await asyncio.create_subprocess_exec(
                 *self.command(home),

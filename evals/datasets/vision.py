@@ -22,10 +22,10 @@ def samples() -> tuple[Sample, ...]:
         picture.image.save(file, "PNG")
         asked = questions(picture)
         # What is there, how many, and whatever this picture alone can be asked.
-        for question in (asked[0], asked[1], asked[-1]):
+        for place, question in enumerate((asked[0], asked[1], asked[-1]), 1):
             found.append(
                 Sample(
-                    id=f"{seed}-{question.kind}",
+                    id=f"{seed}-{place}-{question.kind}",
                     turns=(question.text,),
                     images=(ImagePart(data=file.getvalue(), media_type="image/png"),),
                     answers=(question.answer,),

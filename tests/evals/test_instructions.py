@@ -96,7 +96,11 @@ def test_instructions_judged_by_hand(id: str, arguments: dict[str, Any], text: s
 
 
 def test_each_check_is_met_by_a_text_and_missed_by_one() -> None:
-    assert {id for id, *_, holds in CASES if holds} == set(CHECKS) == {id for id, *_, holds in CASES if not holds}
+    assert (
+        {id for id, *_, holds in CASES if holds}
+        == set(CHECKS)
+        == {id for id, *_, holds in CASES if not holds}
+    )
     assert len(CHECKS) == 25, "as many as IFEval has"
 
 

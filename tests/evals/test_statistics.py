@@ -90,9 +90,12 @@ def test_many_differences_are_drawn_and_come_near_the_exact_value() -> None:
     values = [0.4, -0.1, 0.3, 0.2, -0.3, 0.5, 0.1, 0.2, -0.2, 0.6, 0.1, -0.1, 0.3, 0.2, 0.05]
     signs = itertools.product((1, -1), repeat=len(values))
     extreme = sum(
-        abs(math.fsum(s * v for s, v in zip(each, values, strict=True))) >= math.fsum(values) - 1e-9 for each in signs
+        abs(math.fsum(s * v for s, v in zip(each, values, strict=True))) >= math.fsum(values) - 1e-9
+        for each in signs
     )
-    assert statistics.sign_flip(values, resamples=40_000) == pytest.approx(extreme / 2 ** len(values), abs=0.005)
+    assert statistics.sign_flip(values, resamples=40_000) == pytest.approx(
+        extreme / 2 ** len(values), abs=0.005
+    )
     assert statistics.sign_flip([0.0, 0.0]) == 1.0
 
 
