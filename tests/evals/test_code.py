@@ -1,5 +1,7 @@
 """Code that models write: refused unless asked for, and shut in when it is run. Needs bubblewrap or sandbox-exec."""
 
+# ruff: noqa: E501 - a case is one entry, however long
+
 from __future__ import annotations
 
 import asyncio

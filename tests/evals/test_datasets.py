@@ -126,7 +126,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, name: str, text: st
 def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"input": "a"}\n\xff\n')
-    with pytest.raises(InvalidRequest, match="Line 2 of x.jsonl"):
+    with pytest.raises(InvalidRequest, match=r"Line 2 of x\.jsonl"):
         open_dataset(str(path))
 
 

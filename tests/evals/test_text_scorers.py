@@ -1,5 +1,7 @@
 """Scorers of texts, each on cases that were judged by hand."""
 
+# ruff: noqa: E501 - a case is one entry, however long
+
 from __future__ import annotations
 
 import pytest
