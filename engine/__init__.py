@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
+    from engine.store.sqlite import Database
 
 __all__ = [
     "Conversations",
+    "Database",
     "Engine",
     "Jobs",
     "LocalConversations",
@@ -58,6 +60,10 @@ def __getattr__(name: str) -> Any:
         from engine.conversations.face import Conversations
 
         return Conversations
+    if name == "Database":
+        from engine.store.sqlite import Database
+
+        return Database
     if name == "parse_query":
         from engine.conversations.query import parse as parse_query
 

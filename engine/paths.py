@@ -125,6 +125,16 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "pulls.json"
 
     @property
+    def evals_file(self) -> Path:
+        """Runs of evals, row by row."""
+        return self.state / "evals" / "evals.db"
+
+    @property
+    def eval_results(self) -> Path:
+        """Reports of evals and of benches."""
+        return self.state / "evals" / "results"
+
+    @property
     def lock_file(self) -> Path:
         """Held with `flock` by the one engine that owns the state folder."""
         return self.state / "hearth.lock"
