@@ -46,8 +46,8 @@ from engine.types import (
     Usage,
 )
 from tui.recorded_hub import RecordedHub
-from tui.recorded_names import RecordedNames
 from tui.recorded_jobs import RecordedJobs
+from tui.recorded_names import RecordedNames
 from tui.recordings import Answer, estimate_of, events_of, timings
 
 Answers = Answer | Callable[[GenerationRequest], Answer]

@@ -51,7 +51,8 @@ def execute(evals_engine: LocalEngine, store: EvalStore) -> Execute:
 
     def run(dataset: str, *models: str, **settings: Any) -> Run:
         begun = begin(
-            store, Settings(**{"dataset": dataset, "subjects": subjects(models), "conditions": STEADY, **settings})
+            store,
+            Settings(**{"dataset": dataset, "subjects": subjects(models), "conditions": STEADY, **settings}),
         )
 
         async def work() -> Run:

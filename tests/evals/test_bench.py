@@ -34,7 +34,9 @@ def request(start: int, first: int, last: int, end: int, tokens: int, **more: ob
         submitted=start * MS, admitted=(start + 1) * MS, first_prefill=(start + 2) * MS, first_token=first * MS,
         last_token=last * MS, ended=end * MS,
     )  # fmt: skip
-    return Timed(timings=timings, usage=Usage(prompt_tokens=10, cached_tokens=2, completion_tokens=tokens), **more)  # type: ignore[arg-type]
+    return Timed(
+        timings=timings, usage=Usage(prompt_tokens=10, cached_tokens=2, completion_tokens=tokens), **more
+    )  # type: ignore[arg-type]
 
 
 def test_figures_by_their_definitions() -> None:
@@ -68,7 +70,9 @@ def test_one_token_has_no_time_per_token() -> None:
 def test_percentiles_are_numpys_and_duckdbs() -> None:
     values = [float(n * n % 97) / 10 for n in range(1, 41)]
     found = spread(values)
-    assert (found.p50, found.p90, found.p99) == tuple(float(each) for each in np.percentile(values, (50, 90, 99)))
+    assert (found.p50, found.p90, found.p99) == tuple(
+        float(each) for each in np.percentile(values, (50, 90, 99))
+    )
     with duckdb.connect() as connection:
         told = connection.execute(
             "SELECT quantile_cont(v, 0.9), stddev_samp(v) FROM (SELECT unnest(?) AS v)", [values]

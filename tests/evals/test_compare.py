@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-
 import re
 import time
 from html.parser import HTMLParser
-
 
 import pytest
 
@@ -28,7 +26,9 @@ from evals.store import EvalStore, Row, Run, Settings
 HOSTILE = "<script>alert(1)</script> | `x` \x1b[31m </pre> # head"
 
 
-def kept(store: EvalStore, name: str, *sides: str, scorer: str = "exact", epochs: int = 1, **settings: object) -> Run:
+def kept(
+    store: EvalStore, name: str, *sides: str, scorer: str = "exact", epochs: int = 1, **settings: object
+) -> Run:
     """A finished run. Each side has a letter a row: `+` passed, `-` not, `!` failed, a digit is a mark of tenths."""
     count = len(sides[0]) // epochs
     run = Run(
@@ -48,7 +48,9 @@ def kept(store: EvalStore, name: str, *sides: str, scorer: str = "exact", epochs
         samples=count,
     )
     samples = [
-        Sample(id=f"s{n}", turns=(f"Question {n} {HOSTILE}",), answers=("x",), category=("even", "odd")[n % 2])
+        Sample(
+            id=f"s{n}", turns=(f"Question {n} {HOSTILE}",), answers=("x",), category=("even", "odd")[n % 2]
+        )
         for n in range(count)
     ]
     store.begin(run, samples)
@@ -73,7 +75,11 @@ def test_fixed_broken_and_same(store: EvalStore) -> None:
     found = findings(store, kept(store, "r", "++--+!", "+-+-!+"))
     (compared,) = found.comparisons
     assert compared.pairs == 4, "samples that both have answered"
-    assert ([p.id for p in compared.fixed], [p.id for p in compared.broken], compared.same) == (["s2"], ["s1"], 2)
+    assert ([p.id for p in compared.fixed], [p.id for p in compared.broken], compared.same) == (
+        ["s2"],
+        ["s1"],
+        2,
+    )
     assert (compared.first_score, compared.second_score, compared.delta) == (0.5, 0.5, 0.0)
     assert compared.finding == "not enough evidence" and not compared.regressed
     summary = found.subjects[0].summary
@@ -113,7 +119,10 @@ def test_marks_are_compared_by_permutation_and_bootstrap(store: EvalStore) -> No
     found = findings(store, kept(store, "r", "2345" * 5, "3456" * 5, scorer="rubric", judge="other"))
     (compared,) = found.comparisons
     assert (compared.test, compared.finding) == ("paired permutation", "better")
-    assert compared.delta == pytest.approx(0.1) and compared.interval == (pytest.approx(0.1), pytest.approx(0.1))
+    assert compared.delta == pytest.approx(0.1) and compared.interval == (
+        pytest.approx(0.1),
+        pytest.approx(0.1),
+    )
     summary = found.subjects[0].summary
     assert summary is not None and summary.method == "bootstrap" and summary.passed is None
     assert below(summary, 0.36) and not below(summary, 0.35 - 1e-9)
@@ -127,7 +136,10 @@ def test_epochs_come_to_one_value(store: EvalStore) -> None:
     wrong = [right(False, answer="5"), right(True, answer="4"), right(False, answer="5")]
     assert reduced(wrong, Settings(dataset="x", epochs=3, reduce="majority")) == (0.0, False)
     assert reduced(scores, Settings(dataset="x", epochs=3, reduce="pass_at", k=2)) == (1.0, None)
-    assert reduced(scores, Settings(dataset="x", epochs=3, reduce="pass_hat", k=2)) == (pytest.approx(1 / 3), None)
+    assert reduced(scores, Settings(dataset="x", epochs=3, reduce="pass_hat", k=2)) == (
+        pytest.approx(1 / 3),
+        None,
+    )
     run = kept(store, "r", "+-+-", epochs=2)
     assert [each.value for each in outcomes(run, store.samples(run), store.rows(run), "exact")] == [1.0, 0.0]
 
@@ -169,7 +181,8 @@ def test_runs_are_found_by_name_and_beginning(store: EvalStore) -> None:
 def test_a_row_that_was_scored_is_never_written_over(store: EvalStore) -> None:
     run = kept(store, "r", "+!")
     again = [
-        Row(subject=0, sample=n, answer=Answer(texts=("new",)), scores={"exact": right(False)}) for n in (0, 1)
+        Row(subject=0, sample=n, answer=Answer(texts=("new",)), scores={"exact": right(False)})
+        for n in (0, 1)
     ]
     store.record(run, again)
     assert [row.answer.text.startswith("new") for row in store.rows(run)] == [False, True]
@@ -187,7 +200,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")
+        ]
         if tag not in ("meta", "rect", "path"):
             self.open.append(tag)
 
@@ -227,7 +242,9 @@ def test_a_command_says_what_was_said_and_no_more() -> None:
         reduce="pass_at",
         k=2,
         mapping={"input": "Frage"},
-        conditions=Conditions(sampling={"temperature": 0.5, "top_k": 5}, seed=7, system="Be brief.", flash_attention=False),
+        conditions=Conditions(
+            sampling={"temperature": 0.5, "top_k": 5}, seed=7, system="Be brief.", flash_attention=False
+        ),
     )
     assert command(settings, report=False) == (
         "hearth eval run 'my set.jsonl' --field input=Frage --model a --against b:c --scorer 'regex:pattern=a b' "

@@ -65,7 +65,9 @@ def test_a_mark_from_one_to_ten_becomes_a_value_from_zero_to_one(value: int, tex
     assert "What is 2 + 2?" in prompt and "A right answer: 4" in prompt and (text or "(nothing)") in prompt
 
 
-@pytest.mark.parametrize("said", ["no JSON", {"reason": "x"}, {"reason": "x", "mark": 11}, {"mark": "9"}, "[1]"])
+@pytest.mark.parametrize(
+    "said", ["no JSON", {"reason": "x"}, {"reason": "x", "mark": 11}, {"mark": "9"}, "[1]"]
+)
 def test_a_verdict_that_is_none_is_an_error_and_no_mark(said: Any) -> None:
     with pytest.raises(InternalError, match="verdict cannot be read"):
         mark(Said(lambda prompt: said), "4")
@@ -75,7 +77,10 @@ def longer(prompt: str) -> dict[str, str]:
     """Likes what is longer, wherever it stands."""
     first, second = prompt.partition("[Answer A]")[2].split("[Answer B]")
     sizes = len(first.strip()), len(second.strip())
-    return {"reason": "size", "better": "tie" if sizes[0] == sizes[1] else "A" if sizes[0] > sizes[1] else "B"}
+    return {
+        "reason": "size",
+        "better": "tie" if sizes[0] == sizes[1] else "A" if sizes[0] > sizes[1] else "B",
+    }
 
 
 TEXTS = ["", "4", "four", "It is 4.", "The answer to it is 4.", "I do not know, sorry."]
@@ -167,6 +172,10 @@ def test_the_file_of_ones_own_function(tmp_path: Path) -> None:
         assert score("verdict", text).passed is (size < 5)
         assert score("share", text).value == min(1, size / 10)
     assert score("whole", "").note == "x"
-    for function, says in (("wrong", "returned 'yes'"), ("raises", "ZeroDivisionError"), ("none", "no function")):
+    for function, says in (
+        ("wrong", "returned 'yes'"),
+        ("raises", "ZeroDivisionError"),
+        ("none", "no function"),
+    ):
         with pytest.raises(HearthError, match=says):
             score(function, "")

@@ -47,7 +47,13 @@ class Bare:
         from llama_cpp import Llama
 
         self._model = Llama(
-            str(gguf_path()), n_ctx=2048, n_threads=1, n_gpu_layers=0, logits_all=True, verbose=False, flash_attn=False
+            str(gguf_path()),
+            n_ctx=2048,
+            n_threads=1,
+            n_gpu_layers=0,
+            logits_all=True,
+            verbose=False,
+            flash_attn=False,
         )
 
     def letters(self, before: str) -> list[float]:
@@ -126,7 +132,9 @@ def test_a_text_longer_than_the_window_is_read_in_windows(evals_engine: LocalEng
     assert told.logprob < 0
 
 
-@pytest.mark.parametrize(("count", "window"), [(2, 10), (10, 10), (11, 10), (100, 10), (1000, 64), (65, 64), (7, 2)])
+@pytest.mark.parametrize(
+    ("count", "window"), [(2, 10), (10, 10), (11, 10), (100, 10), (1000, 64), (65, 64), (7, 2)]
+)
 def test_windows_score_every_token_but_the_first_once(count: int, window: int) -> None:
     scored: list[int] = []
     for begin, end, first in windows(count, window):
@@ -136,7 +144,12 @@ def test_windows_score_every_token_but_the_first_once(count: int, window: int) -
 
 
 def test_where_prompts_part() -> None:
-    assert [common_length([1, 2, 3], other) for other in ([1, 2, 3, 4], [1, 2], [2], [1, 9, 3])] == [3, 2, 0, 1]
+    assert [common_length([1, 2, 3], other) for other in ([1, 2, 3, 4], [1, 2], [2], [1, 9, 3])] == [
+        3,
+        2,
+        0,
+        1,
+    ]
 
 
 def test_a_choice_is_shown_with_its_letters() -> None:

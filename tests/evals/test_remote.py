@@ -53,7 +53,16 @@ def test_names_of_subjects(text: str, label: str, at: str) -> None:
 
 def test_the_matrix_of_models_quantisations_and_adapters() -> None:
     found = subjects(["a", "b"], quantisations=["Q4", "Q8"], adapters=["base", "x"])
-    assert [each.label for each in found] == ["a:Q4", "a:Q4:x", "a:Q8", "a:Q8:x", "b:Q4", "b:Q4:x", "b:Q8", "b:Q8:x"]
+    assert [each.label for each in found] == [
+        "a:Q4",
+        "a:Q4:x",
+        "a:Q8",
+        "a:Q8:x",
+        "b:Q4",
+        "b:Q4:x",
+        "b:Q8",
+        "b:Q8:x",
+    ]
     assert [each.label for each in subjects(["a", "a"])] == ["a"]
     with pytest.raises(InvalidRequest, match="another server's"):
         subjects(["m@http://h"], adapters=["x"])
@@ -67,7 +76,9 @@ def test_a_server_answers_as_the_engine_behind_it(url: str, store: EvalStore, ex
     here, there = (store.rows(run, place) for place in (0, 1))
     # Both are greedy over one engine; what else is in a batch may turn a near tie.
     assert sum(a.answer.text == b.answer.text for a, b in zip(here, there, strict=True)) >= 8
-    assert all(row.answer.completion_tokens and row.answer.prompt_tokens and row.answer.ttft_s for row in there)
+    assert all(
+        row.answer.completion_tokens and row.answer.prompt_tokens and row.answer.ttft_s for row in there
+    )
     assert findings(store, run).comparisons[0].pairs == 10
 
 
@@ -223,9 +234,9 @@ def test_likelihoods_over_the_wire_agree_with_the_engines(url: str, evals_engine
     async def work() -> tuple[object, object]:
         model = RemoteModel(Subject(model="ember", url=f"{url}/v1"))
         try:
-            return await model.text(text, Conditions()), await LocalModel(evals_engine, subject("ember")).text(
-                text, Conditions()
-            )
+            return await model.text(text, Conditions()), await LocalModel(
+                evals_engine, subject("ember")
+            ).text(text, Conditions())
         except HearthError as error:
             return error, None
         finally:

@@ -66,7 +66,10 @@ def test_a_prompt_that_does_not_fit_fails_its_row_and_is_asked_again(
     store: EvalStore, execute: Execute, evals_engine: LocalEngine, tmp_path: Path
 ) -> None:
     path = tmp_path / "long.jsonl"
-    rows = [{"input": "What is the capital of France?", "keywords": ["Paris"]}, {"input": "word " * 5000, "keywords": ["x"]}]
+    rows = [
+        {"input": "What is the capital of France?", "keywords": ["Paris"]},
+        {"input": "word " * 5000, "keywords": ["x"]},
+    ]
     path.write_text("\n".join(map(json.dumps, rows)))
     run = execute(str(path), "ember")
     assert store.count(run) == (1, 1) and run.state == "finished"
@@ -157,7 +160,9 @@ sys.exit(run(sys.argv[1:]))
 
 def test_a_killed_run_of_200_rows_goes_on_and_scores_each_row_once(eval_paths: Paths, tmp_path: Path) -> None:
     path = tmp_path / "two-hundred.jsonl"
-    path.write_text("\n".join(json.dumps({"id": f"s{n}", "input": f"{n}?", "keywords": ["eve"]}) for n in range(200)))
+    path.write_text(
+        "\n".join(json.dumps({"id": f"s{n}", "input": f"{n}?", "keywords": ["eve"]}) for n in range(200))
+    )
     home = eval_paths.config
     home.mkdir()
     # A model that takes its time: 60 ms an answer, so that a kill comes in the middle.
@@ -215,7 +220,9 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(store: EvalStore, chan
 def test_a_scorer_that_lacks_what_it_needs_is_refused(store: EvalStore) -> None:
     from evals.scorers import Spec
 
-    settings = Settings(dataset="golden_general", subjects=subjects(["ember"]), scorers=(Spec(name="json_schema"),))
+    settings = Settings(
+        dataset="golden_general", subjects=subjects(["ember"]), scorers=(Spec(name="json_schema"),)
+    )
     with pytest.raises(InvalidRequest, match="cannot score the sample geo-01"):
         begin(store, settings)
     two = replace(settings, scorers=(Spec(name="keywords"), Spec(name="keywords")))

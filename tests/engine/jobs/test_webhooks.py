@@ -21,7 +21,7 @@ from engine.jobs import webhook
 from engine.jobs.backoff import LONGEST_S, wait
 from engine.paths import Paths
 from engine.types import Job
-from tests.engine.jobs.asking import Open, asking, over
+from tests.engine.jobs.asking import Open, asking
 
 
 class Listener(ThreadingHTTPServer):
