@@ -444,15 +444,59 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The durable queue. Nothing reads this section yet."""
+    """The durable queue."""
 
-    workers: Annotated[int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.")] = 1
+    workers: Annotated[
+        int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.", extra=NOW)
+    ] = 4
+    attempts: Annotated[
+        int,
+        Meta(ge=1, le=100, description="Most attempts of a job whose errors may pass.", extra=NOW),
+    ] = 3
+    backoff: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Wait before the second attempt, about; it doubles with each further one.",
+            extra=DURATION | NOW,
+        ),
+    ] = 2.0
+    timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1e7,
+            description="How long an attempt may take once the model has taken it in.",
+            extra=DURATION | NOW,
+        ),
+    ] = 1800.0
+    max_queued: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Most jobs that may wait; further ones are refused.", extra=NOW),
+    ] = 100_000
+    keep: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="How long jobs, batches and files are kept after their end; 0 for ever.",
+            extra=DURATION | NOW,
+        ),
+    ] = 30 * 86400.0
     base_path: Annotated[
-        str, Meta(pattern=r"^/[A-Za-z0-9._/-]*$", description="Where the HTTP job routes begin.")
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+            description="Where the HTTP job routes begin.",
+            extra=OWN,
+        ),
     ] = "/chat/api"
     webhook_allow: Annotated[
         tuple[str, ...],
-        Meta(description="Origins (scheme, host, port) that may be told when a job is done.", extra=OWN),
+        Meta(
+            description="Origins (scheme, host, port) that may be told when a job has ended.", extra=OWN | NOW
+        ),
     ] = ()
 
 

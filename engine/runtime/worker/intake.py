@@ -87,16 +87,16 @@ class Intake:
             return self._from_messages(request, wanted)
         return self._from_text(request)
 
-    def render(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Tool] = (),
-        *,
-        open_turn: bool = True,
-    ) -> str:
-        """The prompt text of `messages` by the model's own template."""
-        template = self._template(None)
-        return template.render(messages, tools=tools, add_generation_prompt=open_turn)
+    def render(self, request: GenerationRequest, *, open_turn: bool = True) -> str:
+        """The prompt text of `request` by its template; without `open_turn` no answer is begun."""
+        template = self._template(request.template)
+        return template.render(
+            self._messages(request),
+            tools=request.tools,
+            add_generation_prompt=open_turn,
+            thinking=request.thinking,
+            args=request.template_args,
+        )
 
     def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
         """The reply to a question about text; never raises."""
@@ -109,7 +109,7 @@ class Intake:
                 case Detokenize():
                     return Reply(question.call, text=self.text_of(question.tokens))
                 case Render():
-                    text = self.render(question.messages, question.tools, open_turn=question.open_turn)
+                    text = self.render(question.request, open_turn=question.open_turn)
                     return Reply(question.call, text=text)
                 case Count():
                     # Prepared as for an answer, in a window that nothing overflows.

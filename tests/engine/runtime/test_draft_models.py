@@ -29,6 +29,7 @@ from engine.types import (
 from starter import gguf_path
 from tests.engine.runtime.conftest import Open
 from tests.engine.runtime.test_room import MB, limited
+from tests.tiers import mostly_long
 from tests.weights import tiny_llama
 
 STORY = (Message(role="user", content="Tell me a story about a cat."),)
@@ -81,7 +82,7 @@ async def test_it_is_found_by_name_loaded_counted_and_guesses(engine: LocalEngin
     assert engine.loaded()[0].pid == loaded.pid
 
 
-@pytest.mark.parametrize("backend", ["transformers", "mlx"])
+@pytest.mark.parametrize("backend", mostly_long(("transformers", "mlx"), fast=("mlx",)))
 async def test_a_folder_may_be_helped_by_a_file(engine: LocalEngine, backend: str) -> None:
     load = meant_for(backend, guessing(str(gguf_path()), None))
     text, usage = await answer(engine, ask("ember-hf", load, backend=backend))

@@ -303,6 +303,14 @@ class LocalView(Container):
             return
         self.care.talk_to(row.entry.id)
 
+    async def action_make_alias(self) -> None:
+        """Make an alias of the highlighted model."""
+        row = self.row
+        if row is None or row.entry.broken:
+            self.hearth.flash("No alias is made of a model that cannot be used.", "error")
+        else:
+            await self.hearth.make_alias(row.entry.id)
+
     def action_load(self) -> None:
         """Load the highlighted model."""
         row = self.row
