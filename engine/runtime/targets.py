@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from engine.errors import InvalidRequest, ModelLoadFailed, ModelNotFound, StorageFailed, Unsupported
+from engine.errors import (
+    HearthError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    StorageFailed,
+    Unsupported,
+)
 from engine.hub.access import cache_folder
 from engine.library.adapter_names import NONE
 from engine.library.aliases import Named
+from engine.library.load_options import check
 from engine.library.names import Names
 from engine.paths import Paths
 from engine.runtime.backends import NAMES, OF_FORMAT
@@ -20,7 +28,7 @@ from engine.runtime.ticket import Target
 from engine.sampling import merged
 from engine.settings import Settings
 from engine.store.registry import Stamp
-from engine.types import AdapterRef, Alias, BackendName, ModelEntry
+from engine.types import AdapterRef, Alias, BackendName, LoadOptions, ModelEntry
 
 if TYPE_CHECKING:
     from engine.library.catalog import Catalog, Resolved
@@ -116,11 +124,12 @@ class Targets:
         )
 
     def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:
-        """`Names.put`, which see; also refuses a backend that cannot run the model."""
-        if alias.backend != "auto" and not force:
+        """`Names.put`, which see; also refuses a backend that cannot run the model, or not so loaded."""
+        if (alias.backend != "auto" or alias.load is not None) and not force:
             # A model that is not here is told with what to do, there.
             with contextlib.suppress(ModelNotFound):
-                _backend(self._model(alias.model).entry, alias.backend)
+                backend = _backend(self._model(alias.model).entry, alias.backend)
+                _check_load(backend, alias.load or LoadOptions())
         return self.names.put(name, alias, force=force, overwrite=overwrite)
 
     def names_of(self, target: Target) -> tuple[AdapterRef, ...]:
@@ -154,6 +163,14 @@ class Targets:
                 param="adapters",
             )
         return asked
+
+
+def _check_load(backend: str, options: LoadOptions) -> None:
+    try:
+        check(backend, options)
+    except HearthError as error:
+        named = replace(error.info, param=f"load.{error.info.param}")
+        raise HearthError.from_info(named) from None
 
 
 def _backend(entry: ModelEntry, asked: BackendName) -> str:
