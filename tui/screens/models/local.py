@@ -244,6 +244,8 @@ class LocalView(Container):
         found: Estimate | ErrorInfo
         try:
             await asyncio.sleep(RESTS_S)
+            if model in self._loaded:
+                return
             found = await self.hearth.engine.estimate(model)
         except HearthError as error:
             found = error.info
