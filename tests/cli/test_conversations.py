@@ -18,7 +18,7 @@ from engine import LocalConversations
 from engine.paths import resolve
 from engine.types import ConversationQuery, StoredMessage
 from tests.cli.conftest import Open
-from tests.cli.program import run
+from tests.cli.inside import ran as run
 from tests.cli.terminal import environment, hearth
 
 HELLO = "scripted:text=hello there"
@@ -102,6 +102,7 @@ def test_a_talk_is_kept_with_its_branches(hearth_home: Path, on_terminal: Open) 
     terminal.expect("TTFT")
     terminal.send("second\n")
     terminal.expect("TTFT")
+    terminal.expect(">>> ")  # before it, Ctrl-D would be the end of a file to nobody
     terminal.send("\x04")
     assert terminal.wait() == 0
     (summary,) = listed(hearth_home)
