@@ -137,13 +137,18 @@ async def test_details_compare_the_forms_and_show_the_card(make_app: MakeApp) ->
         assert '{"role": "user", "content": "Why is the sky blue?"}' in shown(app)
 
 
-async def test_results_that_are_only_passed_are_not_asked_about(make_app: MakeApp) -> None:
+async def test_results_that_are_only_passed_are_not_asked_about(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = fake_engine()
     app = make_app(engine=engine)
     async with app.run_test(size=(120, 36)) as pilot:
         await to_the_hub(pilot, app)
         await until(pilot, lambda: "6 at the hub" in shown(app))
-        await pilot.press("j", "j", "j")
+        monkeypatch.setattr(hub_view, "RESTS_S", 3600.0)
+        await pilot.press("j", "j")
+        monkeypatch.setattr(hub_view, "RESTS_S", 0.0)
+        await pilot.press("j")
         await until(pilot, lambda: "HuggingFaceTB/SmolLM3-3B-GGUF" in engine.asked_for)
         assert "google/gemma-3-12b-it-qat-GGUF" not in engine.asked_for
         await until(pilot, lambda: "● here" in shown(app) and "It has no card." in shown(app))
