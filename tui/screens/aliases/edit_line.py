@@ -91,7 +91,7 @@ class EditLine(Vertical, can_focus=False):
         field = self._field = row.field
         self._text = text = " ".join(clean(text).splitlines()) if field.kind == "line" else text
         hint = OPENING[field.kind]
-        self.border_title = Content.assemble(field.label, (f" · {hint}", "$muted"))  # type: ignore[assignment]
+        self.border_title = Content.assemble(field.label, (f" · {hint}", "$muted"))
         typed = field.kind == "line"
         entry = self.entry
         entry.display = typed

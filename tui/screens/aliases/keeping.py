@@ -65,7 +65,7 @@ class Keeping(FilteredScreen):
             self.start(self.save(draft))
 
     async def save(self, draft: Draft, *, force: bool = False, over: bool = False) -> bool:
-        """Write a draft into the file; whether it is there. Asks where others changed it too, or its model is missing."""
+        """Write a draft into the file; whether it is there. Asks where others changed it, or its model is missing."""
         if draft.wrong:
             key = next(iter(draft.wrong))
             self.show_alias(draft.name)
