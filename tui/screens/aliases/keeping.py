@@ -124,6 +124,7 @@ class Keeping(FilteredScreen):
             self.action_remove()
         else:
             draft.step()
+            draft.leave()
             draft.alias = draft.kept
             draft.wrong.clear()
             draft.conflicts.clear()
@@ -137,6 +138,7 @@ class Keeping(FilteredScreen):
             self.hearth.flash("Nobody else changed what you changed.")
             return
         draft.step()
+        draft.leave()
         for key in draft.conflicts:
             draft.wrong.pop(key, None)
             draft.alias = values.put(draft.alias, key, values.raw(draft.kept, key))
