@@ -108,7 +108,7 @@ async def test_what_is_typed_stays_as_it_is_until_the_field_is_left(make_app: Ma
         for field, text, value, left in (
             ("keep_alive", "600", 600.0, "10m"),
             ("sampling.top_p", "0.500", 0.5, "0.5"),
-            ("description", " x", " x", " x"),
+            ("description", " x", "x", "x"),
         ):
             screen(app).query_one(Form).go_to(field)
             await pilot.press("enter", "ctrl+u")
