@@ -41,7 +41,7 @@ COLUMNS = ("id", "state", "question", "model", "try", "age")
 RIGHT = frozenset({"id", "try", "age"})
 DISPENSABLE = ("model", "try", "age")
 """Columns that give way, in this order, when questions would have fewer than `QUESTION` cells."""
-QUESTION = 22
+QUESTION = 34
 _EMPTY = "No job has been submitted yet.\n\nn submits one; `hearth jobs submit` and the server take them too."
 
 
