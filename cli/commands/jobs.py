@@ -37,7 +37,8 @@ _SHOWN = 60
 def submit(
     context: typer.Context,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="[QUESTION]", help="What to ask; else it is read from a file or a pipe.")
+        str | None,
+        typer.Argument(metavar="[QUESTION]", help="What to ask; else it is read from a file or a pipe."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME", help="Whom to ask; else the default model.")
@@ -50,7 +51,9 @@ def submit(
     ] = None,
     conversation: Annotated[
         str,
-        typer.Option("--conversation", "-c", metavar="ID", help="Ask it in this conversation, or begin that one."),
+        typer.Option(
+            "--conversation", "-c", metavar="ID", help="Ask it in this conversation, or begin that one."
+        ),
     ] = "",
     priority: Annotated[
         int, typer.Option("--priority", "-p", min=-1000, max=1000, help="Higher ones go first.")
@@ -66,7 +69,8 @@ def submit(
         str, typer.Option("--key", metavar="TEXT", help="Idempotency key: the same key is the same job.")
     ] = "",
     webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="Tell this address when it has ended (jobs.webhook_allow).")
+        str | None,
+        typer.Option(metavar="URL", help="Tell this address when it has ended (jobs.webhook_allow)."),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait for the answer and print it.")] = False,
     json: Json = False,
@@ -129,7 +133,10 @@ def list_(
 
         page = await jobs.find(
             JobQuery(
-                text=" ".join(words or ()), states=_states(state or []), conversation=conversation, limit=limit
+                text=" ".join(words or ()),
+                states=_states(state or []),
+                conversation=conversation,
+                limit=limit,
             )
         )
         if json:
@@ -150,14 +157,19 @@ def list_(
             rows.append((str(job.id), job.state, attempt, _moment(job.created), job.model, short))
         print(columns(rows))
         counts = ", ".join(f"{count} {name}" for name, count in page.counts.items())
-        print(dim(counts + (". There are more: --limit shows them." if page.more else "."), sys.stderr), file=sys.stderr)
+        print(
+            dim(counts + (". There are more: --limit shows them." if page.more else "."), sys.stderr),
+            file=sys.stderr,
+        )
         return 0
 
     _run(context, work)
 
 
 @app.command()
-def show(context: typer.Context, job: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
+def show(
+    context: typer.Context, job: Annotated[int, typer.Argument(metavar="ID")], json: Json = False
+) -> None:
     """A job with its question, and its answer or error; with --json all that came of it."""
 
     async def work(jobs: LocalJobs, settings: Settings) -> int:
@@ -171,7 +183,9 @@ def show(context: typer.Context, job: Annotated[int, typer.Argument(metavar="ID"
 
 
 @app.command()
-def watch(context: typer.Context, job: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
+def watch(
+    context: typer.Context, job: Annotated[int, typer.Argument(metavar="ID")], json: Json = False
+) -> None:
     """Wait for the end of a job and print its answer; with --json a line for each change."""
 
     async def work(jobs: LocalJobs, settings: Settings) -> int:
@@ -311,7 +325,9 @@ def _print_job(job: Job) -> None:
     if job.conversation_id:
         facts.append(("conversation", f"{job.conversation_id} ({job.conversation})"))
     if job.webhook:
-        facts.append(("webhook", f"{job.webhook} ({job.webhook_state or 'when it ends'}) {job.webhook_error}"))
+        facts.append(
+            ("webhook", f"{job.webhook} ({job.webhook_state or 'when it ends'}) {job.webhook_error}")
+        )
     print(columns(facts))
     for title, text in (("system", job.system), ("question", job.prompt)):
         if text:

@@ -38,7 +38,9 @@ def test_jobs_wait_until_somebody_runs_them(hearth_home: Path, tmp_path: Path) -
     assert run(hearth_home, "jobs", "retry", "2").stdout == "2 queued\n"
     page = json.loads(run(hearth_home, "jobs", "list", "--json", "--state", "queued").stdout)
     assert [job["id"] for job in page["jobs"]] == [3, 2]
-    assert [job["id"] for job in json.loads(run(hearth_home, "jobs", "list", "pipe", "--json").stdout)["jobs"]] == [2]
+    assert [
+        job["id"] for job in json.loads(run(hearth_home, "jobs", "list", "pipe", "--json").stdout)["jobs"]
+    ] == [2]
     told = run(hearth_home, "jobs", "show", "1").stdout
     assert "1 cancelled" in told and "what is\nGGUF?" in told and "+5" in told
 

@@ -119,7 +119,7 @@ class JobsScreen(FilteredScreen):
             self._look_soon()
 
     def _look_soon(self) -> None:
-        self.run_worker(self._look(), group="look", exclusive=True)
+        self.run_worker(self._look, group="look", exclusive=True)
 
     async def _look(self) -> None:
         try:
@@ -336,7 +336,7 @@ class JobsScreen(FilteredScreen):
             self._look_soon()
 
     def _do(self, work: Callable[[], Awaitable[Job]], words: str) -> None:
-        self.run_worker(self._done(work, words), group="do")
+        self.run_worker(partial(self._done, work, words), group="do")
 
     async def _done(self, work: Callable[[], Awaitable[Job]], words: str) -> None:
         try:
