@@ -68,14 +68,19 @@ async def measure(model: str, rounds: int) -> bool:
         await running
     ratio, slower = statistics.median(ratios), statistics.median(beside) / statistics.median(idle)
     held = [
-        state("throughput of an eval over the engine's own", f"{ratio:.3f}", f">= {THROUGHPUT:g}", holds=ratio >= THROUGHPUT),
+        state(
+            "throughput of an eval over the engine's own",
+            f"{ratio:.3f}",
+            f">= {THROUGHPUT:g}",
+            holds=ratio >= THROUGHPUT,
+        ),
         state(
             "time to first token in the chat beside an eval, over idle",
             f"{slower:.2f}",
             f"<= {TTFT:g}",
             holds=slower <= TTFT,
         ),
-    ]  # fmt: skip
+    ]
     return all(held)
 
 

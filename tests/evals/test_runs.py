@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine import LocalEngine
-from engine.errors import InvalidRequest, ModelUnavailable
+from engine.errors import HearthError, InvalidRequest, ModelUnavailable
 from engine.paths import Paths
 from evals.asking import Conditions, subjects
 from evals.findings import findings
@@ -232,3 +232,26 @@ def test_a_scorer_that_lacks_what_it_needs_is_refused(store: EvalStore) -> None:
 
 def test_the_files_are_private(store: EvalStore, eval_paths: Paths) -> None:
     assert os.stat(eval_paths.evals_file).st_mode & 0o077 == 0
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_at_once(
+    store: EvalStore, evals_engine: LocalEngine, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\xff" * 60)
+    begun = begin(store, Settings(dataset="golden_general", subjects=subjects([str(broken)])))
+
+    async def work() -> Run:
+        return await runner(evals_engine, store, begun).go()
+
+    with pytest.raises(HearthError):
+        asyncio.run(work())
+    assert store.run(begun.id).state == "stopped" and sum(store.count(begun)) < 3
+    again(store, begun)
+
+
+def test_a_model_that_answers_nothing_is_not_asked_forever(store: EvalStore, execute: Execute) -> None:
+    with pytest.raises(HearthError, match="context window"):
+        execute("needle", "ember", conditions=replace(STEADY, system="word " * 4000))
+    (stopped,) = store.runs()
+    assert stopped.state == "stopped" and store.count(stopped) == (0, 20)
