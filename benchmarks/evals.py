@@ -45,11 +45,10 @@ def main(argv: list[str]) -> int:
 
 async def measure(model: str, rounds: int) -> bool:
     """Every figure; whether all hold."""
-    samples = 16 * rounds
     settings = Settings(
         dataset="golden_general",
         subjects=subjects([model]),
-        limit=min(50, samples),
+        limit=16,
         conditions=Conditions(max_tokens=TOKENS, sampling={"temperature": 0.0, "ignore_eos": True}),
     )
     ratios = []
