@@ -81,7 +81,9 @@ class Commands(LazyGroup):
         LazyCommand(
             "conversations", "cli.commands.conversations", "List, search, export and import conversations."
         ),
-        LazyCommand("jobs", "cli.commands.jobs", "Leave questions to be answered, and see what became of them."),
+        LazyCommand(
+            "jobs", "cli.commands.jobs", "Leave questions to be answered, and see what became of them."
+        ),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
         LazyCommand("search", "cli.commands.search", "Look for models at the hub."),
         LazyCommand("pull", "cli.commands.pull", "Fetch a model from the hub."),

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from engine.face import Engine, Pulling, Stream
     from engine.jobs.face import Jobs
     from engine.jobs.local import LocalJobs
+    from engine.jobs.webhook import secret as webhook_secret
     from engine.library.adapter_names import parse as parse_adapters
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
-    from engine.jobs.webhook import secret as webhook_secret
     from engine.sampling import resolve as resolve_sampling
     from engine.store.sqlite import Database
 
