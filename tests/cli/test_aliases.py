@@ -35,7 +35,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
     flags = (
         "--system", "Answer in verse.", "--temperature", "0", "--top-p", "0.5", "--top-k", "3",
         "--repetition-penalty", "1.1", "--presence-penalty", "0.5", "--frequency-penalty", "0.25", "--stop", "a b",
-        "--stop", "c", "--ctx", "512", "--max-new-tokens", "4", "--json-mode", "--load-in-4bit", "--adapter",
+        "--stop", "c", "--ctx", "512", "--max-new-tokens", "4", "--json-mode", "--kv-type", "q8_0", "--adapter",
         "pirate=0.5", "--backend", "llama", "--keep-alive", "5m", "--image-max-side", "512", "--think", "off",
         "--message", "user=hi", "--message", "assistant=ho=ho", "--description", "a poet",
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
         "json_mode": True,
         "thinking": {"enabled": False},
         "adapters": [{"name": "pirate", "scale": 0.5}],
-        "load": {"context": 512, "load_in_4bit": True},
+        "load": {"context": 512, "kv_type": "q8_0"},
         "backend": "llama",
         "keep_alive": 300.0,
         "image_max_side": 512,
@@ -66,7 +66,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
         for each in hearth.asked("show", "bard", "--effective")["values"]
     }
     assert values["sampling.top_p"] == (0.5, "alias")
-    assert values["load.load_in_4bit"] == (True, "alias")
+    assert values["load.kv_type"] == ("q8_0", "alias")
     assert values["overflow"] == ("drop_oldest", "default")
     table = hearth.said("show", "bard", "--effective")
     assert [line.split()[-1] for line in table.splitlines() if line.startswith("sampling.top_k")] == ["alias"]
