@@ -38,8 +38,11 @@ class Targets:
     def catalog(self) -> Catalog:
         if self._catalog is None:
             from engine.library.catalog import Catalog
+            from engine.library.stores import stores_of
 
-            self._catalog = Catalog(self._settings, self._paths, hub_cache=cache_folder())
+            self._catalog = Catalog(
+                self._settings, self._paths, hub_cache=cache_folder(), stores=stores_of(self._settings.models)
+            )
         return self._catalog
 
     def stamp(self) -> tuple[Stamp | None, Stamp | None]:
@@ -113,6 +116,7 @@ class Targets:
             adapters=tuple(found.adapters),
             recommended=found.sampling,
             sampling=found.sampling,
+            own=found.own,
         )
 
     def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:

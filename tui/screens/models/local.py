@@ -345,6 +345,8 @@ class LocalView(Container):
         row = self.row
         if row is None:
             return
+        # A repository of that name may lie in the hub's cache too.
+        everything = everything and row.entry.source == "huggingface"
         name = rows.repository(row.entry) if everything else row.entry.id
         self.run_worker(deleting.ask(self.hearth, self.screen, name, self.look), group="delete")
 
