@@ -147,14 +147,22 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     # --- models
 
     async def load(
-        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+        self,
+        model: str,
+        options: LoadOptions | None = None,
+        *,
+        keep_alive: float | None = None,
+        force: bool = False,
     ) -> None:
         check(options or LoadOptions())
 
         async def there() -> None:
             target = await self._find(model)
             await self._supervisor.load(
-                target, load_of(options or LoadOptions(), target), keep_alive_of(keep_alive, target)
+                target,
+                load_of(options or LoadOptions(), target),
+                keep_alive_of(keep_alive, target),
+                force=force,
             )
 
         await self._on_loop(there())

@@ -209,6 +209,7 @@ class Arrivals:
         if place.narrowed is not None and is_automatic(asked, runtime):
             options = replace(options, context=place.narrowed)
         place.narrowed = None
+        place.forced = any(call.force for call in place.wanted)
         tries = _Tries()
         figures = await self._measured(place.target, options, place)
         while True:
@@ -246,9 +247,34 @@ class Arrivals:
             less = None
             if figures is not None and plan.short:
                 less = await smaller(figures, plan, asked, runtime, self._measure(place.target, place))
+            if less is None and figures is not None and plan.short and place.forced:
+                await self._force(place, asked, figures)
+                return
             if less is None:
                 raise no_room(place.id, figures, plan, self._room.others(place.id))
             figures, options = less, less.options
+
+    async def _force(self, place: Place, asked: LoadOptions, figures: Figures) -> None:
+        """Load a model that does not fit by the figures, in the least window where nobody asked for one.
+
+        Every idle model leaves first. Raises what the load raises.
+        """
+        if is_automatic(asked, self._settings.runtime):
+            least = replace(figures.options, context=LEAST_CONTEXT)
+            figures = await self._measured(place.target, least, place) or figures
+        place.figures = figures
+        async with self._alone(figures):
+            if idle := self._room.idle():
+                await self._room.make(Plan(evict=idle), {})
+            try:
+                await self._load(place, figures.options, figures)
+            except HearthError as error:
+                if not _wants_memory(error):
+                    raise
+                await self._room.refresh()
+                raise ran_out(
+                    place.id, figures, self._room.free(), self._room.others(place.id), error
+                ) from None
 
     async def _after_want(
         self, place: Place, figures: Figures, asked: LoadOptions, tries: _Tries, error: HearthError
@@ -384,7 +410,7 @@ class Arrivals:
                 async with self._alone(figures):
                     await self._room.refresh()
                     plan = self._room.plan(need, counted=False)
-                    if plan.granted:
+                    if plan.granted or (place.forced and not plan.possible):
                         place.shrunk = False
                         return
                     if plan.shrink or plan.evict:

@@ -144,13 +144,17 @@ class Supervisor:
         options: LoadOptions,
         keep_alive: float | None,
         tell: Callable[[str, float | None], None] = lambda stage, fraction: None,
+        *,
+        force: bool = False,
     ) -> ModelFacts:
         """Make a model resident, with `options` where they say something; `tell` hears how far it is.
+
+        `force`: also where the figures say that it does not fit.
 
         Raises what the load raises. Cancelling the call stops the load, unless others wait for it too.
         """
         place = self._room.place(target)
-        call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell)
+        call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell, force)
         place.wanted.append(call)
         if place.state != "ready" and place.stage is not None:
             tell(place.stage.stage, place.stage.fraction)
