@@ -200,7 +200,9 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         check(options or LoadOptions())
 
         targets = self._targets.runnable(await self.models())
-        return in_order(await self._on_loop(self._supervisor.fits(targets, options or LoadOptions())), models)
+        asked = options or LoadOptions()
+        wanted = [(target, load_of(meant_for(target.backend, asked), target)) for target in targets]
+        return in_order(await self._on_loop(self._supervisor.fits(wanted)), models)
 
     def adopt(self, settings: Settings) -> None:
         # Whoever is at work has read what it needs, and the rest reads it anew each time.

@@ -85,10 +85,11 @@ class LocalHub:
         except HearthError as error:
             return HubPage(local=local, problem=error.info)
         here = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in entries}
+        free = await self._free() if found else 0
+        marked = [_marked(each, here, free) for each in found]
         if query.fits:
-            free = await self._free()
-            found = [each for each in found if _could_fit(each, free)]
-        marked = [_marked(each, here) for each in found[: query.limit]]
+            marked = [each for each in marked if each.verdict != "too big"]
+        marked = marked[: query.limit]
         return HubPage(models=tuple(marked), local=local)
 
     async def hub_card(self, model: str) -> HubCard:
@@ -245,16 +246,15 @@ class LocalHub:
 _OWNERS: Final = {"ollama": "Ollama", "lmstudio": "LM Studio"}
 
 
-def _could_fit(each: HubModel, free: int) -> bool:
-    """Whether a model may fit in its usual form: about 5 bits a weight in GGUF, 16 elsewhere; unknown sizes may."""
-    bits = 5 if "gguf" in each.libraries else 16
-    return each.parameters * bits // 8 <= free
-
-
-def _marked(each: HubModel, here: set[str]) -> HubModel:
+def _marked(each: HubModel, here: set[str], free: int) -> HubModel:
     from msgspec.structs import replace
 
-    return replace(each, local=True) if each.id.lower() in here else each
+    from engine.library.fit import PROCESS
+    from engine.library.pools import MAIN
+    from engine.library.verdicts import verdict
+
+    said = verdict({MAIN: each.size + PROCESS}, {MAIN: free}) if each.size else "unknown"
+    return replace(each, local=each.id.lower() in here, verdict=said)
 
 
 def _reference_of(entry: ModelEntry) -> Reference:

@@ -67,6 +67,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.cache / "adapters"
 
     @property
+    def headers_file(self) -> Path:
+        """What was read of model files."""
+        return self.cache / "headers.msgpack"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 

@@ -63,7 +63,7 @@ def show(rows: list[Listed]) -> None:
     for row in rows:
         entry = row.entry
         note = row.reason or (f"of {row.model}" if row.kind == "alias" else "")
-        fit = {"fits": "fits", "tight": "tight", "too_big": "too big"}.get(row.verdict, "-")
+        fit = row.verdict if row.verdict != "unknown" else "-"
         cells.append(
             (
                 row.name,

@@ -28,9 +28,10 @@ from engine.library.adapters import Adapters, own_of
 from engine.library.conversions import Conversions
 from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.found import Found
-from engine.library.gguf import Header, read_header
+from engine.library.gguf import Header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.hub_cache import SOURCE, models_in
+from engine.library.kept_headers import KeptHeaders
 from engine.library.lora import Base, base_of
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
 from engine.library.ollama_store import SOURCE as OLLAMA
@@ -104,7 +105,8 @@ class Catalog:
             self._starters = starter_folders()
         else:
             self._starters = () if starter is None else (starter,)
-        self._headers = Remembered(read_header)
+        self._kept = KeptHeaders(paths.headers_file)
+        self._headers = Remembered(self._kept.of)
         trusted = settings.hub.trust_remote_code
         self._model_folders = Remembered(lambda path: read_folder(path, trusted), _folder_stamp)
         self.projectors = Projectors(self._headers.of)
@@ -138,6 +140,7 @@ class Catalog:
                         own[entry.id] = found.own
                     break
         self._own = own
+        self._kept.save()
         starters = [entry for entry in taken.values() if entry.source == "starter"]
         others = [entry for entry in taken.values() if entry.source != "starter"]
         return starters + sorted(others, key=lambda entry: entry.id.lower())
@@ -191,9 +194,13 @@ class Catalog:
         """What a model folder holds. Raises ModelLoadFailed."""
         return self._model_folders.of(Path(entry.path))
 
+    def own(self, entry: ModelEntry) -> Alias | None:
+        """What the store that keeps a listed model says it answers with."""
+        return self._own.get(entry.id)
+
     def with_adapter(self, entry: ModelEntry, adapter: str) -> Resolved:
         """A model with what stands behind the colon of `model:adapter`. Raises what `Adapters.chosen` raises."""
-        own = self._own.get(entry.id)
+        own = self.own(entry)
         asked: tuple[AdapterRef, ...] = ()
         # What cannot be loaded at all is said first, and by whoever wants to load it.
         if not entry.broken and adapter == DEFAULT and entry.own_adapters:

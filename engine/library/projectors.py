@@ -28,14 +28,15 @@ class Projectors:
 
     def __init__(self, header_of: Callable[[Path], Header]) -> None:
         self._header_of = header_of
-        self._folders: dict[Path, tuple[int, tuple[Path, ...]]] = {}
+        self._folders: dict[Path, tuple[int, tuple[Path, ...], tuple[Path, ...]]] = {}
 
     def of(self, model: Path) -> Path | None:
         """The projector of the GGUF file `model`; None where there is none, or none that is surely its own."""
-        found = [path for path in self._beside(model) if self._sees(path)]
+        projectors, models = self._beside(model.parent)
+        found = [path for path in projectors if self._sees(path)]
         own = _base(model)
         named = [path for path in found if _base(path) and _same(_base(path), own)]
-        if not named and found and _one_model(self._models(model.parent)):
+        if not named and found and _one_model(models):
             named = [path for path in found if not _base(path)]
         return min(named, key=_rank, default=None)
 
@@ -55,20 +56,19 @@ class Projectors:
         heads = header.number("clip.vision.attention.head_count")
         return 4 * patches * (6 * width + 2 * inner + heads * patches)
 
-    def _beside(self, model: Path) -> tuple[Path, ...]:
-        folder = model.parent
+    def _beside(self, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """The files of a folder by their names: projectors, and models."""
         try:
             changed = folder.stat().st_mtime_ns
             known = self._folders.get(folder)
             if known is None or known[0] != changed:
                 files = sorted(each for each in folder.iterdir() if each.name.lower().endswith(".gguf"))
-                known = self._folders[folder] = (changed, tuple(files))
+                projectors = tuple(each for each in files if _MARK in each.name.lower())
+                models = tuple(each for each in files if _MARK not in each.name.lower())
+                known = self._folders[folder] = (changed, projectors, models)
         except OSError:
-            return ()
-        return tuple(path for path in known[1] if _MARK in path.name.lower())
-
-    def _models(self, folder: Path) -> list[Path]:
-        return [path for path in self._folders[folder][1] if _MARK not in path.name.lower()]
+            return (), ()
+        return known[1:]
 
     def _sees(self, path: Path) -> bool:
         try:

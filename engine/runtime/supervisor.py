@@ -192,9 +192,9 @@ class Supervisor:
         """What loading a model would take, and whether that fits; None if its backend cannot say."""
         return await self._arrivals.estimate(target, options)
 
-    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
-        """Whether models would fit, by their headers alone."""
-        return await self._arrivals.fits(targets, options)
+    async def fits(self, wanted: Sequence[tuple[Target, LoadOptions]], *, windows: bool = True) -> list[Fit]:
+        """Whether models would fit, each loaded with the options beside it, by headers alone."""
+        return await self._arrivals.fits(wanted, windows=windows)
 
     async def check(self, target: Target) -> None:
         """Have the file of a model tried, if it is new. Raises ModelLoadFailed for one that should not be loaded."""

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from engine.types.hub import Verdict
 from engine.types.messages import Message
-from engine.types.models import ModelEntry
+from engine.types.models import ModelEntry, Verdict
 from engine.types.request import AdapterRef, BackendName, LoadOptions, Overflow, SamplingOverrides, Thinking
 
 

@@ -106,7 +106,7 @@ def test_the_list_has_both_kinds_and_what_cannot_be_used_last(hearth: Hearth, mo
     assert found["zed"]["model"] == "tiny-0" and found["zed"]["need"] < found["tiny-0"]["need"]
     assert "nowhere" in found["gone"]["reason"] and found["torn"]["reason"].startswith("broken: ")
     small = {each["name"]: each for each in hearth.asked("list", HEARTH_RUNTIME__MEMORY_LIMIT="20MB")}
-    assert small["ember"]["verdict"] == "too_big" and "can be had" in small["ember"]["reason"]
+    assert small["ember"]["verdict"] == "too big" and "can be had" in small["ember"]["reason"]
     assert hearth.asked("list", "--fits", "ember", HEARTH_RUNTIME__MEMORY_LIMIT="20MB") == []
 
 

@@ -79,10 +79,10 @@ def test_a_choice_that_is_not_there_hears_what_is() -> None:
     ("verdicts", "found"),
     [
         ({"Q2_K": "fits", "Q4_K_M": "fits", "Q8_0": "fits"}, "Q4_K_M"),
-        ({"Q2_K": "fits", "Q4_K_M": "too_big", "Q8_0": "too_big"}, "Q2_K"),
-        ({"Q2_K": "fits", "Q4_K_M": "tight", "Q8_0": "too_big"}, "Q2_K"),
-        ({"Q2_K": "tight", "Q4_K_M": "tight", "Q8_0": "too_big"}, "Q4_K_M"),
-        ({"Q2_K": "too_big", "Q4_K_M": "too_big", "Q8_0": "too_big"}, "Q2_K"),
+        ({"Q2_K": "fits", "Q4_K_M": "too big", "Q8_0": "too big"}, "Q2_K"),
+        ({"Q2_K": "fits", "Q4_K_M": "tight", "Q8_0": "too big"}, "Q2_K"),
+        ({"Q2_K": "tight", "Q4_K_M": "tight", "Q8_0": "too big"}, "Q4_K_M"),
+        ({"Q2_K": "too big", "Q4_K_M": "too big", "Q8_0": "too big"}, "Q2_K"),
         ({}, "Q4_K_M"),
     ],
 )

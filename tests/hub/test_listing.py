@@ -122,7 +122,7 @@ async def test_what_does_not_fit_is_not_taken_unasked(
         plan = await engine.plan_pull(PullRequest(model="org/tiny-GGUF"))
     finally:
         await engine.close()
-    assert {each.name: each.verdict for each in offer.quantisations} == {"Q2_K": "fits", "Q4_K_M": "too_big"}
+    assert {each.name: each.verdict for each in offer.quantisations} == {"Q2_K": "fits", "Q4_K_M": "too big"}
     assert plan.model == "org/tiny-GGUF:Q2_K" and plan.missing == len(small) and plan.disk_free > 0
 
 
