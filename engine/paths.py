@@ -125,6 +125,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "calibration.json"
 
     @property
+    def uses_file(self) -> Path:
+        """When models were last in memory."""
+        return self.state / "uses.json"
+
+    @property
     def pulls_file(self) -> Path:
         """Pulls that were begun and are not done."""
         return self.state / "pulls.json"

@@ -84,6 +84,7 @@ def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, j
 
 def _facts(setup: Setup, entry: ModelEntry | None) -> list[tuple[str, str]]:
     from cli.commands.models import size_of
+    from tui.units import ago
 
     alias = setup.alias
     facts = [("name", setup.name), ("kind", "model" if alias is None else "alias")]
@@ -105,6 +106,10 @@ def _facts(setup: Setup, entry: ModelEntry | None) -> list[tuple[str, str]]:
             ("adapters", ", ".join(entry.adapters)),
             ("licence of model", entry.licence),
             ("runs on", ", ".join(entry.backends)),
+            ("source", entry.source),
+            ("also called", ", ".join(entry.also)),
+            ("last used", ago(entry.used) if entry.used else ""),
+            *(("note", remark) for remark in entry.remarks),
         ]
     return facts
 

@@ -39,6 +39,7 @@ from engine.library.projectors import Projectors
 from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
+from engine.library.uses import Uses
 from engine.library.well_known import well_known
 from engine.paths import Paths
 from engine.settings import Settings
@@ -105,6 +106,7 @@ class Catalog:
             self._starters = starter_folders()
         else:
             self._starters = () if starter is None else (starter,)
+        self._uses = Uses(paths.uses_file)
         self._kept = KeptHeaders(paths.headers_file)
         self._headers = Remembered(self._kept.of)
         trusted = settings.hub.trust_remote_code
@@ -125,6 +127,7 @@ class Catalog:
         taken: dict[str, ModelEntry] = {}
         seen: set[str] = set()
         own: dict[str, Alias] = {}
+        used = self._uses.all()
         for found in self._found():
             real = os.path.realpath(found.path)
             if (found.key or real) in seen:
@@ -135,7 +138,10 @@ class Catalog:
                 continue
             for name in _free_names(found, entry):
                 if name.lower() not in taken:
-                    entry = taken[name.lower()] = _renamed(entry, name)
+                    entry = _renamed(entry, name)
+                    if entry.id in used:
+                        entry = replace(entry, used=used[entry.id])
+                    taken[name.lower()] = entry
                     if found.own is not None:
                         own[entry.id] = found.own
                     break
@@ -312,15 +318,18 @@ class Catalog:
             licence=plain(first.text("general.license"), 80) or found.licence,
             backends=("llama",),
             own_adapters=tuple(str(each) for each in found.adapters),
-            remarks=(_TEMPLATE,) if found.template and first.chat_template is None else (),
             broken=broken,
         )
         if broken:
             return entry
         fit, unusable = self._adapters.survey(entry)
         projector = found.projector or self.projectors.of(path)
+        remarks = [_TEMPLATE] if found.template and first.chat_template is None else []
+        if projector is None and (problem := self.projectors.problem(path)):
+            remarks.append(problem)
         return replace(
             entry,
+            remarks=tuple(remarks),
             adapters=tuple(fit),
             broken_adapters=unusable,
             projector=None if projector is None else str(projector),

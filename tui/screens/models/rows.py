@@ -111,6 +111,9 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ("adapters", ", ".join(entry.adapters)),
         ("licence", entry.licence),
         ("source", entry.source),
+        ("also", ", ".join(entry.also)),
+        ("last used", units.ago(entry.used) if entry.used else ""),
+        *(("note", remark) for remark in entry.remarks),
         ("revision", "the hub has a newer one: n asks for it" if row.newer else ""),
         ("path", entry.path),
     ]
