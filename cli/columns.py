@@ -12,7 +12,7 @@ from engine.text_safety import plain
 
 
 def within(rows: Sequence[Sequence[str]], width: int | None, dispensable: Sequence[str]) -> str:
-    """`columns` of rows under heads. Where they are wider than `width` cells, columns go, the first of `dispensable` first.
+    """`columns` of rows under heads. Where they are wider than `width` cells, those in `dispensable` go, one by one.
 
     The last column may be cut by the terminal: it is a note. None: there is room for all.
     """

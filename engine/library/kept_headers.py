@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ _SKIPPED: Final = 1
 class _Line(Struct, frozen=True, array_like=True):
     stamp: Stamp
     header: bytes
+    check: int
+    """CRC-32 of `header`."""
 
 
 class _File(Struct, frozen=True, array_like=True):
@@ -68,7 +71,7 @@ class KeptHeaders:
             return read_header(path)
         with self._lock:
             line = self._known().get(str(path))
-        if line is not None and line.stamp == stamp:
+        if line is not None and line.stamp == stamp and zlib.crc32(line.header) == line.check:
             with contextlib.suppress(msgspec.MsgspecError, ValueError, TypeError):
                 return _decoded(line.header)
         header = read_header(path)
@@ -78,7 +81,7 @@ class KeptHeaders:
                 lines = self._known()
                 # The newest stand last.
                 lines.pop(str(path), None)
-                lines[str(path)] = _Line(stamp, data)
+                lines[str(path)] = _Line(stamp, data, zlib.crc32(data))
                 self._changed = True
         return header
 
