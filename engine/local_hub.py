@@ -84,9 +84,10 @@ class LocalHub:
             found = await self._hub.search(query)
         except HearthError as error:
             return HubPage(local=local, problem=error.info)
-        here = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in entries}
         free = await self._free() if found else 0
-        marked = [_marked(each, here, free) for each in found]
+        here = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in entries}
+        # Off the caller's loop, which may be a screen's: this imports.
+        marked = await asyncio.to_thread(lambda: [_marked(each, here, free) for each in found])
         if query.fits:
             marked = [each for each in marked if each.verdict != "too big"]
         marked = marked[: query.limit]

@@ -249,7 +249,10 @@ class HubService:
 
     async def _there(self, work: Coroutine[Any, Any, _T]) -> _T:
         try:
-            loop = self._started()
+            # A thread that starts is waited for: not on the caller's loop, which may be a screen's.
+            loop = self._loop or await asyncio.to_thread(self._started)
+            if self._closed:
+                self._started()
         except HearthError:
             work.close()
             raise

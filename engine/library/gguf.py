@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
+from functools import cached_property
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -53,7 +54,7 @@ class Tensor(Struct, frozen=True):
     size: int
 
 
-class Header(Struct, frozen=True, kw_only=True):
+class Header(Struct, frozen=True, kw_only=True, dict=True):
     """A GGUF header. Metadata values are numbers, booleans, texts, tuples of them, or `SkippedArray`."""
 
     version: int
@@ -63,11 +64,11 @@ class Header(Struct, frozen=True, kw_only=True):
     size: int = 0
     """Bytes of the header itself."""
 
-    @property
+    @cached_property
     def tensor_bytes(self) -> int:
         return sum(tensor.size for tensor in self.tensors)
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """Number of weights."""
         return sum(_product(tensor.shape) for tensor in self.tensors)
@@ -83,7 +84,7 @@ class Header(Struct, frozen=True, kw_only=True):
             return "mmproj"
         return self.text("general.type") or "model"
 
-    @property
+    @cached_property
     def quantisation(self) -> str:
         """The file type by name, such as Q4_K_M; the commonest tensor type by bytes where none is said."""
         number = self.metadata.get("general.file_type")
