@@ -250,9 +250,8 @@ class HubService:
     async def _there(self, work: Coroutine[Any, Any, _T]) -> _T:
         try:
             # A thread that starts is waited for: not on the caller's loop, which may be a screen's.
-            loop = self._loop or await asyncio.to_thread(self._started)
-            if self._closed:
-                self._started()
+            started = self._started
+            loop = started() if self._loop is not None else await asyncio.to_thread(started)
         except HearthError:
             work.close()
             raise

@@ -43,7 +43,8 @@ async def test_the_hub_is_one_key_away_and_shows_what_is_most_wanted(make_app: M
         await to_the_hub(pilot, app)
         await until(pilot, lambda: "6 at the hub" in shown(app))
         table = app.screen.query_one(ResultTable)
-        assert [str(cell) for cell in table.get_row_at(0)][1:3] == [QWEN, "  8.2B"]
+        assert [str(cell) for cell in table.get_row_at(0)][1:4] == [QWEN, "  8.2B", "✓ fits"]
+        assert "✗ too big" in shown(app)
         assert engine.queries[-1].library == "gguf" and engine.queries[-1].order == "downloads"
         await pilot.press("h")
         await until(pilot, lambda: isinstance(app.focused, ModelTable))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.errors import HubUnavailable
+from engine.errors import HubUnavailable, InsufficientMemory
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
@@ -15,6 +15,7 @@ from tui.recorded import RecordedEngine
 from tui.recordings import entries
 from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.local import ModelTable
+from tui.screens.models.screen import ModelsScreen
 
 MakeApp = Callable[..., HearthApp]
 REPOSITORY = "org/tiny-GGUF"
@@ -132,3 +133,25 @@ def test_a_bar_is_as_wide_as_asked_and_marks_what_is_too_much() -> None:
             assert bar.plain.endswith("!") is (sum(parts) > free)
     assert fit_bar((50, 25, 25), 200, 20).plain == "█████▓▓▓▒▒╌╌╌╌╌╌╌╌╌╌"
     assert fit_bar((0, 0), 100, 20).plain == ""
+
+
+async def test_what_does_not_fit_is_refused_with_figures_and_loaded_on_a_yes(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    engine.fail_load = InsufficientMemory(
+        "qwen does not fit into memory.",
+        "It needs 9 GiB of main memory; 4 GiB of main memory can be had.",
+        "Buy some.",
+    )
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(ModelTable).row_count > 0)
+        screen = app.screen
+        assert isinstance(screen, ModelsScreen)
+        screen.local.go_to("smollm3-3b")
+        for answer, loaded in (("n", False), ("y", True)):
+            await pilot.press("l")
+            await until(pilot, lambda: app.screen.is_modal and "Load it all the same?" in shown(app))
+            assert "It needs 9 GiB" in shown(app) and "4 GiB" in shown(app)
+            await pilot.press(answer)
+            await until(pilot, lambda: not app.screen.is_modal)
+            await until(pilot, lambda: ("smollm3-3b" in engine.resident) is loaded)  # noqa: B023
