@@ -155,3 +155,22 @@ async def test_what_does_not_fit_is_refused_with_figures_and_loaded_on_a_yes(mak
             await pilot.press(answer)
             await until(pilot, lambda: not app.screen.is_modal)
             await until(pilot, lambda: ("smollm3-3b" in engine.resident) is loaded)  # noqa: B023
+
+
+async def test_each_model_has_a_verdict_and_what_does_not_fit_can_be_left_out(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    verdicts = {fit.model: fit.verdict for fit in await engine.fits()}
+    too_big = {name for name, verdict in verdicts.items() if verdict == "too big"}
+    broken = {entry.id for entry in engine.entries if entry.broken}
+    assert too_big and broken
+    app = make_app(engine=engine)
+    async with app.run_test(size=(160, 36)) as pilot:
+        table = app.screen.query_one(ModelTable)
+        await until(pilot, lambda: "✗ too big" in shown(app) and "✓ fits" in shown(app))
+        assert table.row_count == len(engine.entries)
+        await pilot.press("f")
+        await until(pilot, lambda: "what fits" in shown(app))
+        assert table.row_count == len(engine.entries) - len(too_big | broken)
+        assert "✗ too big" not in shown(app) and "✗ broken" not in shown(app)
+        await pilot.press("f")
+        await until(pilot, lambda: table.row_count == len(engine.entries))
