@@ -32,6 +32,7 @@ from engine.library.gguf import Header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.hub_cache import SOURCE, models_in
 from engine.library.kept_headers import KeptHeaders
+from engine.library.licence import licence_in
 from engine.library.lora import Base, base_of
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
 from engine.library.ollama_store import SOURCE as OLLAMA
@@ -352,6 +353,7 @@ class Catalog:
             quantisation=plain(folder.quantisation),
             context=folder.context,
             format="mlx" if runners == ("mlx",) else "safetensors",
+            licence=licence_in(path),
             backends=backends or runners,
             modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
             broken=None if backends else missing,
