@@ -64,14 +64,15 @@ def aliases(rows: Sequence[Listed]) -> list[Check]:
     wanting = [
         row
         for row in rows
-        if row.kind == "alias" and row.alias is not None and row.reason and row.verdict != "too big"
+        if (row.alias is not None or row.kind == "name") and row.reason and row.verdict != "too big"
     ]
     return [
         Check(
-            "aliases",
+            "aliases" if row.kind == "alias" else "models",
             "note",
             f"{row.name} cannot be used: {row.reason}",
-            f"hearth pull {row.model}, or hearth rm {row.name}.",
+            f"Fetch {row.model}, or take the name away: hearth "
+            + (f"rm {row.name}" if row.kind == "alias" else f"config unset models.{row.name}"),
         )
         for row in wanting[:MOST]
     ]

@@ -34,6 +34,7 @@ def setup(
         name=target.name or name,
         model=target.id,
         backend=target.backend,
+        entry=target.entry,
         alias=alias,
         values=(
             *_said(target, adapters, settings, facts),

@@ -30,7 +30,8 @@ def candidates(targets: Targets) -> list[Candidate]:
     entries = targets.catalog.entries()
     by_name = {name.lower(): entry for entry in entries for name in (entry.id, *entry.also)}
     found = [_model(targets, entry) for entry in entries]
-    return [*found, *(_alias(targets, named, by_name) for named in targets.names.aliases.all())]
+    found += [_alias(targets, named, by_name) for named in targets.names.aliases.all()]
+    return found + [_name(targets, name, said) for name, said in targets.names.of_settings()]
 
 
 def rows(found: Sequence[Candidate], fits: Sequence[Fit]) -> list[Listed]:
@@ -59,6 +60,15 @@ def _alias(targets: Targets, named: NamedAlias, by_name: Mapping[str, ModelEntry
         except HearthError as error:
             return Candidate(replace(row, reason=error.what))
     return _candidate(targets, replace(row, model=entry.id, entry=entry), entry, named)
+
+
+def _name(targets: Targets, name: str, said: str) -> Candidate:
+    row = Listed(kind="name", name=name, model=said)
+    try:
+        entry = targets.names.model(name).entry
+    except HearthError as error:
+        return Candidate(replace(row, reason=f"{error.what} {error.why}"))
+    return _candidate(targets, replace(row, model=entry.id, entry=entry), entry, None)
 
 
 def _candidate(targets: Targets, row: Listed, entry: ModelEntry, named: NamedAlias | None) -> Candidate:

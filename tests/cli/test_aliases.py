@@ -131,6 +131,19 @@ def test_copies_and_new_names(hearth: Hearth) -> None:
 def test_a_name_of_the_settings_is_a_model(hearth: Hearth, models: Path) -> None:
     named = {"HEARTH_MODELS__MINI": str(models / "tiny-0.gguf")}
     assert hearth.asked("show", "mini", **named)["model"] == "tiny-0"
+    (row,) = hearth.asked("list", "mini", **named)
+    assert (row["kind"], row["model"], row["verdict"]) == ("name", "tiny-0", "fits")
+    lost = {"HEARTH_MODELS__LOST": "/nowhere/x.gguf"}
+    (row,) = hearth.asked("list", "lost", **lost)
+    assert "is not here" in row["reason"]
+    assert hearth.asked("list", "--fits", "lost", **lost) == []
+    # A path that no folder of the settings holds.
+    elsewhere = models.parent / "elsewhere" / "apart.gguf"
+    elsewhere.parent.mkdir()
+    shutil.copy(models / "tiny-0.gguf", elsewhere)
+    assert "llama" in hearth.said("show", str(elsewhere)) and str(elsewhere) in hearth.said(
+        "show", str(elsewhere)
+    )
     rows = {row["key"]: row for row in hearth.asked("config", "show", "models", **named)}
     assert rows["models.mini"]["source"] == "environment HEARTH_MODELS__MINI"
     assert "hearth pull bartowski/" in hearth.refused("show", "llama3.2")
