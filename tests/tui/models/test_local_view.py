@@ -10,9 +10,11 @@ from textual.pilot import Pilot
 from engine.errors import HubUnavailable, InsufficientMemory
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
+from tui import units
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
 from tui.recordings import entries
+from tui.screens.models import rows
 from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.local import ModelTable
 from tui.screens.models.screen import ModelsScreen
@@ -174,3 +176,19 @@ async def test_each_model_has_a_verdict_and_what_does_not_fit_can_be_left_out(ma
         assert "✗ too big" not in shown(app) and "✗ broken" not in shown(app)
         await pilot.press("f")
         await until(pilot, lambda: table.row_count == len(engine.entries))
+
+
+def test_what_was_used_last_can_come_first() -> None:
+    now = 1_800_000_000.0
+    found = [
+        replace(entry, used=used)
+        for entry, used in zip(entries()[:3], (0.0, now - 60, now - 7200), strict=True)
+    ]
+    order = [row.entry.used for row in rows.rows(found, [], "", sort="used")]
+    assert order == [now - 60, now - 7200, 0.0]
+    (row,) = rows.rows(found[2:], [], "")
+    assert "last used" in dict(rows.card(row, {}))
+    assert [units.ago(now - passed, now) for passed in (3, 90, 7200, 86400, 3 * 86400)] == [
+        "just now", "1 min ago", "2 h ago", "1 day ago", "3 days ago",
+    ]  # fmt: skip
+    assert units.ago(0) == "never"

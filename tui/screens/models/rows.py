@@ -14,7 +14,7 @@ from tui.screens.models.found import VERDICTS
 from tui.status import STATES
 from tui.telling.waiting import bar, stage
 
-SORTS = ("name", "size", "params", "state")
+SORTS = ("name", "size", "params", "used", "state")
 _STATES = {"shrunk": "shrunk: weights in memory, KV cache given up"}
 """States that a word does not explain."""
 RESIDENT = frozenset({"ready", "busy", "shrunk", "draining"})
@@ -94,6 +94,7 @@ def rows(
         "name": lambda row: row.entry.id.lower(),
         "size": lambda row: -row.entry.size,
         "params": lambda row: -row.entry.parameters,
+        "used": lambda row: -row.entry.used,
         "state": lambda row: (row.state == "", row.entry.id.lower()),
     }
     return sorted(sorted(found, key=keys["name"]), key=lambda row: (row.state == "broken", keys[sort](row)))
