@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -188,6 +190,21 @@ def test_a_model_of_ollamas_servers_says_so(make: Make, store: Path) -> None:
     manifest(store, "huge:cloud", [], config={"remote_host": "https://ollama.com", "remote_model": "huge"})
     (entry,) = listed(make()).values()
     assert entry.broken is not None and "servers" in entry.broken
+
+
+def test_a_vision_tower_in_the_same_file_is_told(make: Make, store: Path, tmp_path: Path) -> None:
+    path = tmp_path / "gemma.gguf"
+    writer = gguf.GGUFWriter(path, "gemma3")
+    for name in ("token_embd.weight", "v.blk.0.attn_q.weight", "mm.mm_input_projection.weight"):
+        writer.add_tensor(name, np.zeros((32, 32), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    manifest(store, "gemma3:4b", [layer(store, "model", path)])
+    entry = listed(make())["gemma3:4b"]
+    assert entry.architecture == "gemma3" and entry.broken is not None
+    assert "vision tower" in entry.broken
 
 
 def test_links_out_of_the_store_are_not_followed(make: Make, store: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ LOCAL = (
         "Ask the hub for newer revisions of all models",
     ),
     Action("models.fits", "fits", "Fits", ("f",), "Show only what fits into memory, or all", show=True),
-    Action("models.sort", "sort", "Sort", ("s",), "Sort by the next column", show=True),
+    Action("models.sort", "sort", "Sort", ("s",), "Sort by the next column"),
     Action("models.rescan", "rescan", "Look again", ("r",), "Look for models again"),
     Action("models.copy", "copy_path", "Copy path", ("y",), "Copy this model's path"),
     Action("models.next", "move(1)", "Next", ("j",)),
