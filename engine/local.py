@@ -202,10 +202,8 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     async def fits(
         self, models: Sequence[str] | None = None, options: LoadOptions | None = None
     ) -> list[Fit]:
-        check(options or LoadOptions())
-
+        check(asked := options or LoadOptions())
         targets = self._targets.runnable(await self.models())
-        asked = options or LoadOptions()
         wanted = [(target, load_of(meant_for(target.backend, asked), target)) for target in targets]
         return in_order(await self._on_loop(self._supervisor.fits(wanted)), models)
 

@@ -149,9 +149,8 @@ class Supervisor:
     ) -> ModelFacts:
         """Make a model resident, with `options` where they say something; `tell` hears how far it is.
 
-        `force`: also where the figures say that it does not fit.
-
-        Raises what the load raises. Cancelling the call stops the load, unless others wait for it too.
+        With `force` one that does not fit too. Raises what the load raises. Cancelling the call stops the load, unless
+        others wait for it too.
         """
         place = self._room.place(target)
         call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell, force)
