@@ -56,7 +56,10 @@ class Listing:
     async def find(self, name: str) -> Listed | None:
         """The entry of a name; case does not matter, nor a tag `:latest`."""
         wanted = name.strip().lower().removesuffix(":latest")
-        return next((one for one in await self.all() if one.id.lower() == wanted), None)
+        listed = await self.all()
+        found = next((one for one in listed if one.id.lower() == wanted), None)
+        also = (one for one in listed if wanted in (name.lower() for name in one.entry.also))
+        return found or next(also, None)
 
 
 def _listed(entries: list[ModelEntry]) -> tuple[Listed, ...]:

@@ -46,8 +46,11 @@ class Targets:
     def catalog(self) -> Catalog:
         if self._catalog is None:
             from engine.library.catalog import Catalog
+            from engine.library.stores import stores_of
 
-            self._catalog = Catalog(self._settings, self._paths, hub_cache=cache_folder())
+            self._catalog = Catalog(
+                self._settings, self._paths, hub_cache=cache_folder(), stores=stores_of(self._settings.models)
+            )
         return self._catalog
 
     def stamp(self) -> tuple[Stamp | None, Stamp | None]:
@@ -121,6 +124,7 @@ class Targets:
             adapters=tuple(found.adapters),
             recommended=found.sampling,
             sampling=found.sampling,
+            own=found.own,
         )
 
     def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:
@@ -143,7 +147,11 @@ class Targets:
     def runnable(self, entries: Iterable[ModelEntry]) -> list[Target]:
         """Those of `entries` that can be run here, by themselves and on their usual backend."""
         able = [entry for entry in entries if not entry.broken and set(entry.backends) & set(NAMES)]
-        return [Target(entry=entry, backend=_backend(entry, "auto")) for entry in able]
+        return [self.of(entry) for entry in able]
+
+    def of(self, entry: ModelEntry, backend: BackendName = "auto") -> Target:
+        """A model that was listed, by itself. Raises Unsupported or InvalidRequest where `backend` cannot run it."""
+        return Target(entry=entry, backend=_backend(entry, backend), own=self.catalog.own(entry))
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.

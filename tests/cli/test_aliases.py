@@ -106,7 +106,7 @@ def test_the_list_has_both_kinds_and_what_cannot_be_used_last(hearth: Hearth, mo
     assert found["zed"]["model"] == "tiny-0" and found["zed"]["need"] < found["tiny-0"]["need"]
     assert "nowhere" in found["gone"]["reason"] and found["torn"]["reason"].startswith("broken: ")
     small = {each["name"]: each for each in hearth.asked("list", HEARTH_RUNTIME__MEMORY_LIMIT="20MB")}
-    assert small["ember"]["verdict"] == "too_big" and "can be had" in small["ember"]["reason"]
+    assert small["ember"]["verdict"] == "too big" and "can be had" in small["ember"]["reason"]
     assert hearth.asked("list", "--fits", "ember", HEARTH_RUNTIME__MEMORY_LIMIT="20MB") == []
 
 
@@ -131,6 +131,19 @@ def test_copies_and_new_names(hearth: Hearth) -> None:
 def test_a_name_of_the_settings_is_a_model(hearth: Hearth, models: Path) -> None:
     named = {"HEARTH_MODELS__MINI": str(models / "tiny-0.gguf")}
     assert hearth.asked("show", "mini", **named)["model"] == "tiny-0"
+    (row,) = hearth.asked("list", "mini", **named)
+    assert (row["kind"], row["model"], row["verdict"]) == ("name", "tiny-0", "fits")
+    lost = {"HEARTH_MODELS__LOST": "/nowhere/x.gguf"}
+    (row,) = hearth.asked("list", "lost", **lost)
+    assert "is not here" in row["reason"]
+    assert hearth.asked("list", "--fits", "lost", **lost) == []
+    # A path that no folder of the settings holds.
+    elsewhere = models.parent / "elsewhere" / "apart.gguf"
+    elsewhere.parent.mkdir()
+    shutil.copy(models / "tiny-0.gguf", elsewhere)
+    assert "llama" in hearth.said("show", str(elsewhere)) and str(elsewhere) in hearth.said(
+        "show", str(elsewhere)
+    )
     rows = {row["key"]: row for row in hearth.asked("config", "show", "models", **named)}
     assert rows["models.mini"]["source"] == "environment HEARTH_MODELS__MINI"
     assert "hearth pull bartowski/" in hearth.refused("show", "llama3.2")

@@ -31,6 +31,7 @@ class Load(Struct, frozen=True, kw_only=True):
     model: str
     options: LoadOptions | None = None
     keep_alive: float | None = None
+    force: bool = False
 
 
 class Tokenize(Struct, frozen=True, kw_only=True):
@@ -89,7 +90,9 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
 async def load(request: Request[Any, Any, Any]) -> ASGIApp:
     """Make a model resident."""
     call, asked = await _read(request, Load)
-    await call.attended(call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive))
+    await call.attended(
+        call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive, force=asked.force)
+    )
     return as_json({})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +80,9 @@ async def show(request: Request[Any, Any, Any]) -> ASGIApp:
     if listed is None:
         raise ModelNotFound(f"model '{name}' not found", param="model")
     facts = await call.attended(call.hub.engine.facts(listed.entry.id))
-    return as_json(_shown(listed, facts))
+    setup = await call.attended(call.hub.engine.setup(listed.entry.id))
+    own = {each.name: each.value for each in setup.values if each.origin == "model"}
+    return as_json(_shown(listed, facts, own))
 
 
 def tag_name(id: str) -> str:
@@ -148,18 +151,23 @@ def _running(loaded: LoadedModel, listed: Listed | None) -> dict[str, Any]:
     }
 
 
-def _shown(listed: Listed, facts: ModelFacts) -> dict[str, Any]:
+def _shown(listed: Listed, facts: ModelFacts, own: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` is what the model answers with unasked, by the names of `Setup`."""
     entry = listed.entry
-    sampling = dict(facts.sampling)
+    sampling = {
+        **facts.sampling,
+        **{name.removeprefix("sampling."): own[name] for name in own if name.startswith("sampling.")},
+    }
+    parameters = [*sampling.items(), *(("stop", stop) for stop in own.get("stop", ()))]
     architecture = facts.architecture or entry.architecture
     return {
         "license": entry.licence,
         "modelfile": _modelfile(listed, sampling),
-        "parameters": "\n".join(f"{name:<30} {_parameter(value)}" for name, value in sampling.items()),
+        "parameters": "\n".join(f"{name:<30} {_parameter(value)}" for name, value in parameters),
         "template": facts.chat_template or "",
-        "system": "",
+        "system": own.get("system") or "",
         "details": details_of(entry, listed.parent),
-        "messages": [],
+        "messages": [{"role": each.role, "content": each.text} for each in own.get("messages", ())],
         "model_info": {
             "general.architecture": architecture,
             "general.basename": entry.id,
