@@ -15,7 +15,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.hub import routes as hub
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
-    from api.dialects.native import hub_routes as native_hub
+    from api.dialects.native import conversation_routes, hub_routes, machine_routes, naming_routes
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -30,7 +30,10 @@ def routes() -> list[ControllerRouterHandler]:
         *ollama.ROUTES,
         *anthropic.ROUTES,
         *native.ROUTES,
-        *native_hub.ROUTES,
+        *hub_routes.ROUTES,
+        *naming_routes.ROUTES,
+        *machine_routes.ROUTES,
+        *conversation_routes.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
         *lm_studio.ROUTES,
