@@ -182,7 +182,7 @@ def _placed(asked: Save, folder: Path | None, call: Call) -> Sequence[StoredMess
 
     An attachment that the request brings no bytes for is one that is kept already, known by its digest.
     """
-    found = []
+    found: list[StoredMessage] = []
     for message in asked.messages:
         shown = list(message.attachments)
         for place, each in enumerate(shown):
