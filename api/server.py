@@ -64,6 +64,7 @@ class Server:
             scripted=scripted,
             own_names=names,
             on_request=on_request,
+            paths=self._paths,
         )
         self._uvicorn: _Uvicorn | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

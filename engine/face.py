@@ -311,7 +311,7 @@ class Engine(Hub, Naming, Protocol):
     async def render(
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
-        """The prompt text that the model's template makes of `messages`."""
+        """The prompt text that the model's template makes of `messages`, and of what an alias puts before them."""
         ...
 
     async def count(self, request: GenerationRequest) -> int:

@@ -237,8 +237,17 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     async def render(
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
-        reply = await self._ask(model, lambda call: Render(call, tuple(messages), tuple(tools), open_turn))
-        return reply.text or ""
+        async def there() -> Reply:
+            target = await self._find(model)
+            said = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
+            whole = completed(said, target, self._settings)
+            opening = (Message(role="system", content=whole.system),) if whole.system else ()
+            told = (*opening, *(whole.messages or ()))
+            return await self._answer(
+                target, lambda call: Render(call, told, whole.tools, open_turn, whole.template)
+            )
+
+        return (await self._on_loop(there())).text or ""
 
     async def count(self, request: GenerationRequest) -> int:
         check(request)

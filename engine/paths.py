@@ -58,6 +58,16 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.data / "models"
 
     @property
+    def uploaded(self) -> Path:
+        """Models that clients of the server have sent."""
+        return self.models / "uploaded"
+
+    @property
+    def blobs(self) -> Path:
+        """Files that clients of the server have sent, by their SHA-256."""
+        return self.data / "blobs"
+
+    @property
     def adapters(self) -> Path:
         return self.data / "adapters"
 

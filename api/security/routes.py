@@ -21,7 +21,7 @@ _GENERATE: Final = frozenset(
     {
         "/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/tags", "/api/ps", "/api/show",
         "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
-        "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
+        "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
         "/apply-template", "/infill", "/rerank", "/reranking", "/props", "/slots", "/metrics", "/lora-adapters",
         "/anthropic/messages", "/api/v0/models",
     }

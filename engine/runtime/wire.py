@@ -117,6 +117,8 @@ class Render(Struct, frozen=True, tag="render"):
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
     open_turn: bool
+    template: str | None = None
+    """In place of the model's."""
 
 
 class Embed(Struct, frozen=True, tag="embed"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Request, route
+from litestar import Request, get, route
 from litestar.types import ASGIApp
 
 from api.answering.reply import as_json, as_text
@@ -50,9 +50,16 @@ def status(hub: Hub) -> dict[str, Any]:
         "models": [one.id for one in ready],
         "model": model.id if model is not None else hub.settings.models.default,
         "adapter": adapter,
-        "max_side": None,
+        "max_side": hub.settings.media.max_side,
         "load_error": failed.sentence() if failed is not None else None,
     }
+
+
+@get("/hardware", status_code=200)
+async def hardware(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What the machine does now: processors, memory, GPUs, disks, and the models in memory."""
+    hub: Hub = request.app.state["hub"]
+    return as_json(await hub.engine.hardware())
 
 
 def _device(model: LoadedModel | None) -> str | None:

@@ -12,6 +12,7 @@ from api.answering.call import Call
 from api.answering.codec import SSE
 from api.answering.reply import as_json
 from api.answering.result import Choice
+from api.dialects.openai.chat import USUAL
 from api.dialects.responses.codec import ResponseCodec, ResponseWhole
 from api.dialects.responses.request import asked_of
 from api.dialects.responses.store import Kept, Responses
@@ -34,7 +35,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
     if (previous := call.fields.take("previous_response_id", str)) is not None:
         before = store.find(previous, call.principal).messages
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
-    asked = replace(asked, request=await call.settled(call.complete(asked.request)))
+    asked = replace(asked, request=await call.settled(call.complete(asked.request), **USUAL))
     kept = Kept(asked, call.principal.name)
     if asked.background:
         kept.response = {**kept.response, "status": "queued"}
@@ -118,7 +119,8 @@ async def input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     previous = call.fields.take("previous_response_id", str)
     before = store.find(previous, call.principal).messages if previous is not None else ()
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
-    count = await call.attended(call.hub.engine.count(await call.settled(call.complete(asked.request))))
+    settled = await call.settled(call.complete(asked.request), **USUAL)
+    count = await call.attended(call.hub.engine.count(settled))
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())
 
 

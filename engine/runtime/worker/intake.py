@@ -93,10 +93,10 @@ class Intake:
         tools: Sequence[Tool] = (),
         *,
         open_turn: bool = True,
+        template: str | None = None,
     ) -> str:
-        """The prompt text of `messages` by the model's own template."""
-        template = self._template(None)
-        return template.render(messages, tools=tools, add_generation_prompt=open_turn)
+        """The prompt text of `messages` by `template`, or the model's own."""
+        return self._template(template).render(messages, tools=tools, add_generation_prompt=open_turn)
 
     def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
         """The reply to a question about text; never raises."""
@@ -109,7 +109,12 @@ class Intake:
                 case Detokenize():
                     return Reply(question.call, text=self.text_of(question.tokens))
                 case Render():
-                    text = self.render(question.messages, question.tools, open_turn=question.open_turn)
+                    text = self.render(
+                        question.messages,
+                        question.tools,
+                        open_turn=question.open_turn,
+                        template=question.template,
+                    )
                     return Reply(question.call, text=text)
                 case Count():
                     # Prepared as for an answer, in a window that nothing overflows.
