@@ -36,9 +36,13 @@ async def show(request: Request[Any, Any, Any]) -> ASGIApp:
     listing: Listing = request.app.state["listing"]
     listed = await listing.find(name)
     if listed is None:
-        # An alias that leads nowhere is not listed; the engine says why.
-        await call.hub.engine.setup(name)
-        raise ModelNotFound(f"model '{plain(name, 80)}' not found", param="model")
+        why = ""
+        try:
+            # An alias that leads nowhere is not listed; the engine says why.
+            await call.hub.engine.setup(name)
+        except ModelNotFound as error:
+            why = error.info.sentence()
+        raise ModelNotFound(f"model '{plain(name, 80)}' not found", why, param="model")
     engine = call.hub.engine
     facts = await call.attended(engine.facts(name))
     setup = await call.attended(engine.setup(name))
