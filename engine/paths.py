@@ -90,6 +90,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "hearth.db"
 
     @property
+    def server_file(self) -> Path:
+        """Keys, and responses that clients may come back for."""
+        return self.state / "server.db"
+
+    @property
     def database_backups(self) -> Path:
         """Copies of it, made before its form changes and now and again."""
         return self.state / "backups"
