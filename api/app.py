@@ -29,6 +29,8 @@ _log = logging.getLogger("hearth.server")
 def build(hub: Hub) -> ASGIApp:
     """The app that serves `hub`, for any ASGI server with lifespan."""
 
+    responses = Responses(hub.store)
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         await hub.open()
@@ -36,12 +38,15 @@ def build(hub: Hub) -> ASGIApp:
             yield
         finally:
             await hub.close()
+            # What is written now was finished; it takes milliseconds.
+            responses.close()
+            hub.store.close()
 
     app = Litestar(
         route_handlers=routes(),
         lifespan=[lifespan],
         exception_handlers={Exception: render},
-        state=State({"hub": hub, "listing": Listing(hub), "responses": Responses()}),
+        state=State({"hub": hub, "listing": Listing(hub), "responses": responses}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

@@ -24,6 +24,7 @@ from engine import Engine
 from engine.errors import HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
 from engine.paths import Paths, resolve
 from engine.settings import Settings
+from engine.store.server import ServerStore
 from engine.text_safety import plain
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Hub:
         engine: Engine,
         settings: Settings,
         keyring: Keyring,
+        store: ServerStore,
         *,
         token: str | None = None,
         scripted: bool = False,
@@ -67,7 +69,7 @@ class Hub:
         paths: Paths | None = None,
     ) -> None:
         self.uploads = Uploads(paths if paths is not None else resolve(), settings.server.max_upload)
-        self.engine, self.settings, self.keyring = engine, settings, keyring
+        self.engine, self.settings, self.keyring, self.store = engine, settings, keyring, store
         self.token = token or secrets.token_urlsafe(32)
         self.doorkeeper = Doorkeeper(keyring, self.token, required=settings.server.auth == "required")
         self.own_names = own_names
