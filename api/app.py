@@ -42,11 +42,12 @@ def build(hub: Hub) -> ASGIApp:
             responses.close()
             hub.store.close()
 
+    handlers = routes()
     app = Litestar(
-        route_handlers=routes(),
+        route_handlers=handlers,
         lifespan=[lifespan],
         exception_handlers={Exception: render},
-        state=State({"hub": hub, "listing": Listing(hub), "responses": responses}),
+        state=State({"hub": hub, "listing": Listing(hub), "responses": responses, "handlers": handlers}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

@@ -110,7 +110,7 @@ def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
         "/chat/completions"
     ):
         return "openai"
-    if head in ("chat", "adapters", "hardware", "requests", "health", "healthz", "", "docs"):
+    if head in ("chat", "adapters", "hardware", "requests", "health", "healthz", "", "docs", "openapi.json"):
         return "hub"
     return "llama"
 

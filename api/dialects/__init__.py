@@ -20,6 +20,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
     from api.dialects.responses import routes as responses
+    from api.openapi import routes as openapi
 
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
@@ -38,4 +39,5 @@ def routes() -> list[ControllerRouterHandler]:
         *responses.ROUTES,
         *lm_studio.ROUTES,
         *decisions.ROUTES,
+        *openapi.ROUTES,
     ]

@@ -8,8 +8,13 @@ from api.security.keyring import Scope
 
 Need = Literal["nothing"] | Scope
 
-OPEN: Final = frozenset({"/", "/health", "/healthz", "/v1/health", "/api/version"})
-"""Answered to anybody who reaches the server: whether it is there and well."""
+OPEN: Final = frozenset(
+    {
+        "/", "/health", "/healthz", "/v1/health", "/api/version", "/openapi.json", "/docs", "/docs/page.js",
+        "/docs/page.css",
+    }
+)  # fmt: skip
+"""Answered to anybody who reaches the server: whether it is there and well, and what it could be asked."""
 
 _MANAGE: Final = frozenset(
     {

@@ -71,7 +71,7 @@ class TakeIn(Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
-class Shown(Struct, frozen=True, kw_only=True):
+class ShownPicture(Struct, frozen=True, kw_only=True):
     conversation: str
     message: str
     name: str
@@ -167,7 +167,7 @@ async def told(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/conversations/attachment", status_code=200)
 async def attachment(request: Request[Any, Any, Any]) -> ASGIApp:
     """The bytes of a picture that a kept message shows. Raises InvalidRequest if there is none of that name."""
-    call, asked = await read(request, Shown)
+    call, asked = await read(request, ShownPicture)
     tree = await call.hub.engine.conversations.get(asked.conversation)
     for message in tree.messages:
         for each in message.attachments if message.id == asked.message else ():

@@ -43,7 +43,7 @@ class Modelfile(Struct, frozen=True, kw_only=True):
     overwrite: bool = False
 
 
-class Adapter(Struct, frozen=True, kw_only=True):
+class AdapterFile(Struct, frozen=True, kw_only=True):
     path: str
     name: str | None = None
 
@@ -54,12 +54,12 @@ class PromptText(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class PromptVersion(Struct, frozen=True, kw_only=True):
+class RestoredPrompt(Struct, frozen=True, kw_only=True):
     name: str
     version: int
 
 
-class Prompt(Struct, frozen=True, kw_only=True):
+class RemovedPrompt(Struct, frozen=True, kw_only=True):
     name: str
     force: bool = False
 
@@ -144,7 +144,7 @@ async def setup(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/add_adapter", status_code=200)
 async def add_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
     """Copy an adapter of this machine into Hearth's own folder; its name."""
-    call, asked = await read(request, Adapter)
+    call, asked = await read(request, AdapterFile)
     check_own(call, "Adapters are added")
     return as_json({"name": await call.hub.engine.add_adapter(asked.path, asked.name)})
 
@@ -180,14 +180,14 @@ async def put_prompt(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/restore_prompt", status_code=200)
 async def restore_prompt(request: Request[Any, Any, Any]) -> ASGIApp:
     """Make an old version the newest; its new number."""
-    call, asked = await read(request, PromptVersion)
+    call, asked = await read(request, RestoredPrompt)
     return as_json({"version": await call.hub.engine.restore_prompt(asked.name, asked.version)})
 
 
 @post("/hearth/v1/remove_prompt", status_code=200)
 async def remove_prompt(request: Request[Any, Any, Any]) -> ASGIApp:
     """Forget a prompt with all its versions."""
-    call, asked = await read(request, Prompt)
+    call, asked = await read(request, RemovedPrompt)
     await call.hub.engine.remove_prompt(asked.name, force=asked.force)
     return as_json({})
 
