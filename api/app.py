@@ -19,6 +19,7 @@ from api.dialects.listing import Listing
 from api.dialects.responses.store import Responses
 from api.security.guard import Guard
 from engine.errors import HearthError, InvalidRequest
+from engine.text_safety import plain
 
 if TYPE_CHECKING:
     from api.hub import Hub
@@ -74,7 +75,10 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     else:
         _log.error("%s failed", scope["path"][:200].encode("unicode_escape").decode(), exc_info=error)
         info = errors.defect(error)
-    reply: Reply = as_error(info, scope["hearth.dialect"], request_id=f"req_{scope['hearth.id']}")
+    model = plain(scope.get("hearth.model", ""), 80)
+    reply: Reply = as_error(
+        info, scope["hearth.dialect"], model=model, request_id=f"req_{scope['hearth.id']}"
+    )
     headers = {name.decode(): value.decode() for name, value in reply.headers if name != b"content-length"}
     headers.pop("content-type")
     if reply.status in (408, 413):

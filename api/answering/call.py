@@ -46,6 +46,9 @@ class Call:
         """Raises InvalidRequest, TooLarge, UnknownEncoding."""
         hub: Hub = request.app.state["hub"]
         body = await read_object(request, hub.settings.server.max_body)
+        named = body.get("model") or body.get("name")
+        # An error that is met outside an answer names it too.
+        cast("dict[str, Any]", request.scope)["hearth.model"] = named if isinstance(named, str) else ""
         return cls(request, hub, Fields(body))
 
     @property

@@ -24,6 +24,7 @@ def routes() -> list[ControllerRouterHandler]:
 
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
+        models.delete_model,
     ]  # fmt: skip
     return [
         *hub.ROUTES,

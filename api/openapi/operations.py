@@ -51,6 +51,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/v1/models": _MODELS,
     "/models": _MODELS,
     "/anthropic/v1/models": _MODELS,
+    "DELETE /v1/models/{name:path}": Operation(answer=openai.Deleted),
     **{
         f"{base}/models/{{name:path}}": Operation(answer=openai.ModelCard)
         for base in ("/v1", "", "/anthropic/v1")
@@ -105,6 +106,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/infill": Operation(
         body=llama_server.InfillBody, also=_FULL, answer=llama_server.NativeCompletion, streams=EVENTS
     ),
+    "/models/load": Operation(body=llama_server.LoadBody, answer=llama_server.Success),
+    "/models/unload": Operation(body=ollama.NameBody, answer=llama_server.Success),
+    "/slots/{slot:str}": Operation(refuses=501),
     "/metrics": Operation(answer=str, media="text/plain"),
     **dict.fromkeys(("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), _RERANK),
     "/embedding": Operation(body=llama_server.NativeEmbeddingBody, answer=list[dict[str, Any]]),

@@ -51,6 +51,12 @@ def answer(client: httpx.Client, model: str, **options: Any) -> dict[str, Any]:
     return found
 
 
+def window(client: httpx.Client) -> int:
+    """The window with which ember is loaded."""
+    rows = client.get("/api/ps").json()["models"]
+    return next(int(one["context_length"]) for one in rows if one["name"] == "ember:latest")
+
+
 def test_it_is_made_in_ollamas_words(client: httpx.Client, make: Make) -> None:
     told = [line["status"] for line in lines(client.post("/api/create", json={"model": "poet", **MADE}))]
     make("poet")
@@ -120,8 +126,7 @@ def test_what_it_says_holds_by_every_door(client: httpx.Client, make: Make) -> N
     assert len(texts) == 1, texts
     assert openai["usage"]["completion_tokens"] == hub["usage"]["completion_tokens"] == 5
     assert (hub["model"], hub["adapter"]) == ("poet", None)
-    loaded = client.get("/api/ps").json()["models"][0]
-    assert loaded["context_length"] == 512
+    assert window(client) == 512
     # The tokens of a conversation hold what the alias puts before it.
     assert len(generated["context"]) == generated["prompt_eval_count"] + generated["eval_count"]
     prompt = client.post("/apply-template", json={"model": poet, "messages": HELLO}).json()["prompt"]
@@ -136,7 +141,7 @@ def test_what_a_request_says_goes_before_it(client: httpx.Client, make: Make) ->
     prompt = client.post("/apply-template", json=said).json()["prompt"]
     assert "Be brief." in prompt and "poet" not in prompt
     answer(client, poet, num_ctx=256)
-    assert client.get("/api/ps").json()["models"][0]["context_length"] == 256
+    assert window(client) == 256
 
 
 def test_its_adapter_and_one_that_a_name_asks_for(client: httpx.Client, make: Make) -> None:

@@ -39,7 +39,8 @@ def status(hub: Hub) -> dict[str, Any]:
     loaded = hub.engine.loaded()
     ready = [one for one in loaded if one.state in ("ready", "busy", "shrunk")]
     failed = next((one.error for one in loaded if one.error is not None), None)
-    model = ready[0] if ready else None
+    usual = hub.settings.models.default
+    model = next((one for one in ready if one.id == usual), ready[0] if ready else None)
     adapter = hub.default_adapters.get(model.id.lower()) if model is not None else None
     facts = model.facts if model is not None else None
     return {
@@ -48,7 +49,7 @@ def status(hub: Hub) -> dict[str, Any]:
         "device": _device(model),
         "dtype": facts.quantisation if facts is not None else None,
         "models": [one.id for one in ready],
-        "model": model.id if model is not None else hub.settings.models.default,
+        "model": model.id if model is not None else usual,
         "adapter": adapter,
         "max_side": hub.settings.media.max_side,
         "load_error": failed.sentence() if failed is not None else None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from api.dialects.ollama import removing
 from api.dialects.ollama.messages import messages_of
 from api.dialects.ollama.options import checked, thinking_of
 from api.reading.extensions import adapter_of, keep_alive_of, load_of
@@ -56,20 +57,8 @@ async def create(call: Call, listing: Listing) -> list[str]:
     await call.hub.engine.put_alias(name, alias)
     listing.forget()
     if before is not None and before.alias is not None and before.alias.model != alias.model:
-        await let_go(call, listing, before.entry)
+        await removing.let_go(call, listing, before.entry)
     return [*told, "writing manifest", "success"]
-
-
-async def let_go(call: Call, listing: Listing, entry: ModelEntry) -> None:
-    """Delete files that a client sent, once no alias leads to their model any more."""
-    uploads = call.hub.uploads
-    if not uploads.owns(entry.path):
-        return
-    if any(one.alias is not None and one.entry.path == entry.path for one in await listing.all()):
-        return
-    await call.hub.engine.unload(entry.id)
-    await asyncio.to_thread(uploads.remove, entry.path)
-    listing.forget()
 
 
 async def _base(call: Call, listing: Listing, files: dict[str, str] | None, told: list[str]) -> Alias:

@@ -12,7 +12,7 @@ from api.answering.call import Call
 from api.answering.codec import NDJSON
 from api.answering.reply import Reply, as_json
 from api.dialects.listing import Listing
-from api.dialects.ollama import creating
+from api.dialects.ollama import creating, removing
 from api.errors import NotHere
 from api.reading.keywords import OLLAMA
 from engine.errors import ModelNotFound
@@ -61,32 +61,11 @@ async def copy(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @delete("/api/delete", status_code=200)
 async def remove(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Delete an alias, and files that a client sent once no alias leads to them; or a model of the cache.
-
-    Raises as `Engine.delete_weights`.
-    """
+    """Delete an alias, and files that a client sent once no alias leads to them; or a model of the cache."""
     call = await Call.of(request)
     call.fields.known(OLLAMA)
     listing: Listing = request.app.state["listing"]
-    wanted = call.fields.take("model", str, "name")
-    name = call.hub.model(wanted)
-    engine = call.hub.engine
-    listing.forget()
-    found = await listing.find(name)
-    if any(each.name.lower() == name.lower() for each in await engine.aliases()):
-        # Its weights stay: they may be other aliases' too, and are dear.
-        await engine.remove_alias(name)
-        listing.forget()
-        if found is not None:
-            await creating.let_go(call, listing, found.entry)
-    elif found is not None and call.hub.uploads.owns(found.entry.path):
-        await creating.let_go(call, listing, found.entry)
-    elif "/" not in name and all(each.id.lower() != name.lower() for each in await engine.models()):
-        raise ModelNotFound(f"model '{plain(name, 80)}' not found", param="model")
-    else:
-        await engine.unload(name)
-        await engine.delete_weights(name)
-        listing.forget()
+    await removing.remove(call, listing, call.hub.model(call.fields.take("model", str, "name")))
     return Reply(b"", headers=call.notes())
 
 

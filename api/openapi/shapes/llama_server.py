@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from api.openapi.shapes.common import Options
+
 
 class NativeCompletionBody(Struct, kw_only=True, omit_defaults=True):
     prompt: Annotated[str | list[Any], Meta(description="Text, tokens, or a list of either.")]
@@ -107,6 +109,12 @@ class AdapterRow(Struct, kw_only=True):
     id: int
     path: Annotated[str, Meta(description="The adapter's name; no path leaves this machine.")]
     scale: float
+
+
+class LoadBody(Struct, kw_only=True, omit_defaults=True):
+    model: str
+    options: Options | None = None
+    keep_alive: str | float | None = None
 
 
 class Success(Struct, kw_only=True):
