@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from api.dialects.native import conversation_routes as conversations
 from api.dialects.native import hub_routes as hub
+from api.dialects.native import job_routes as jobs
 from api.dialects.native import machine_routes as machine
 from api.dialects.native import naming_routes as naming
 from api.dialects.native import routes as engine
@@ -78,6 +79,24 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "import_alias": (naming.Modelfile, RemarksAnswer),
     "export_alias": (naming.Name, TextAnswer),
     "setup": (naming.Name, types.Setup),
+    "setup_of": (naming.Unkept, types.Setup),
+    "jobs/submit": (types.JobRequest, types.Job),
+    "jobs/submit_batch": (jobs.SubmitBatch, types.Batch),
+    "jobs/get": (jobs.JobName, types.Job),
+    "jobs/find": (types.JobQuery, types.JobPage),
+    "jobs/outcome": (jobs.JobName, types.JobOutcome),
+    "jobs/outcomes": (jobs.Outcomes, list[types.JobOutcome]),
+    "jobs/cancel": (jobs.JobName, types.Job),
+    "jobs/retry": (jobs.JobName, types.Job),
+    "jobs/drop": (jobs.JobName, Empty),
+    "jobs/batch": (jobs.BatchName, types.Batch),
+    "jobs/batches": (jobs.Batches, list[types.Batch]),
+    "jobs/cancel_batch": (jobs.BatchName, types.Batch),
+    "jobs/drop_batch": (jobs.BatchName, Empty),
+    "jobs/keep_file": (jobs.KeepFile, types.KeptFile),
+    "jobs/file": (jobs.FileName, types.KeptFile),
+    "jobs/drop_file": (jobs.FileName, Empty),
+    "jobs/files": (jobs.Files, list[types.KeptFile]),
     "add_adapter": (naming.AdapterFile, NameAnswer),
     "remove_adapter": (naming.Name, Empty),
     "prompt": (naming.Name, types.NamedPrompt),
@@ -118,6 +137,12 @@ NATIVE: Final[dict[str, Operation]] = {
     ),
     "/hearth/v1/pull": Operation(
         body=types.PullRequest, answer=types.PullState, streams=EVENTS, stream_only=True
+    ),
+    "/hearth/v1/jobs/watch": Operation(
+        body=jobs.JobName, answer=types.JobUpdate, streams=EVENTS, stream_only=True
+    ),
+    "/hearth/v1/jobs/read_file": Operation(
+        body=jobs.FileName, answer=bytes, media="application/octet-stream"
     ),
     "/hearth/v1/running/{request_id:str}": Operation(answer=CancelAnswer),
     "/hearth/v1/pulls/{pull_id:str}": Operation(answer=CancelAnswer),

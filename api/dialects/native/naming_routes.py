@@ -28,6 +28,10 @@ class Put(Struct, frozen=True, kw_only=True):
     overwrite: bool = True
 
 
+class Unkept(Struct, frozen=True, kw_only=True):
+    alias: Alias
+
+
 class Copy(Struct, frozen=True, kw_only=True):
     source: str
     name: str
@@ -141,6 +145,14 @@ async def setup(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_json(await call.attended(call.hub.engine.setup(call.hub.model(asked.name))))
 
 
+@post("/hearth/v1/setup_of", status_code=200)
+async def setup_of(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The same for an alias that is not kept."""
+    call, asked = await read(request, Unkept)
+    check_alias(asked.alias, call)
+    return as_json(await call.attended(call.hub.engine.setup_of(asked.alias)))
+
+
 @post("/hearth/v1/add_adapter", status_code=200)
 async def add_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
     """Copy an adapter of this machine into Hearth's own folder; its name."""
@@ -199,5 +211,6 @@ def _hub(request: Request[Any, Any, Any]) -> Hub:
 
 ROUTES = [
     aliases, alias, put_alias, copy_alias, rename_alias, remove_alias, import_alias, export_alias, listing, setup,
+    setup_of,
     add_adapter, remove_adapter, prompts, prompt, put_prompt, restore_prompt, remove_prompt,
 ]  # fmt: skip
