@@ -291,6 +291,8 @@ class Estimator:
             need,
             lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
             key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
+            # Keys and values are taken as they are needed: a life that needed few does not say that none are.
+            least=1.0,
         )
         # What bitsandbytes has quantised is on GPUs or not at all.
         spreads = target.backend == "transformers" and not (options.load_in_4bit or options.load_in_8bit)
@@ -318,10 +320,11 @@ class Estimator:
         key: str,
         layers: int = 0,
         exact: bool = False,
+        least: float = LEAST_FACTOR,
     ) -> Figures:
-        """The figures of `need`, corrected by what earlier loads under `key` took."""
+        """The figures of `need`, corrected by what earlier loads under `key` took: to `least` of them at least."""
         observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
-        factor = _bounded(observed.allocated)
+        factor = max(least, _bounded(observed.allocated))
         need = tuple(_times(each, factor) for each in need)
         resident_factor = max(LEAST_RESIDENT_FACTOR, _bounded(observed.resident))
         resident = round(resident_bytes(need) * resident_factor)

@@ -35,6 +35,8 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "rm",
         "cache",
         "estimate",
+        "eval",
+        "bench",
         "hardware",
         "doctor",
         "config",

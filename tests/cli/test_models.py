@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import run
+from tests.cli.inside import ran as run
 from tests.weights import tiny_adapter, tiny_llama
 from tests.weights.peft_folders import write_peft
 

@@ -126,6 +126,13 @@ def test_layers_that_the_files_have_in_another_form_cannot_be_run_from_them(tmp_
     assert raised.value.param == "device"
 
 
+def test_a_model_that_sees_sees_on() -> None:
+    """What it sees is held against transformers' own when it is loaded, spread as it is."""
+    backend = opened(vision_paths()[2], **HALF)
+    assert "disk" in backend.facts.device and "image" in backend.facts.capabilities.modalities
+    backend.close()
+
+
 def test_a_model_that_sees_is_spread_by_its_language_part() -> None:
     folder = read_folder(vision_paths()[2])
     layers = folder.number("num_hidden_layers")

@@ -244,9 +244,10 @@ class LocalView(Container):
         found: Estimate | ErrorInfo
         try:
             await asyncio.sleep(RESTS_S)
-            if model in self._loaded:
-                return
-            found = await self.hearth.engine.estimate(model)
+            engine = self.hearth.engine
+            if any(each.id == model for each in engine.loaded()):
+                return  # the next sample will show it
+            found = await engine.estimate(model)
         except HearthError as error:
             found = error.info
         finally:
