@@ -19,6 +19,7 @@ from api.dialects.listing import Listing
 from api.dialects.responses.store import Responses
 from api.security.guard import Guard
 from engine.errors import HearthError, InvalidRequest
+from engine.text_safety import plain
 
 if TYPE_CHECKING:
     from api.hub import Hub
@@ -29,6 +30,8 @@ _log = logging.getLogger("hearth.server")
 def build(hub: Hub) -> ASGIApp:
     """The app that serves `hub`, for any ASGI server with lifespan."""
 
+    responses = Responses(hub.store)
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         await hub.open()
@@ -36,12 +39,16 @@ def build(hub: Hub) -> ASGIApp:
             yield
         finally:
             await hub.close()
+            # What is written now was finished; it takes milliseconds.
+            responses.close()
+            hub.store.close()
 
+    handlers = routes()
     app = Litestar(
-        route_handlers=routes(),
+        route_handlers=handlers,
         lifespan=[lifespan],
         exception_handlers={Exception: render},
-        state=State({"hub": hub, "listing": Listing(hub), "responses": Responses()}),
+        state=State({"hub": hub, "listing": Listing(hub), "responses": responses, "handlers": handlers}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
@@ -68,9 +75,14 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     else:
         _log.error("%s failed", scope["path"][:200].encode("unicode_escape").decode(), exc_info=error)
         info = errors.defect(error)
-    reply: Reply = as_error(info, scope["hearth.dialect"], request_id=f"req_{scope['hearth.id']}")
+    model = plain(scope.get("hearth.model", ""), 80)
+    reply: Reply = as_error(
+        info, scope["hearth.dialect"], model=model, request_id=f"req_{scope['hearth.id']}"
+    )
     headers = {name.decode(): value.decode() for name, value in reply.headers if name != b"content-length"}
     headers.pop("content-type")
+    if isinstance(error, MethodNotAllowedException) and error.headers:
+        headers["allow"] = error.headers["allow"]
     if reply.status in (408, 413):
         # What is left of the body is not read, so the connection cannot be used again.
         headers["connection"] = "close"

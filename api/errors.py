@@ -91,6 +91,14 @@ _OPENAI = {
 }  # fmt: skip
 _OPENAI_CODES = {"context_overflow": "context_length_exceeded", "unauthorized": "invalid_api_key"}
 _FIGURES = re.compile(r"([\d,]*\d) tokens, and there is room for ([\d,]*\d)")
+_ABILITIES = {
+    "fill-in-the-middle": "insert",
+    "the middle of a text": "insert",
+    "see images": "vision",
+    "no embeddings": "embedding",
+    "cannot generate text": "chat",
+}
+"""What is said of an ability that is missing, and Ollama's word for it, which clients look for."""
 _LLAMA = {**_OPENAI, 503: "unavailable_error"}
 
 
@@ -110,7 +118,7 @@ def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
         "/chat/completions"
     ):
         return "openai"
-    if head in ("chat", "adapters", "", "docs"):
+    if head in ("chat", "adapters", "hardware", "requests", "health", "healthz", "", "docs", "openapi.json"):
         return "hub"
     return "llama"
 
@@ -176,8 +184,17 @@ def defect(error: BaseException) -> ErrorInfo:
 
 
 def _text(error: ErrorInfo, dialect: Dialect, model: str) -> str:
-    if error.code == "model_not_found" and model and dialect == "ollama":
+    if (
+        error.code == "model_not_found"
+        and model
+        and dialect == "ollama"
+        and not error.what.startswith("model ")
+    ):
         return f"model '{model}' not found. {error.sentence()}"
+    if error.code == "unsupported" and model and dialect == "ollama":
+        missing = next((word for part, word in _ABILITIES.items() if part in error.what), None)
+        if missing is not None:
+            return f'"{model}" does not support {missing}. {error.sentence()}'
     if error.code == "context_overflow":
         # Agents look for these words.
         if dialect == "anthropic":

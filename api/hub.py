@@ -19,9 +19,12 @@ from api.errors import Unauthorized
 from api.meter import Meter
 from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
+from api.uploads import Uploads
 from engine import Engine
 from engine.errors import HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
+from engine.paths import Paths, resolve
 from engine.settings import Settings
+from engine.store.server import ServerStore
 from engine.text_safety import plain
 
 if TYPE_CHECKING:
@@ -58,13 +61,16 @@ class Hub:
         engine: Engine,
         settings: Settings,
         keyring: Keyring,
+        store: ServerStore,
         *,
         token: str | None = None,
         scripted: bool = False,
         own_names: tuple[str, ...] = (),
         on_request: Callable[[LoggedRequest], None] | None = None,
+        paths: Paths | None = None,
     ) -> None:
-        self.engine, self.settings, self.keyring = engine, settings, keyring
+        self.uploads = Uploads(paths if paths is not None else resolve(), settings.server.max_upload)
+        self.engine, self.settings, self.keyring, self.store = engine, settings, keyring, store
         self.token = token or secrets.token_urlsafe(32)
         self.doorkeeper = Doorkeeper(keyring, self.token, required=settings.server.auth == "required")
         self.own_names = own_names
@@ -119,6 +125,7 @@ class Hub:
     async def open(self) -> None:
         """Begin to look after the answers, and to run jobs."""
         await self.engine.jobs.work()
+        await asyncio.to_thread(self.uploads.tidy)
         self._keeper = asyncio.create_task(self._keep(), name="server-keeper")
 
     async def close(self) -> None:

@@ -27,6 +27,7 @@ from engine import Engine
 from engine.errors import HearthError, InvalidSettings, NotAllowed
 from engine.paths import Paths, resolve
 from engine.settings import Settings
+from engine.store.server import ServerStore
 
 _BACKLOG: Final = 1024
 _SWITCH_S: Final = 0.0005
@@ -57,13 +58,16 @@ class Server:
         self.host = host if host is not None else settings.server.host
         self.port = port if port is not None else settings.server.port
         names = () if is_loopback(self.host) or self.host in ("0.0.0.0", "::", "") else (self.host,)
+        store = ServerStore(self._paths)
         self.hub = Hub(
             engine,
             settings,
-            Keyring(self._paths),
+            Keyring(self._paths, store),
+            store,
             scripted=scripted,
             own_names=names,
             on_request=on_request,
+            paths=self._paths,
         )
         self._uvicorn: _Uvicorn | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -58,6 +58,16 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.data / "models"
 
     @property
+    def uploaded(self) -> Path:
+        """Models that clients of the server have sent."""
+        return self.models / "uploaded"
+
+    @property
+    def blobs(self) -> Path:
+        """Files that clients of the server have sent, by their SHA-256."""
+        return self.data / "blobs"
+
+    @property
     def adapters(self) -> Path:
         return self.data / "adapters"
 
@@ -83,6 +93,11 @@ class Paths(Struct, frozen=True, kw_only=True):
     def database_file(self) -> Path:
         """Conversations: what must survive and may be touched by several processes."""
         return self.state / "hearth.db"
+
+    @property
+    def server_file(self) -> Path:
+        """Keys, and responses that clients may come back for."""
+        return self.state / "server.db"
 
     @property
     def database_backups(self) -> Path:

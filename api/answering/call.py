@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ from api.reading.body import read_object
 from api.reading.extensions import extended
 from api.reading.fields import Fields
 from engine.errors import HearthError
-from engine.types import GenerationRequest, Thinking
+from engine.types import Alias, GenerationRequest, Thinking
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from api.security.credentials import Principal
 
 _T = TypeVar("_T")
+_NAME = re.compile(r"[^A-Za-z0-9_.\[\]-]+")
+"""What no field is called that anybody means, and what a header may not hold."""
 
 
 class Call:
@@ -46,6 +49,9 @@ class Call:
         """Raises InvalidRequest, TooLarge, UnknownEncoding."""
         hub: Hub = request.app.state["hub"]
         body = await read_object(request, hub.settings.server.max_body)
+        named = body.get("model") or body.get("name")
+        # An error that is met outside an answer names it too.
+        cast("dict[str, Any]", request.scope)["hearth.model"] = named if isinstance(named, str) else ""
         return cls(request, hub, Fields(body))
 
     @property
@@ -69,11 +75,13 @@ class Call:
         full = extended(request, self.fields, self.headers, self.principal)
         return replace(full, id=self.id, client=self.principal.name, source=self.dialect)
 
-    async def settled(self, request: GenerationRequest) -> GenerationRequest:
-        """`request` without a wish for thinking where the model cannot: agents send it whatever model they have.
+    async def settled(self, request: GenerationRequest, **usual: Any) -> GenerationRequest:
+        """`request` with what is `usual` in its dialect, and without a wish for thinking where the model cannot.
 
-        It is named in `x-hearth-ignored`.
+        What is usual (fields of the request) holds where neither the request nor its alias says anything. Agents ask
+        for thinking whatever model they have; it is named in `x-hearth-ignored`.
         """
+        request = await self.as_usual(request, **usual)
         thinking = request.thinking
         if not thinking.enabled and thinking.effort in (None, "none") and not thinking.budget:
             return request
@@ -86,6 +94,27 @@ class Call:
             return request
         self._passed_over.append("thinking")
         return replace(request, thinking=Thinking())
+
+    async def as_usual(self, request: GenerationRequest, **usual: Any) -> GenerationRequest:
+        """`request` with these fields where neither it nor its alias says anything of them."""
+        open_ = {name: value for name, value in usual.items() if getattr(request, name) in (None, Thinking())}
+        if not open_:
+            return request
+        alias = await self._alias(request.model)
+        return replace(
+            request,
+            **{name: value for name, value in open_.items() if getattr(alias, name, None) is None},
+        )
+
+    async def _alias(self, name: str) -> Alias | None:
+        """What the alias says that `name`, or `name:adapter`, means; None if it means none."""
+        wanted = name.lower()
+        try:
+            named = {each.name.lower(): each.alias for each in await self.hub.engine.aliases()}
+        except HearthError:
+            # A file that cannot be read: whoever names one of its aliases hears it from the engine.
+            return None
+        return named.get(wanted) or named.get(wanted.rpartition(":")[0])
 
     def answer(
         self, request: GenerationRequest, *, whole: Whole, codec: Codec | None, model: str = ""
@@ -119,8 +148,8 @@ class Call:
         if not ignored:
             return []
         self._scope["hearth.ignored"] = ignored
-        text = ", ".join(name for name in ignored[:20] if name.isascii() and name.isprintable())
-        return [(b"x-hearth-ignored", text[:500].encode())]
+        text = ", ".join(_NAME.sub("?", name[:60]) or "?" for name in ignored[:20])
+        return [(b"x-hearth-ignored", text.encode())]
 
     async def attended(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`, which is cancelled when the client goes. Raises Cancelled."""

@@ -19,14 +19,16 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
-    from api.dialects.native import hub_routes as native_hub
+    from api.dialects.native import conversation_routes, hub_routes, job_routes, machine_routes, naming_routes
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
     from api.dialects.responses import routes as responses
+    from api.openapi import routes as openapi
 
     openai = [
         chat.chat_completions, completions.completions, embeddings.embeddings, models.list_models, models.get_model,
+        models.delete_model,
     ]  # fmt: skip
     return [
         *hub.ROUTES,
@@ -38,9 +40,14 @@ def routes() -> list[ControllerRouterHandler]:
         *anthropic.ROUTES,
         *anthropic_batches.ROUTES,
         *native.ROUTES,
-        *native_hub.ROUTES,
+        *hub_routes.ROUTES,
+        *naming_routes.ROUTES,
+        *machine_routes.ROUTES,
+        *conversation_routes.ROUTES,
+        *job_routes.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
         *lm_studio.ROUTES,
         *decisions.ROUTES,
+        *openapi.ROUTES,
     ]

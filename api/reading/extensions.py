@@ -58,7 +58,7 @@ def extended(
         found["adapters"] = adapters
     constraint = constraint_of(fields)
     if constraint is not None:
-        if request.constraint is not None:
+        if request.constraint is not None and request.constraint.kind != "text":
             raise InvalidRequest(
                 "The answer is to have two forms.", "A request has one.", "Leave one of them out."
             )

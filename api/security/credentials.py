@@ -26,6 +26,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     name: str
     scopes: tuple[Scope, ...]
     key: Key | None = None
+    own: bool = False
+    """A program of this user on this machine: it knows the secret of a file that only they can read."""
 
 
 class Doorkeeper:
@@ -43,7 +45,7 @@ class Doorkeeper:
         """
         secret = _secret(headers)
         if secret and self._token and hmac.compare_digest(secret.encode(), self._token.encode()):
-            return Principal(name="hearth", scopes=SCOPES)
+            return Principal(name="hearth", scopes=SCOPES, own=True)
         key = self._keyring.check(secret) if secret else None
         if key is not None:
             return Principal(name=key.name, scopes=key.scopes, key=key)

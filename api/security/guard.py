@@ -67,7 +67,7 @@ class Guard:
         anthropic = "anthropic-version" in headers or "x-api-key" in headers
         raw["hearth.dialect"] = dialect = errors.dialect_of(path, anthropic=anthropic)
         origin = headers.get("origin", "")
-        body = _Body(receive, self._hub.settings.server.max_body)
+        body = _Body(receive, self._longest(raw.get("method"), path))
         answer = _Answer(send, request_id, origin, dialect, body)
         try:
             with contextlib.ExitStack() as held:
@@ -89,6 +89,12 @@ class Guard:
                 await answer.fail(errors.defect(error), dialect)
         finally:
             self._hub.log(raw, answer.status, time.monotonic() - started)
+
+    def _longest(self, method: str | None, path: str) -> int:
+        """Most bytes that are read of a body. Files that are sent to be kept have a bound of their own."""
+        uploads = method == "POST" and path.startswith("/api/blobs/")
+        settings = self._hub.settings.server
+        return settings.max_upload if uploads else settings.max_body
 
     def _admit(
         self, scope: dict[str, Any], headers: dict[str, str], held: contextlib.ExitStack, answer: _Answer
@@ -240,7 +246,7 @@ class _Body:
                 raise TooLarge(
                     "The request's body is too large.",
                     f"The server reads at most {self._limit:,} bytes.",
-                    "Send less, or raise server.max_body.",
+                    "Send less, or raise server.max_body (for files: server.max_upload).",
                 )
         return message
 

@@ -9,8 +9,13 @@ from api.security.keyring import Scope
 
 Need = Literal["nothing"] | Scope
 
-OPEN: Final = frozenset({"/", "/health", "/healthz", "/v1/health", "/api/version"})
-"""Answered to anybody who reaches the server: whether it is there and well."""
+OPEN: Final = frozenset(
+    {
+        "/", "/health", "/healthz", "/v1/health", "/api/version", "/openapi.json", "/docs", "/docs/page.js",
+        "/docs/page.css",
+    }
+)  # fmt: skip
+"""Answered to anybody who reaches the server: whether it is there and well, and what it could be asked."""
 
 _MANAGE: Final = frozenset(
     {
@@ -22,12 +27,14 @@ _GENERATE: Final = frozenset(
     {
         "/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/tags", "/api/ps", "/api/show",
         "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
-        "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
+        "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
         "/apply-template", "/infill", "/rerank", "/reranking", "/props", "/slots", "/metrics", "/lora-adapters",
         "/anthropic/messages", "/api/v0/models",
     }
 )  # fmt: skip
-_GENERATE_UNDER: Final = ("/v1/", "/anthropic/v1/", "/anthropic/messages/", "/api/v0/models/", "/chat/api/")
+_GENERATE_UNDER: Final = (
+    "/v1/", "/slots/", "/anthropic/v1/", "/anthropic/messages/", "/api/v0/models/", "/models/", "/chat/api/",
+)  # fmt: skip
 JOBS: Final = "/chat/api"
 """Where the routes of jobs are, whatever `jobs.base_path` calls that place."""
 _JOB_ROUTES: Final = re.compile(r"/(submit|jobs(/.*)?|status/.*)")

@@ -60,6 +60,15 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=1024, le=2**31, description="Most bytes of a request, such as 32MB; images count.", extra=SIZE
         ),
     ] = 32 * 2**20
+    max_upload: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**43,
+            description="Most bytes of a model file that a client may send, such as 64GB; 0: none may.",
+            extra=SIZE,
+        ),
+    ] = 128 * 2**30
     drain_seconds: Annotated[
         float,
         Meta(

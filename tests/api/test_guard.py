@@ -175,7 +175,7 @@ def test_a_key_that_is_revoked_ends_what_it_runs(open_server: Open) -> None:
         pieces = response.iter_text()
         next(pieces)
         # As the command line does it, from another process.
-        Keyring(resolve({"HEARTH_HOME": str(server.hub.keyring._folder.parent)})).revoke("k")
+        Keyring(server._paths).revoke("k")
         rest = "".join(pieces)
         assert '"code":"invalid_api_key"' in rest
         assert client.get("/v1/models", headers=headers).status_code == 401

@@ -112,6 +112,24 @@ def test_metrics_props_slots_and_adapter_scales(client: httpx.Client) -> None:
     assert client.post("/lora-adapters", json=[{"id": 7}]).status_code == 400
 
 
+def test_models_come_and_go_as_in_the_router(client: httpx.Client) -> None:
+    def loaded() -> list[str]:
+        return [one["name"] for one in client.get("/api/ps").json()["models"]]
+
+    assert client.post("/models/load", json={"model": "ember"}).json() == {"success": True}
+    assert "ember:latest" in loaded()
+    assert client.post("/models/unload", json={"model": "ember"}).json() == {"success": True}
+    assert "ember:latest" not in loaded()
+    assert client.post("/models/load", json={}).status_code == 400
+    assert client.post("/models/load", json={"model": "nobody"}).status_code == 404
+    saved = client.post("/slots/0?action=save", json={"filename": "x"})
+    assert saved.status_code == 501 and saved.json()["error"]["type"] == "not_supported_error"
+    client.post("/api/copy", json={"source": "ember", "destination": "spark"})
+    assert client.delete("/v1/models/spark").json() == {"id": "spark", "object": "model", "deleted": True}
+    assert client.delete("/v1/models/spark").status_code == 404
+    assert client.delete("/v1/models/ember").status_code == 400
+
+
 def test_native_routes_speak_the_engines_own_structs(client: httpx.Client, server: Server) -> None:
     client.headers["authorization"] = f"Bearer {server.hub.token}"
     ask = GenerationRequest(model="ember", prompt="Hello", max_tokens=3, id="mine")
@@ -165,5 +183,6 @@ def test_what_is_not_there_is_a_404_in_its_own_dialect(client: httpx.Client, pat
 
 
 def test_a_wrong_method_is_a_405(client: httpx.Client) -> None:
-    assert client.get("/v1/chat/completions").status_code == 405
+    refused = client.get("/v1/chat/completions")
+    assert refused.status_code == 405 and "POST" in refused.headers["allow"]
     assert client.put("/api/chat", json={}).status_code == 405

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.test_native import PNG
 from tests.api.wire import HELLO, LOOK, lines
 
 FAST = {"temperature": 0, "num_predict": 8}
@@ -180,11 +182,10 @@ def test_old_and_unknown_options_are_let_pass(client: httpx.Client) -> None:
             "The image in `images[0]`",
         ),
         ("/api/generate", {"model": "ember", "prompt": "x", "template": "{{ .Prompt }}"}, 400, "`template`"),
-        ("/api/create", {"model": "mine", "from": "ember"}, 501, "Models cannot be created"),
         ("/api/pull", {}, 400, "model is required"),
         ("/api/pull", {"model": "../../x"}, 400, ""),
         ("/api/push", {"model": "ember"}, 501, "Hearth publishes no models"),
-        ("/api/copy", {"source": "nobody", "destination": "x"}, 404, "model 'nobody' not found"),
+        ("/api/copy", {"source": "nobody", "destination": "x"}, 404, 'model "nobody" not found'),
     ],
 )
 def test_errors_are_one_line_of_text(
@@ -238,6 +239,14 @@ def test_blobs_are_refused_by_digest(client: httpx.Client) -> None:
     assert client.head(f"/api/blobs/sha256:{'0' * 64}").status_code == 404
     assert client.head("/api/blobs/sha256:..%2f..%2fetc%2fpasswd").status_code in (400, 404)
     assert client.post("/api/blobs/sha256:12", content=b"x").status_code == 400
+
+
+def test_what_a_model_cannot_do_is_said_in_ollamas_words(client: httpx.Client) -> None:
+    dot = base64.b64encode(PNG).decode()
+    for changes, word in (({"suffix": "b"}, "insert"), ({"images": [dot]}, "vision")):
+        refused = generate(client, **changes)
+        assert refused.status_code == 400
+        assert refused.json()["error"].startswith(f'"ember" does not support {word}'), refused.text
 
 
 def test_the_prompt_can_be_seen_instead_of_read(client: httpx.Client) -> None:

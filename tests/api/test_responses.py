@@ -138,6 +138,28 @@ def test_what_is_not_to_be_kept_is_not(client: httpx.Client) -> None:
     assert ask(client, store=False, background=True).status_code == 400
 
 
+def test_what_is_kept_outlives_the_server(open_server: Open) -> None:
+    server = open_server()
+    picture = [{"type": "input_text", "text": "Hello"}]
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        first = ask(client, instructions="Be brief.", input=[{"role": "user", "content": picture}]).json()
+        gone = ask(client).json()
+        assert client.delete(f"/v1/responses/{gone['id']}").status_code == 200
+        second = ask(client, input="And?", previous_response_id=first["id"], temperature=0).json()
+    server.stop()
+    with httpx.Client(base_url=open_server().url, timeout=30) as client:
+        path = f"/v1/responses/{first['id']}"
+        assert client.get(path).json() == first
+        assert client.get(f"{path}/input_items").json()["data"][0]["content"] == picture
+        assert client.get(f"/v1/responses/{gone['id']}").status_code == 404
+        again = ask(client, input="And?", previous_response_id=first["id"], temperature=0).json()
+        assert again["output"][0]["content"] == second["output"][0]["content"]
+        assert again["usage"]["input_tokens"] == second["usage"]["input_tokens"]
+        assert client.post(f"{path}/cancel").status_code == 400
+        assert client.delete(path).json()["deleted"] is True
+        assert client.get(path).status_code == 404
+
+
 def test_anothers_response_is_not_there(open_server: Open) -> None:
     server = open_server(auth="required")
     mine, other = (server.hub.keyring.create(name)[1] for name in ("mine", "other"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -14,6 +15,8 @@ from engine.errors import InvalidRequest
 from engine.types import Constraint, GenerationRequest, Thinking, Tool, ToolChoice
 
 MAX_TOOLS: Final = 256
+USUAL: Final[Mapping[str, Any]] = {"overflow": "refuse", "thinking": Thinking(enabled=False)}
+"""What holds in Anthropic's routes where neither a request nor its alias says anything."""
 _EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -43,7 +46,6 @@ def message_request(fields: Fields, model: str, *, counting: bool = False) -> Ge
         constraint=_form(config) or _form({"format": fields.any("output_format")}),
         # A message of the assistant at the end is the beginning of the answer.
         continue_last=messages[-1].role == "assistant" and not messages[-1].tool_calls,
-        overflow="refuse",
     )
 
 
@@ -89,7 +91,7 @@ def _choice(fields: Fields) -> ToolChoice:
 
 
 def _thinking(fields: Fields, config: dict[str, Any]) -> Thinking:
-    """Off unless it is asked for."""
+    """What `thinking` says; nothing said is off, unless the model's alias says otherwise."""
     effort = config.get("effort")
     if effort is not None and effort not in _EFFORTS:
         raise InvalidRequest(
@@ -97,7 +99,9 @@ def _thinking(fields: Fields, config: dict[str, Any]) -> Thinking:
         )
     value = fields.take("thinking", dict[str, Any]) or {}
     match value.get("type"):
-        case None | "disabled":
+        case None:
+            return Thinking()
+        case "disabled":
             return Thinking(enabled=False)
         case "enabled":
             budget = value.get("budget_tokens")

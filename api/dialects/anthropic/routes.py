@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 from api.answering.call import Call
 from api.answering.reply import as_json
 from api.dialects.anthropic.codec import MessageCodec, MessageWhole
-from api.dialects.anthropic.request import message_request
+from api.dialects.anthropic.request import USUAL, message_request
 
 _BASES = ("/v1", "/anthropic/v1", "/v1/v1", "/anthropic")
 
@@ -19,7 +19,7 @@ _BASES = ("/v1", "/anthropic/v1", "/v1/v1", "/anthropic")
 async def messages(request: Request[Any, Any, Any]) -> ASGIApp:
     """The assistant's next message, at once or as events."""
     call = await Call.of(request)
-    asked = await call.settled(call.complete(message_request(call.fields, call.model())))
+    asked = await call.settled(call.complete(message_request(call.fields, call.model())), **USUAL)
     named = call.named
     diagnoses = call.fields.has("diagnostics")
     streams = call.fields.take("stream", bool)
@@ -32,7 +32,8 @@ async def messages(request: Request[Any, Any, Any]) -> ASGIApp:
 async def count_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     """How many tokens the prompt of that message has, by the model's own template; its weights are not loaded."""
     call = await Call.of(request)
-    asked = await call.settled(call.complete(message_request(call.fields, call.model(), counting=True)))
+    asked = message_request(call.fields, call.model(), counting=True)
+    asked = await call.settled(call.complete(asked), **USUAL)
     return as_json({"input_tokens": await call.attended(call.hub.engine.count(asked))}, headers=call.notes())
 
 

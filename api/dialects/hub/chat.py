@@ -110,13 +110,15 @@ async def load_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 async def _parts(listing: Listing, name: str) -> tuple[str, str | None]:
-    """A model and the adapter that its name asks for; ids of models may hold colons too."""
-    if (found := await listing.find(name)) is not None:
-        return (found.id, None) if found.parent is None else (found.parent, found.id[len(found.parent) + 1 :])
-    base, colon, own = name.rpartition(":")
-    if colon and await listing.find(base) is not None:
-        return base, own
-    return name, None
+    """A model or alias, and the adapter that its name asks for; ids of models may hold colons too."""
+    found = await listing.find(name)
+    head, colon, own = name.rpartition(":")
+    if found is None:
+        return (head, own) if colon and await listing.find(head) is not None else (name, None)
+    if found.alias is None:
+        return found.parent or found.id, found.adapter
+    is_listed = any(each.id == found.id for each in await listing.all())
+    return found.id if is_listed else found.id.rpartition(":")[0], found.adapter
 
 
 @get("/adapters", status_code=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Request, route
+from litestar import Request, get, route
 from litestar.types import ASGIApp
 
 from api.answering.reply import as_json, as_text
@@ -39,7 +39,8 @@ def status(hub: Hub) -> dict[str, Any]:
     loaded = hub.engine.loaded()
     ready = [one for one in loaded if one.state in ("ready", "busy", "shrunk")]
     failed = next((one.error for one in loaded if one.error is not None), None)
-    model = ready[0] if ready else None
+    usual = hub.settings.models.default
+    model = next((one for one in ready if one.id == usual), ready[0] if ready else None)
     adapter = hub.default_adapters.get(model.id.lower()) if model is not None else None
     facts = model.facts if model is not None else None
     return {
@@ -48,11 +49,18 @@ def status(hub: Hub) -> dict[str, Any]:
         "device": _device(model),
         "dtype": facts.quantisation if facts is not None else None,
         "models": [one.id for one in ready],
-        "model": model.id if model is not None else hub.settings.models.default,
+        "model": model.id if model is not None else usual,
         "adapter": adapter,
-        "max_side": None,
+        "max_side": hub.settings.media.max_side,
         "load_error": failed.sentence() if failed is not None else None,
     }
+
+
+@get("/hardware", status_code=200)
+async def hardware(request: Request[Any, Any, Any]) -> ASGIApp:
+    """What the machine does now: processors, memory, GPUs, disks, and the models in memory."""
+    hub: Hub = request.app.state["hub"]
+    return as_json(await hub.engine.hardware())
 
 
 def _device(model: LoadedModel | None) -> str | None:

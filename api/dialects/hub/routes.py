@@ -5,5 +5,6 @@ from __future__ import annotations
 from api.dialects.hub import chat, health, requests
 
 ROUTES = [
-    health.root, health.health, chat.chat, chat.load_adapter, chat.adapters, requests.running, requests.cancel,
+    health.root, health.health, health.hardware, chat.chat, chat.load_adapter, chat.adapters, requests.running,
+    requests.cancel,
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from api.answering.codec import SSE, Progress
 from api.answering.reply import as_json
 from api.answering.result import Result, collect
 from api.dialects.llama_server.texts import model_of
-from api.dialects.openai.chat import limit_of
+from api.dialects.openai.chat import USUAL, limit_of
 from api.dialects.openai.usage import piece_text, timings_of
 from api.reading.fields import Fields, as_kind
 from api.reading.sampling import choices_of, sampling_of, stops_of
@@ -38,7 +38,7 @@ async def completion(request: Request[Any, Any, Any]) -> ASGIApp:
     """The continuation of a prompt; of several prompts a list."""
     call = await Call.of(request)
     fields = call.fields
-    base = completion_request(fields, model_of(call))
+    base = await call.as_usual(completion_request(fields, model_of(call)), **USUAL)
     streams = fields.take("stream", bool) or False
     shown = fields.take("response_fields", list[str])
     prompts = await _prompts(call, base.model, fields.any("prompt"))
@@ -65,7 +65,7 @@ async def infill(request: Request[Any, Any, Any]) -> ASGIApp:
     """What stands between `input_prefix` and `input_suffix`, with other files of the repository around it."""
     call = await Call.of(request)
     fields = call.fields
-    base = completion_request(fields, model_of(call))
+    base = await call.as_usual(completion_request(fields, model_of(call)), **USUAL)
     before = fields.take("input_prefix", str) or ""
     after = fields.take("input_suffix", str) or ""
     begun = fields.take("prompt", str) or ""
@@ -100,7 +100,6 @@ def completion_request(fields: Fields, model: str) -> GenerationRequest:
         n=choices_of(fields),
         logprobs=Logprobs(top=probs) if probs else None,
         return_tokens=fields.take("return_tokens", bool) or False,
-        overflow="refuse",
     )
 
 

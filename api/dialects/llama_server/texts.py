@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 
 from api.answering.call import Call
 from api.answering.reply import as_json
-from api.dialects.openai.chat import chat_request
+from api.dialects.openai.chat import USUAL, chat_request
 from api.dialects.openai.messages import messages_of
 from api.dialects.openai.tools import tools_of
 from api.reading.keywords import OPENAI
@@ -69,6 +69,6 @@ async def apply_template(request: Request[Any, Any, Any]) -> ASGIApp:
 async def chat_input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     """How many tokens the prompt of that chat has."""
     call = await Call.of(request)
-    asked = call.complete(chat_request(call.fields, model_of(call)))
+    asked = await call.settled(call.complete(chat_request(call.fields, model_of(call))), **USUAL)
     count = await call.attended(call.hub.engine.count(asked))
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import InvalidRequest
-from engine.types import ImagePart, LoadOptions
+from engine.errors import InvalidRequest, NotAllowed
+from engine.types import Alias, ImagePart, LoadOptions
 
 if TYPE_CHECKING:
+    from api.answering.call import Call
     from api.hub import Hub
 
 _PLAIN: Final = re.compile(r"[^/\\~.][^/\\]{0,199}")
@@ -43,3 +44,24 @@ def _check_image(part: Any) -> None:
             "Send its bytes (`data`, base64).",
             param="messages",
         )
+
+
+def check_own(call: Call, what: str) -> None:
+    """Raises NotAllowed unless a program of this user asks: only they may name files of this machine."""
+    if not call.principal.own:
+        raise NotAllowed(
+            f"{what} only for this user's own programs on this machine.",
+            "It names files, and no file of this machine is opened for others.",
+            "Do it on the machine where Hearth runs.",
+        )
+
+
+def check_alias(alias: Alias, call: Call) -> None:
+    """An alias that is made from outside leads to names alone. Raises InvalidRequest, ModelNotFound, NotAllowed.
+
+    This user's own programs may name files, and write templates, as in the file that aliases lie in.
+    """
+    if call.principal.own:
+        return
+    call.hub.model(alias.model)
+    check_names(alias, call.hub)

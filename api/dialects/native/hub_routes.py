@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Request, delete, get, post
@@ -12,8 +12,7 @@ from msgspec import Struct
 from api.answering.call import Call
 from api.answering.codec import SSE
 from api.answering.reply import as_json
-from api.reading.body import read_json
-from api.reading.fields import Fields, words
+from api.dialects.native.reading import read
 from engine.errors import InvalidRequest
 from engine.types import HubQuery, PullRequest
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from api.hub import Hub
     from engine import Pulling
 
-_T = TypeVar("_T")
 _json = msgspec.json.Encoder()
 
 
@@ -34,17 +32,8 @@ class Repository(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-async def _read(request: Request[Any, Any, Any], kind: type[_T]) -> tuple[Call, _T]:
-    hub: Hub = request.app.state["hub"]
-    value = await read_json(request, hub.settings.server.max_body)
-    try:
-        return Call(request, hub, Fields({})), msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest("The request's body cannot be used.", words(str(error))) from None
-
-
 async def _named(request: Request[Any, Any, Any]) -> tuple[Call, str, bool]:
-    call, asked = await _read(request, Repository)
+    call, asked = await read(request, Repository)
     if not asked.model:
         raise InvalidRequest("model is required", param="model")
     return call, asked.model, asked.dry_run
@@ -53,7 +42,7 @@ async def _named(request: Request[Any, Any, Any]) -> tuple[Call, str, bool]:
 @post("/hearth/v1/search_hub", status_code=200)
 async def search_hub(request: Request[Any, Any, Any]) -> ASGIApp:
     """Models of the hub, and those here that match."""
-    call, query = await _read(request, HubQuery)
+    call, query = await read(request, HubQuery)
     return as_json(await call.attended(call.hub.engine.search_hub(query)))
 
 
@@ -74,14 +63,14 @@ async def hub_files(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/plan_pull", status_code=200)
 async def plan_pull(request: Request[Any, Any, Any]) -> ASGIApp:
     """What a pull would fetch."""
-    call, asked = await _read(request, PullRequest)
+    call, asked = await read(request, PullRequest)
     return as_json(await call.attended(call.hub.engine.plan_pull(asked)))
 
 
 @post("/hearth/v1/pull", status_code=200)
 async def pull(request: Request[Any, Any, Any]) -> ASGIApp:
     """The states of a pull, as events. A reader that leaves gives nothing up: `cancel_pull` does."""
-    call, asked = await _read(request, PullRequest)
+    call, asked = await read(request, PullRequest)
     return States(call.hub.engine.pull(asked))
 
 
@@ -109,7 +98,7 @@ async def cancel_pull(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/newer_revisions", status_code=200)
 async def newer_revisions(request: Request[Any, Any, Any]) -> ASGIApp:
     """Whether the hub has something newer than what is here."""
-    call, asked = await _read(request, Repository)
+    call, asked = await read(request, Repository)
     return as_json(await call.attended(call.hub.engine.newer_revisions(asked.model)))
 
 
@@ -123,7 +112,7 @@ async def cache_scan(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/cache_prune", status_code=200)
 async def cache_prune(request: Request[Any, Any, Any]) -> ASGIApp:
     """Delete what no revision uses."""
-    call, asked = await _read(request, Repository)
+    call, asked = await read(request, Repository)
     return as_json(await call.hub.engine.cache_prune(dry_run=asked.dry_run))
 
 

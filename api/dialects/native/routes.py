@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from litestar import Request, delete, get, post
 from litestar.types import ASGIApp
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from api.answering.call import Call
 from api.answering.live import Live
 from api.answering.reply import as_json
 from api.dialects.native.codec import NativeCodec, NativeWhole
-from api.dialects.native.files import check_names
-from api.reading.body import read_json
-from api.reading.fields import Fields, words
-from engine.errors import InvalidRequest
+from api.dialects.native.reading import number, read_for_model
 from engine.types import EmbedRequest, GenerationRequest, LoadOptions, Message, RerankRequest, Tool
 
 if TYPE_CHECKING:
     from api.hub import Hub
 
-_T = TypeVar("_T", bound=Struct)
 MAX_ROWS = 10_000
 
 
@@ -56,24 +50,10 @@ class Named(Struct, frozen=True, kw_only=True):
     model: str
 
 
-async def _read(request: Request[Any, Any, Any], kind: type[_T]) -> tuple[Call, _T]:
-    """The body as `kind`, its model's name checked. Raises InvalidRequest, ModelNotFound."""
-    hub: Hub = request.app.state["hub"]
-    value = await read_json(request, hub.settings.server.max_body)
-    try:
-        found = msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest("The request's body cannot be used.", words(str(error))) from None
-    call = Call(request, hub, Fields({}))
-    check_names(found, hub)
-    model = hub.model(getattr(found, "model"))  # noqa: B009  (every kind has one)
-    return call, replace(found, model=model)
-
-
 @post("/hearth/v1/generate", status_code=200)
 async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     """The events of a generation."""
-    call, asked = await _read(request, GenerationRequest)
+    call, asked = await read_for_model(request, GenerationRequest)
     asked = replace(asked, client=asked.client or call.principal.name, source=asked.source or "hearth")
     return Live(
         call.hub,
@@ -89,7 +69,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/load", status_code=200)
 async def load(request: Request[Any, Any, Any]) -> ASGIApp:
     """Make a model resident."""
-    call, asked = await _read(request, Load)
+    call, asked = await read_for_model(request, Load)
     await call.attended(
         call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive, force=asked.force)
     )
@@ -99,7 +79,7 @@ async def load(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/unload", status_code=200)
 async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
     """Free a model."""
-    call, asked = await _read(request, Named)
+    call, asked = await read_for_model(request, Named)
     await call.hub.engine.unload(asked.model)
     return as_json({})
 
@@ -107,7 +87,7 @@ async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/pin", status_code=200)
 async def pin(request: Request[Any, Any, Any]) -> ASGIApp:
     """Never send a model away by itself."""
-    call, asked = await _read(request, Named)
+    call, asked = await read_for_model(request, Named)
     await call.hub.engine.pin(asked.model)
     return as_json({})
 
@@ -115,7 +95,7 @@ async def pin(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/unpin", status_code=200)
 async def unpin(request: Request[Any, Any, Any]) -> ASGIApp:
     """Take that back."""
-    call, asked = await _read(request, Named)
+    call, asked = await read_for_model(request, Named)
     await call.hub.engine.unpin(asked.model)
     return as_json({})
 
@@ -123,21 +103,21 @@ async def unpin(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/estimate", status_code=200)
 async def estimate(request: Request[Any, Any, Any]) -> ASGIApp:
     """What a load would take."""
-    call, asked = await _read(request, Load)
+    call, asked = await read_for_model(request, Load)
     return as_json(await call.attended(call.hub.engine.estimate(asked.model, asked.options)))
 
 
 @post("/hearth/v1/facts", status_code=200)
 async def facts(request: Request[Any, Any, Any]) -> ASGIApp:
     """What a model is."""
-    call, asked = await _read(request, Named)
+    call, asked = await read_for_model(request, Named)
     return as_json(await call.attended(call.hub.engine.facts(asked.model)))
 
 
 @post("/hearth/v1/tokenize", status_code=200)
 async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
     """Text to tokens."""
-    call, asked = await _read(request, Tokenize)
+    call, asked = await read_for_model(request, Tokenize)
     tokens = await call.attended(call.hub.engine.tokenize(asked.model, asked.text, special=asked.special))
     return as_json({"tokens": tokens})
 
@@ -145,14 +125,14 @@ async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/detokenize", status_code=200)
 async def detokenize(request: Request[Any, Any, Any]) -> ASGIApp:
     """Tokens to text."""
-    call, asked = await _read(request, Detokenize)
+    call, asked = await read_for_model(request, Detokenize)
     return as_json({"text": await call.attended(call.hub.engine.detokenize(asked.model, asked.tokens))})
 
 
 @post("/hearth/v1/render", status_code=200)
 async def render(request: Request[Any, Any, Any]) -> ASGIApp:
     """The prompt that the model's template makes."""
-    call, asked = await _read(request, Render)
+    call, asked = await read_for_model(request, Render)
     engine = call.hub.engine
     text = await call.attended(
         engine.render(asked.model, asked.messages, asked.tools, open_turn=asked.open_turn)
@@ -163,21 +143,21 @@ async def render(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/count", status_code=200)
 async def count(request: Request[Any, Any, Any]) -> ASGIApp:
     """How many tokens a prompt has."""
-    call, asked = await _read(request, GenerationRequest)
+    call, asked = await read_for_model(request, GenerationRequest)
     return as_json({"count": await call.attended(call.hub.engine.count(asked))})
 
 
 @post("/hearth/v1/embed", status_code=200)
 async def embed(request: Request[Any, Any, Any]) -> ASGIApp:
     """Vectors; their bytes are base64."""
-    call, asked = await _read(request, EmbedRequest)
+    call, asked = await read_for_model(request, EmbedRequest)
     return as_json(await call.attended(call.hub.engine.embed(asked)))
 
 
 @post("/hearth/v1/rerank", status_code=200)
 async def rerank(request: Request[Any, Any, Any]) -> ASGIApp:
     """Documents by their nearness to a query."""
-    call, asked = await _read(request, RerankRequest)
+    call, asked = await read_for_model(request, RerankRequest)
     return as_json(await call.attended(call.hub.engine.rerank(asked)))
 
 
@@ -209,34 +189,25 @@ async def cancel(request: Request[Any, Any, Any]) -> ASGIApp:
 @get("/hearth/v1/logs", status_code=200)
 async def logs(request: Request[Any, Any, Any]) -> ASGIApp:
     """The newest log lines, oldest first."""
-    return as_json(request.app.state["hub"].engine.logs(_limit(request, 500)))
+    return as_json(request.app.state["hub"].engine.logs(number(request, "limit", 500, MAX_ROWS)))
 
 
 @get("/hearth/v1/request_log", status_code=200)
 async def request_log(request: Request[Any, Any, Any]) -> ASGIApp:
     """The last finished requests, newest first."""
-    return as_json(await request.app.state["hub"].engine.request_log(_limit(request, 100)))
+    return as_json(await request.app.state["hub"].engine.request_log(number(request, "limit", 100, MAX_ROWS)))
 
 
 @get("/hearth/v1/model_log", status_code=200)
 async def model_log(request: Request[Any, Any, Any]) -> ASGIApp:
     """What became of models, newest first."""
-    return as_json(await request.app.state["hub"].engine.model_log(_limit(request, 100)))
+    return as_json(await request.app.state["hub"].engine.model_log(number(request, "limit", 100, MAX_ROWS)))
 
 
 @get("/hearth/v1/http_log", status_code=200)
 async def http_log(request: Request[Any, Any, Any]) -> ASGIApp:
     """The server's own last requests, oldest first."""
-    return as_json(list(request.app.state["hub"].requests)[-_limit(request, 100) :])
-
-
-def _limit(request: Request[Any, Any, Any], default: int) -> int:
-    text = request.query_params.get("limit", "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise InvalidRequest("`limit` must be a whole number.", param="limit")
-    return max(1, min(MAX_ROWS, int(text)))
+    return as_json(list(request.app.state["hub"].requests)[-number(request, "limit", 100, MAX_ROWS) :])
 
 
 ROUTES = [

@@ -29,7 +29,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     fields, named = call.fields, _named(call)
     fields.known(OLLAMA)
     streams = fields.take("stream", bool) is not False
-    asked = _finish(call, generate_request(fields, call.hub.model(named)))
+    asked = await _finish(call, generate_request(fields, call.hub.model(named)))
     await _check_thinking(call, asked, named)
     if asked.prompt is None:
         return call.answer(asked, whole=OllamaWhole(named, "generate", {}), codec=None, model=named)
@@ -61,7 +61,7 @@ async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
     fields, named = call.fields, _named(call)
     fields.known(OLLAMA)
     streams = fields.take("stream", bool) is not False
-    asked = _finish(call, chat_request(fields, call.hub.model(named)))
+    asked = await _finish(call, chat_request(fields, call.hub.model(named)))
     await _check_thinking(call, asked, named)
     whole = OllamaWhole(named, "chat", {})
     if asked.messages is None:
@@ -89,8 +89,6 @@ def generate_request(fields: Fields, model: str) -> GenerationRequest:
     fields.known(("context",))
     if not prompt and not images and suffix is None:
         return GenerationRequest(model=model, load=common["load"], keep_alive=common.get("keep_alive"))
-    if images:
-        _keep_images(common)
     return GenerationRequest(
         model=model, prompt=prompt, raw=raw, suffix=suffix, system=system or None, images=images, **common
     )
@@ -104,8 +102,6 @@ def chat_request(fields: Fields, model: str) -> GenerationRequest:
         as_kind([] if messages is None else messages, list[Any], "messages")
         return GenerationRequest(model=model, load=common["load"], keep_alive=common.get("keep_alive"))
     found = messages_of(messages)
-    if any(isinstance(part, ImagePart) for one in found for part in one.content):
-        _keep_images(common)
     return GenerationRequest(model=model, messages=found, tools=tools_of(fields), **common)
 
 
@@ -115,12 +111,6 @@ def _tells(fields: Fields) -> bool:
     return isinstance(options, dict) and options.get("progress") is True
 
 
-def _keep_images(common: dict[str, Any]) -> None:
-    """A text with images in it cannot be shifted while it grows; its oldest turns can still go."""
-    if common["overflow"] == "shift":
-        common["overflow"] = "drop_oldest"
-
-
 def _named(call: Call) -> str:
     """The model's name as the client wrote it."""
     value = call.fields.any("model") or call.fields.any("name")
@@ -128,8 +118,8 @@ def _named(call: Call) -> str:
     return str(value)
 
 
-def _finish(call: Call, request: GenerationRequest) -> GenerationRequest:
-    """With who asks, and what routes of all dialects may say; `options` has been read already."""
+async def _finish(call: Call, request: GenerationRequest) -> GenerationRequest:
+    """With who asks, what routes of all dialects may say (`options` has been read already), and what is usual."""
     rest = {
         name: call.fields.any(name) for name in ("adapters", "adapter", "lora", "cache_prompt", "grammar")
     }
@@ -137,11 +127,11 @@ def _finish(call: Call, request: GenerationRequest) -> GenerationRequest:
 
     fields = Fields(rest)
     adapters, constraint = adapters_of(fields), constraint_of(fields)
-    if constraint is not None and request.constraint is not None:
+    if constraint is not None and request.constraint is not None and request.constraint.kind != "text":
         raise InvalidRequest(
             "The answer is to have two forms.", fix="Send `format` or `grammar`.", param="format"
         )
-    return replace(
+    full = replace(
         request,
         adapters=adapters if adapters is not None else request.adapters,
         constraint=constraint or request.constraint,
@@ -149,6 +139,16 @@ def _finish(call: Call, request: GenerationRequest) -> GenerationRequest:
         client=call.principal.name,
         source=call.dialect,
     )
+    if full.overflow == "shift" and _shows(full):
+        # A text with images in it cannot be shifted while it grows; its oldest turns can still go.
+        full = replace(full, overflow="drop_oldest")
+    return await call.as_usual(full, overflow="drop_oldest" if _shows(full) else "shift")
+
+
+def _shows(request: GenerationRequest) -> bool:
+    """Whether there are images in the request."""
+    said = (part for one in request.messages or () for part in one.content)
+    return bool(request.images) or any(isinstance(part, ImagePart) for part in said)
 
 
 async def _check_thinking(call: Call, request: GenerationRequest, named: str) -> None:

@@ -1,35 +1,37 @@
-"""Names for models and files of one's own: create, copy, push, blobs.
-
-The engine has no calls for these yet, so each is refused in words; nothing is answered as if it had been done.
-"""
+"""Names of one's own: create, copy, delete; and push, which is refused."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
-from litestar import Request, post, route
+import msgspec
+from litestar import Request, delete, post
 from litestar.types import ASGIApp
 
 from api.answering.call import Call
-from api.answering.reply import Reply
+from api.answering.codec import NDJSON
+from api.answering.reply import Reply, as_json
 from api.dialects.listing import Listing
+from api.dialects.ollama import creating, removing
 from api.errors import NotHere
-from engine.errors import InvalidRequest, ModelNotFound
+from api.reading.keywords import OLLAMA
+from engine.errors import ModelNotFound
+from engine.text_safety import plain
 
-_DIGEST: Final = re.compile(r"sha256[:-][0-9a-f]{64}")
+_json = msgspec.json.Encoder()
 
 
 @post("/api/create", status_code=200)
 async def create(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Raises NotHere."""
+    """Make an alias, of a model or of files that were sent; lines that say what was done."""
     call = await Call.of(request)
-    call.hub.model(call.fields.any("model") or call.fields.any("name"))
-    raise NotHere(
-        "Models cannot be created over HTTP yet.",
-        "The engine has no names of your own for models yet.",
-        "Send system prompt and options with each request, or put the file into a folder of models.folders.",
-    )
+    listing: Listing = request.app.state["listing"]
+    streams = call.fields.take("stream", bool) is not False
+    told = await creating.create(call, listing)
+    if not streams:
+        return as_json({"status": "success"}, headers=call.notes())
+    lines = b"".join(_json.encode({"status": each}) + b"\n" for each in told)
+    return Reply(lines, media_type=NDJSON, headers=call.notes())
 
 
 @post("/api/push", status_code=200)
@@ -43,26 +45,28 @@ async def push(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/api/copy", status_code=200)
 async def copy(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Raises ModelNotFound for an unknown source, else NotHere."""
+    """Keep an alias under another name too; a copy of a model is an alias of it. Raises ModelNotFound."""
     call = await Call.of(request)
-    source = call.fields.need("source", str)
-    call.hub.model(call.fields.need("destination", str))
-    await _known(request, call, source)
-    raise NotHere("Models cannot be given further names over HTTP yet.")
-
-
-@route("/api/blobs/{digest:str}", http_method=["HEAD", "POST"], status_code=200)
-async def blob(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A HEAD finds nothing; a POST is refused. Raises InvalidRequest for what is no digest, NotHere."""
-    if not _DIGEST.fullmatch(request.path_params["digest"]):
-        raise InvalidRequest("invalid digest format", param="digest")
-    if request.method == "HEAD":
-        return Reply(b"", status=404)
-    raise NotHere("Files cannot be uploaded yet.", fix="Put the file into a folder of models.folders.")
-
-
-async def _known(request: Request[Any, Any, Any], call: Call, name: Any) -> None:
     listing: Listing = request.app.state["listing"]
-    wanted = call.hub.model(name)
+    source = call.fields.need("source", str)
+    wanted = call.hub.model(source)
+    destination = call.fields.need("destination", str)
+    call.hub.model(destination)
     if await listing.find(wanted) is None:
-        raise ModelNotFound(f"model '{wanted}' not found", param="model")
+        raise ModelNotFound(f'model "{plain(source, 80)}" not found', param="source")
+    await call.hub.engine.copy_alias(wanted, destination)
+    listing.forget()
+    return Reply(b"", headers=call.notes())
+
+
+@delete("/api/delete", status_code=200)
+async def remove(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Delete an alias, and files that a client sent once no alias leads to them; or a model of the cache."""
+    call = await Call.of(request)
+    call.fields.known(OLLAMA)
+    listing: Listing = request.app.state["listing"]
+    await removing.remove(call, listing, call.hub.model(call.fields.take("model", str, "name")))
+    return Reply(b"", headers=call.notes())
+
+
+ROUTES = [create, push, copy, remove]

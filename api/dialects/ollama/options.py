@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from api.reading.extensions import keep_alive_of, load_of
@@ -31,7 +32,7 @@ MAX_TOP: Final = 20
 def shared(fields: Fields) -> dict[str, Any]:
     """Fields of the engine's request that every generation may bring. Raises InvalidRequest."""
     given = fields.take("options", dict[str, Any]) or {}
-    _check(given)
+    given = checked(given)
     options = Fields(given, "options")
     options.known(OLLAMA_OPTIONS)
     found: dict[str, Any] = {
@@ -74,8 +75,11 @@ def thinking_of(fields: Fields) -> Thinking:
 def format_of(fields: Fields) -> Constraint | None:
     """`format`: "json" or a JSON Schema."""
     value = fields.any("format")
-    if value in (None, "", {}):
+    if value in (None, {}):
         return None
+    if value == "":
+        # It is said, so it goes before what an alias says.
+        return Constraint(kind="text")
     if value == "json":
         return Constraint(kind="json")
     if isinstance(value, dict):
@@ -83,12 +87,14 @@ def format_of(fields: Fields) -> Constraint | None:
     raise InvalidRequest('invalid format: expected "json" or a JSON Schema', param="format")
 
 
-def _overflow(fields: Fields) -> Overflow:
+def _overflow(fields: Fields) -> Overflow | None:
     truncate = fields.take("truncate", bool)
     shift = fields.take("shift", bool)
     if truncate is False:
         return "refuse"
-    return "drop_oldest" if shift is False else "shift"
+    if shift is None:
+        return "shift" if truncate else None
+    return "shift" if shift else "drop_oldest"
 
 
 def _logprobs(fields: Fields) -> Logprobs | None:
@@ -109,7 +115,9 @@ def _sampling(options: Fields) -> dict[str, Any]:
     return found
 
 
-def _check(options: dict[str, Any]) -> None:
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options whose types are as Ollama has them. Raises InvalidRequest naming the first that is not."""
+    found = dict(options)
     for name, value in options.items():
         if value is None:
             continue
@@ -131,4 +139,5 @@ def _check(options: dict[str, Any]) -> None:
         if not good:
             raise InvalidRequest(f'option "{name}" must be of type {kind}', param=f"options.{name}")
         if kind == "integer":
-            options[name] = as_kind(int(value), int, name)
+            found[name] = as_kind(int(value), int, name)
+    return found

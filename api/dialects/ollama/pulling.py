@@ -1,4 +1,4 @@
-"""`POST /api/pull` and `DELETE /api/delete`: models fetched from the hub, and weights taken away again.
+"""`POST /api/pull`: models fetched from the hub.
 
 A client that leaves gives its pull up, as with Ollama; what is here of it stays, and the next pull goes on from there.
 """
@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import Request, delete, post
+from litestar import Request, post
 from litestar.types import ASGIApp
 
 from api.answering.call import Call
@@ -46,17 +46,6 @@ async def pull(request: Request[Any, Any, Any]) -> ASGIApp:
     # A tag that Ollama's clients add by themselves names no quantisation.
     wanted = name.strip().removesuffix(":latest")
     return PullAnswer(call.hub.engine.pull(PullRequest(model=wanted)), streams=streams, model=name)
-
-
-@delete("/api/delete", status_code=200)
-async def remove(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Delete a model of the cache, or one quantisation of it. Raises as `Engine.delete_weights`."""
-    call = await Call.of(request)
-    call.fields.known(OLLAMA)
-    name = call.hub.model(call.fields.take("model", str, "name"))
-    await call.hub.engine.unload(name)
-    await call.hub.engine.delete_weights(name)
-    return Reply(b"", headers=call.notes())
 
 
 class PullAnswer:
@@ -154,4 +143,4 @@ def _error_of(last: PullState | None) -> ErrorInfo | None:
     return last.error if last.stage == "failed" else None
 
 
-ROUTES = [pull, remove]
+ROUTES = [pull]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar import Request, post
@@ -19,13 +20,15 @@ from engine.types import GenerationRequest, Logprobs, Overflow, Thinking
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MAX_TOP: Final = 20
+USUAL: Final[Mapping[str, Any]] = {"overflow": "refuse"}
+"""What holds in OpenAI's routes where neither a request nor its alias says anything."""
 
 
 @post(["/v1/chat/completions", "/chat/completions"], status_code=200)
 async def chat_completions(request: Request[Any, Any, Any]) -> ASGIApp:
     """A chat's next message, at once or as server-sent events."""
     call = await Call.of(request)
-    asked = await call.settled(call.complete(chat_request(call.fields, call.model())))
+    asked = await call.settled(call.complete(chat_request(call.fields, call.model())), **USUAL)
     named = call.named
     options = StreamOptions(call.fields)
     head = Head.of(call.id, named)
@@ -95,10 +98,12 @@ def thinking_of(fields: Fields) -> Thinking:
     return Thinking(effort=effort, budget=found.budget)
 
 
-def overflow_of(fields: Fields) -> Overflow:
-    """What happens to a prompt that is too long: an error, unless `truncation` says auto."""
+def overflow_of(fields: Fields) -> Overflow | None:
+    """What `truncation` says is to happen to a prompt that is too long; None if it says nothing."""
     match fields.take("truncation", str):
-        case None | "disabled":
+        case None:
+            return None
+        case "disabled":
             return "refuse"
         case "auto":
             return "drop_oldest"

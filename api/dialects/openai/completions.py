@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from api.answering.call import Call
-from api.dialects.openai.chat import StreamOptions, limit_of, overflow_of
+from api.dialects.openai.chat import USUAL, StreamOptions, limit_of, overflow_of
 from api.dialects.openai.chat_codec import Head
 from api.dialects.openai.completions_codec import CompletionCodec, CompletionWhole
 from api.reading.fields import Fields, as_kind
@@ -32,7 +32,10 @@ async def completions(request: Request[Any, Any, Any]) -> ASGIApp:
     named = call.named
     options = StreamOptions(call.fields)
     prompts = prompts_of(call.fields)
-    asked = [replace(call.complete(base), **prompt) for prompt in prompts]
+    says_length = call.fields.has("max_tokens") or call.fields.has("n_predict")
+    usual = USUAL if says_length else {**USUAL, "max_tokens": MAX_TOKENS}
+    full = await call.as_usual(call.complete(base), **usual)
+    asked = [replace(full, **prompt) for prompt in prompts]
     head = Head.of(call.id, named, "cmpl-")
     stream = call.merged(asked)
     shown = base.logprobs is not None
@@ -56,7 +59,7 @@ def completion_request(fields: Fields, model: str) -> GenerationRequest:
         raw=suffix is None,
         suffix=suffix or None,
         sampling=sampling_of(fields),
-        max_tokens=MAX_TOKENS if limit is None else limit_of(limit),
+        max_tokens=limit_of(limit),
         stop=stops_of(fields),
         n=choices_of(fields),
         best_of=fields.take("best_of", int),

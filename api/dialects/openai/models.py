@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from litestar import Request, route
+from litestar import Request, delete, route
 from litestar.types import ASGIApp
 
+from api.answering.call import Call
 from api.answering.reply import Reply, as_json
 from api.dialects.listing import Listed, Listing
+from api.reading.fields import Fields
 from engine.errors import ModelNotFound
 from engine.text_safety import plain
 
@@ -50,6 +52,17 @@ async def get_model(request: Request[Any, Any, Any]) -> ASGIApp:
             f"There is no model {plain(wanted, 80)!r}.", fix="`GET /v1/models` lists them.", param="model"
         )
     return as_json(model_of(found))
+
+
+@delete("/v1/models/{name:path}", status_code=200)
+async def delete_model(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Delete an alias, or a model of the cache. Raises ModelNotFound."""
+    from api.dialects.ollama.removing import remove
+
+    hub, listing = request.app.state["hub"], request.app.state["listing"]
+    wanted = str(request.path_params["name"]).strip("/")
+    await remove(Call(request, hub, Fields({})), listing, hub.model(wanted))
+    return as_json({"id": wanted, "object": "model", "deleted": True})
 
 
 def envelope(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def form_of(value: dict[str, Any] | None) -> Constraint | None:
         return None
     match value.get("type"):
         case "text":
-            return None
+            # It is said, so it goes before what an alias says.
+            return Constraint(kind="text")
         case "json_object":
             schema = value.get("schema")
             return Constraint(kind="json") if schema is None else Constraint(kind="schema", value=schema)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from api.answering.call import Call
 from api.answering.reply import as_json
 from api.answering.result import Choice
+from api.dialects.openai.chat import USUAL
 from api.dialects.responses import background
 from api.dialects.responses.codec import ResponseCodec, ResponseWhole
 from api.dialects.responses.request import asked_of
@@ -32,7 +33,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
     if (previous := call.fields.take("previous_response_id", str)) is not None:
         before = (await _kept(request, previous)).messages
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
-    asked = replace(asked, request=await call.settled(call.complete(asked.request)))
+    asked = replace(asked, request=await call.settled(call.complete(asked.request), **USUAL))
     if asked.background:
         queued = await background.submit(call, asked)
         if not asked.stream:
@@ -126,7 +127,8 @@ async def input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     previous = call.fields.take("previous_response_id", str)
     before = (await _kept(request, previous)).messages if previous is not None else ()
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
-    count = await call.attended(call.hub.engine.count(await call.settled(call.complete(asked.request))))
+    settled = await call.settled(call.complete(asked.request), **USUAL)
+    count = await call.attended(call.hub.engine.count(settled))
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())
 
 

@@ -459,3 +459,17 @@ async def test_the_backend_of_an_alias_is_the_one_that_answers(engine: LocalEngi
     assert (await answer(engine, "named"))[1].backend == "scripted"
     with pytest.raises(InvalidRequest, match="cannot run"):
         await answer(engine, "named", **saying(backend="llama"))
+
+
+async def test_a_prompt_is_shown_as_it_would_be_read(open_engine: Open, home: Path) -> None:
+    engine = open_engine(Settings(generation=Generation(system="By the settings.")))
+    said = (Message(role="user", content="One."), Message(role="assistant", content="Two."))
+    alias = Alias(model="tiny-0", system="By the alias.", messages=said, template=ECHO)
+    await engine.put_alias("echo", alias)
+    talk = (Message(role="user", content="Three."),)
+    shown = await engine.render("echo", talk)
+    assert shown == "[system=By the alias.][user=One.][assistant=Two.][user=Three.]"
+    assert len(await engine.tokenize("echo", shown)) == await engine.count(
+        GenerationRequest(model="echo", messages=talk)
+    )
+    assert await engine.render("tiny-0", talk) == "system: By the settings.\nuser: Three.\nassistant:"

@@ -1,0 +1,121 @@
+"""llama-server's bodies and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from api.openapi.shapes.common import Options
+
+
+class NativeCompletionBody(Struct, kw_only=True, omit_defaults=True):
+    prompt: Annotated[str | list[Any], Meta(description="Text, tokens, or a list of either.")]
+    model: str | None = None
+    n_predict: Annotated[int, Meta(ge=-1, lt=2**31)] | None = None
+    n_probs: Annotated[int, Meta(ge=0, le=100)] | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    return_tokens: bool | None = None
+    response_fields: list[str] | None = None
+    logit_bias: list[list[Any]] | dict[str, Any] | None = None
+
+
+class NativeCompletion(Struct, kw_only=True):
+    content: str
+    tokens: list[int]
+    stop: bool
+    stop_type: str
+    model: str
+    tokens_predicted: int
+    tokens_evaluated: int
+    truncated: bool
+    timings: dict[str, Any]
+
+
+class InfillExtra(Struct, kw_only=True):
+    filename: str
+    text: str
+
+
+class InfillBody(Struct, kw_only=True, omit_defaults=True):
+    input_prefix: str = ""
+    input_suffix: str = ""
+    prompt: str | None = None
+    input_extra: list[InfillExtra] | None = None
+    model: str | None = None
+    n_predict: Annotated[int, Meta(ge=-1, lt=2**31)] | None = None
+    stream: bool | None = None
+
+
+class RerankBody(Struct, kw_only=True, omit_defaults=True):
+    query: str
+    documents: Annotated[list[str], Meta(min_length=1, max_length=2048)]
+    model: str | None = None
+    top_n: Annotated[int, Meta(ge=1)] | None = None
+    return_documents: bool | None = None
+
+
+class Reranked(Struct, kw_only=True):
+    object: Literal["list"]
+    model: str
+    results: list[dict[str, Any]]
+    usage: dict[str, Any]
+
+
+class NativeEmbeddingBody(Struct, kw_only=True, omit_defaults=True):
+    content: str | list[str]
+    model: str | None = None
+    pooling: Literal["none", "mean", "cls", "last"] | None = None
+    embd_normalize: Literal[-1, 2] | None = None
+
+
+class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
+    content: str
+    model: str | None = None
+    add_special: bool | None = None
+    parse_special: bool | None = None
+
+
+class Tokens(Struct, kw_only=True):
+    tokens: list[int]
+
+
+class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
+    tokens: list[int]
+    model: str | None = None
+
+
+class Content(Struct, kw_only=True):
+    content: str
+
+
+class TemplateBody(Struct, kw_only=True, omit_defaults=True):
+    messages: list[dict[str, Any]]
+    model: str | None = None
+    tools: list[dict[str, Any]] | None = None
+
+
+class RenderedPrompt(Struct, kw_only=True):
+    prompt: str
+
+
+class AdapterScale(Struct, kw_only=True):
+    id: int
+    scale: float = 1.0
+
+
+class AdapterRow(Struct, kw_only=True):
+    id: int
+    path: Annotated[str, Meta(description="The adapter's name; no path leaves this machine.")]
+    scale: float
+
+
+class LoadBody(Struct, kw_only=True, omit_defaults=True):
+    model: str
+    options: Options | None = None
+    keep_alive: str | float | None = None
+
+
+class Success(Struct, kw_only=True):
+    success: bool
