@@ -110,7 +110,7 @@ def test_a_search_lists_the_hub_and_this_machine(ask: Hearth, content: bytes) ->
     assert done.returncode == 0, done.stderr
     head, row = done.stdout.splitlines()
     assert head.split()[:5] == ["MODEL", "PARAMS", "FIT", "FORMATS", "DOWNLOADS"]
-    assert row.split()[:5] == [NAME, "-", "gguf", "1.2M", "3"]
+    assert row.split()[:6] == [NAME, "-", "-", "gguf", "1.2M", "3"]
     page = json.loads(ask("search", "tiny", "--json").stdout)
     assert page["models"][0]["licence"] == "mit" and page["problem"] is None
 
