@@ -65,7 +65,7 @@ def test_baselines_bounds_and_their_exit_status(here: Hearth, capitals: str) -> 
     assert len(listed) == 4 and "(baseline)" in here.said("eval", "runs")
     first, last = listed[-1]["id"], listed[0]["id"]
     assert here("eval", "compare", first, listed[1]["id"]).returncode == 3
-    assert here("eval", "compare", last, last + "/" + RIGHT).returncode == 0
+    assert here("eval", "compare", last, f"{last}/{WRONG}").returncode == 0
     assert "has no model" in here.refused("eval", "compare", first, f"{last}/other")
     here.said("eval", "pin", last)
     here.said("eval", "rm", first)

@@ -26,6 +26,7 @@ def test_help_lists_commands_and_examples(hearth_home: Path) -> None:
         "import",
         "export",
         "prompts",
+        "jobs",
         "ps",
         "load",
         "unload",

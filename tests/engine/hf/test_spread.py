@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from engine.library.folder_fit import needs
 from engine.library.folder_split import Placement
 from engine.library.model_folder import read_folder
 from engine.library.shape import context_shape
-from engine.runtime.backends.base import Row
+from engine.runtime.backends.base import Outcome, Row
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.runtime.backends.hf.spread import computed, computing, device_map, said_of
 from engine.types import AdapterRef, Device, LoadOptions
@@ -94,6 +95,26 @@ def test_sequences_side_by_side(whole: FolderBackend, spread: FolderBackend) -> 
     for slot in (0, 1):
         spread.remove(slot)
     assert found == expected
+
+
+def test_a_step_that_is_broken_off_leaves_nothing_of_the_disk_in_memory(
+    whole: FolderBackend, spread: FolderBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = question(whole)
+    write = spread._holders.write
+
+    def interrupting(*arguments: Any) -> Any:
+        if arguments[1] == 2:
+            spread.interrupt()
+        return write(*arguments)
+
+    insert(spread, prompt)
+    with monkeypatch.context() as patch:
+        patch.setattr(spread._holders, "write", interrupting)
+        assert spread.step([Row(0, len(prompt))]).outcome is Outcome.INTERRUPTED
+    last = spread._library._model.model.layers[3]
+    assert all(each.is_meta for name, each in last.named_parameters() if "lora" not in name)
+    assert go_on(spread, 0, len(prompt), 6) == generate(whole, prompt, 6)
 
 
 def test_an_adapter_changes_layers_wherever_they_lie(whole: FolderBackend, spread: FolderBackend) -> None:

@@ -43,7 +43,8 @@ async def test_the_hub_is_one_key_away_and_shows_what_is_most_wanted(make_app: M
         await to_the_hub(pilot, app)
         await until(pilot, lambda: "6 at the hub" in shown(app))
         table = app.screen.query_one(ResultTable)
-        assert [str(cell) for cell in table.get_row_at(0)][1:3] == [QWEN, "  8.2B"]
+        assert [str(cell) for cell in table.get_row_at(0)][1:4] == [QWEN, "  8.2B", "✓ fits"]
+        assert "✗ too big" in shown(app)
         assert engine.queries[-1].library == "gguf" and engine.queries[-1].order == "downloads"
         await pilot.press("h")
         await until(pilot, lambda: isinstance(app.focused, ModelTable))
@@ -116,9 +117,10 @@ async def test_filters_turn_by_key_and_by_click(make_app: MakeApp) -> None:
         await until(pilot, lambda: engine.queries[-1].library == "mlx")
         await until(pilot, lambda: "mlx-community" in shown(app))
         await pilot.press("m", "m", "s", "t", "z")
-        await until(pilot, lambda: engine.queries[-1].library is None)
+        # On a busy machine the hub is asked before the last of the keys.
+        await until(pilot, lambda: engine.queries[-1].most_parameters == 1_500_000_000)
         last = engine.queries[-1]
-        assert (last.order, last.task, last.most_parameters) == ("likes", "text-generation", 1_500_000_000)
+        assert (last.library, last.order, last.task) == (None, "likes", "text-generation")
         before = view.filters
         await pilot.click("FilterLine", offset=(3, 0))
         await until(pilot, lambda: view.filters == before.turned("fits"))
