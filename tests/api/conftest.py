@@ -45,6 +45,14 @@ def server(api_engine: LocalEngine, api_paths: Paths) -> Iterator[Server]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def windows_as_found(server: Server) -> Iterator[None]:
+    """For modules whose requests ask for windows that other tests do not expect: the model is sent away behind them."""
+    yield
+    ask = {"model": "ember", "prompt": "", "keep_alive": 0}
+    httpx.post(f"{server.url}/api/generate", json=ask, timeout=60)
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=60) as made:

@@ -15,6 +15,7 @@ from api import Server
 from engine.paths import Paths
 from tests.api.wire import HELLO, lines
 
+pytestmark = pytest.mark.usefixtures("windows_as_found")
 EMBER = Path(__file__).parents[2] / "starter" / "ember" / "ember-q8_0.gguf"
 MADE = {
     "from": "ember",
@@ -25,15 +26,6 @@ MADE = {
     "keep_alive": "7m",
 }
 Make = Callable[..., str]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def left_as_found(server: Server) -> Iterator[None]:
-    """The windows that aliases ask for are not those that other tests expect."""
-    yield
-    httpx.post(
-        f"{server.url}/api/generate", json={"model": "ember", "prompt": "", "keep_alive": 0}, timeout=60
-    )
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 from api import Server
 from tests.cli.program import run
 
+pytestmark = pytest.mark.usefixtures("windows_as_found")
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = {
