@@ -20,7 +20,7 @@ SOME: dict[str, tuple[str, ...]] = {
     "grammar": ("left recursion", "50,000 brackets", "100,000 alternatives", "ambiguous to the power"),
     "schema": (
         "length of a billion", "100,000 values", "5,000 deep", "a circle", "a product of choices",
-        "sixteen patterns at once", "doubled again and again", "8,000 required names",
+        "sixteen patterns at once", "doubled again and again", "50 patterns of names",
     ),
     "regex": ("repetition to the cap", "an automaton of 2^300 states", "3,000 branches"),
 }  # fmt: skip

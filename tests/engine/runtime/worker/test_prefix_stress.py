@@ -29,14 +29,16 @@ OPTIONS = LoadOptions(
     kv_type="f32",
 )
 """Three windows of 256 tokens share 512 cells: kept prefixes and running sequences are in one another's way."""
+FOLDER = LoadOptions(context=256, slots=3, cells=512, batch=128)
+"""The same as far as a library of model folders takes it."""
 MODELS: dict[str, tuple[Callable[[Path], Path], LoadOptions]] = {
     "llama": (tiny_llama, OPTIONS),
     "gemma": (tiny_gemma, OPTIONS),
     "gemma, windows alone": (tiny_gemma, replace(OPTIONS, whole_window=False)),
     "mamba": (tiny_mamba, OPTIONS),
     "hybrid": (tiny_hybrid, OPTIONS),
-    "transformers": (lambda folder: write_hf(folder / "mistral", "mistral"), replace(OPTIONS, kv_type=None)),
-    "mlx": (lambda folder: write_hf(folder / "qwen3", "qwen3"), replace(OPTIONS, kv_type=None)),
+    "transformers": (lambda folder: write_hf(folder / "mistral", "mistral"), FOLDER),
+    "mlx": (lambda folder: write_hf(folder / "qwen3", "qwen3"), FOLDER),
 }
 PIECES = [f"{letter} piece of text that says {letter * 9}. " for letter in "abcde"]
 
