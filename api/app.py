@@ -81,6 +81,8 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     )
     headers = {name.decode(): value.decode() for name, value in reply.headers if name != b"content-length"}
     headers.pop("content-type")
+    if isinstance(error, MethodNotAllowedException) and error.headers:
+        headers["allow"] = error.headers["allow"]
     if reply.status in (408, 413):
         # What is left of the body is not read, so the connection cannot be used again.
         headers["connection"] = "close"

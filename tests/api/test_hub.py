@@ -183,5 +183,6 @@ def test_what_is_not_there_is_a_404_in_its_own_dialect(client: httpx.Client, pat
 
 
 def test_a_wrong_method_is_a_405(client: httpx.Client) -> None:
-    assert client.get("/v1/chat/completions").status_code == 405
+    refused = client.get("/v1/chat/completions")
+    assert refused.status_code == 405 and "POST" in refused.headers["allow"]
     assert client.put("/api/chat", json={}).status_code == 405
