@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from api.security.credentials import Principal
 
 _T = TypeVar("_T")
+_NAME = re.compile(r"[^A-Za-z0-9_.\[\]-]+")
+"""What no field is called that anybody means, and what a header may not hold."""
 
 
 class Call:
@@ -145,8 +148,8 @@ class Call:
         if not ignored:
             return []
         self._scope["hearth.ignored"] = ignored
-        text = ", ".join(name for name in ignored[:20] if name.isascii() and name.isprintable())
-        return [(b"x-hearth-ignored", text[:500].encode())]
+        text = ", ".join(_NAME.sub("?", name[:60]) or "?" for name in ignored[:20])
+        return [(b"x-hearth-ignored", text.encode())]
 
     async def attended(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`, which is cancelled when the client goes. Raises Cancelled."""

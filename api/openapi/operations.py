@@ -40,7 +40,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/requests": Operation(answer=hub.Requests),
     "/requests/{request_id:str}": Operation(answer=hub.CancelledRequest),
     "/docs": Operation(answer=str, media="text/html"),
-    "/docs/{name:str}": Operation(answer=str, media="text/plain"),
+    "/docs/page.js": Operation(answer=str, media="text/javascript"),
+    "/docs/page.css": Operation(answer=str, media="text/css"),
     "/openapi.json": Operation(answer=dict[str, Any]),
     # OpenAI
     "/v1/chat/completions": _CHAT,

@@ -10,7 +10,6 @@ from litestar import Request, get
 from litestar.types import ASGIApp
 
 from api.answering.reply import Reply, as_json
-from api.errors import NoRoute
 
 _KINDS: Final = {
     "page.html": b"text/html; charset=utf-8",
@@ -46,15 +45,13 @@ async def page() -> ASGIApp:
     return _file("page.html")
 
 
-@get("/docs/{name:str}", status_code=200)
+@get(["/docs/page.js", "/docs/page.css"], status_code=200)
 async def part(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The page's script and style. Raises NoRoute for other names."""
-    return _file(request.path_params["name"])
+    """The page's script and style."""
+    return _file(request.scope["path"].rpartition("/")[2])
 
 
 def _file(name: str) -> Reply:
-    if name not in _KINDS:
-        raise NoRoute("There is no such page.")
     return Reply(_read(name), media_type=_KINDS[name], headers=_HEADERS)
 
 

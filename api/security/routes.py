@@ -31,7 +31,14 @@ _GENERATE: Final = frozenset(
         "/anthropic/messages", "/api/v0/models",
     }
 )  # fmt: skip
-_GENERATE_UNDER: Final = ("/v1/", "/slots/", "/anthropic/v1/", "/api/v0/models/")
+_GENERATE_UNDER: Final = (
+    "/v1/",
+    "/slots/",
+    "/anthropic/v1/",
+    "/anthropic/messages/",
+    "/api/v0/models/",
+    "/models/",
+)
 
 
 def need(method: str, path: str) -> Need:

@@ -153,6 +153,10 @@ def test_what_is_unknown_is_named_and_let_pass(client: httpx.Client) -> None:
     response = ask(client, frobnicate=1, user="bob", metadata={"a": "b"}, service_tier="auto")
     assert response.status_code == 200
     assert response.headers["x-hearth-ignored"] == "frobnicate"
+    # Any text may be a name in JSON, and few texts may stand in a header.
+    odd = ask(client, **{"": 1, " x ": 1, "a\r\nset-cookie: b": 1, "über": 1, "x" * 300: 1})
+    assert odd.status_code == 200 and "set-cookie" not in odd.headers
+    assert odd.headers["x-hearth-ignored"] == f"?, ?x?, a?set-cookie?b, ?ber, {'x' * 60}"
 
 
 @pytest.mark.parametrize(

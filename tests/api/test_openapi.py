@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from api import Server
 from api.dialects import routes
 from api.openapi.document import document
 from api.openapi.operations import operation_of
+from api.openapi.table import table, written
 from tests.api.schemas import misfit, values
 from tests.api.wire import HELLO
 
@@ -62,6 +64,17 @@ def test_every_route_is_described() -> None:
     ids = [told["operationId"] for methods in DOCUMENT["paths"].values() for told in methods.values()]
     assert len(ids) == len(set(ids))
     assert all(told["summary"] for methods in DOCUMENT["paths"].values() for told in methods.values())
+
+
+def test_only_native_routes_need_the_right_to_everything() -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        for told in methods.values():
+            assert (told["x-hearth-scope"] == "admin") == path.startswith("/hearth/"), path
+
+
+def test_the_page_of_routes_is_the_apps() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert written(page, table(DOCUMENT)) == page, "python -m api.openapi.table docs/api.md"
 
 
 def test_no_reference_leads_nowhere() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @route("/api/blobs/{digest:str}", http_method=["HEAD", "POST"], status_code=200)
 async def blob(request: Request[Any, Any, Any]) -> ASGIApp:
-    """HEAD: whether the file of that SHA-256 is here. POST: the file itself, 201 once it is kept.
+    """A file by its SHA-256: HEAD asks whether it is here, POST sends it, 201 once it is kept.
 
     Raises InvalidRequest for what is no digest, or for bytes of another one.
     """
