@@ -29,6 +29,7 @@ from engine.text_safety import plain
 
 if TYPE_CHECKING:
     from api.answering.live import Live
+    from api.dialects.jobs.following import Following
 
 _log = logging.getLogger("hearth.server")
 _TICK_S: Final = 1.0
@@ -76,7 +77,7 @@ class Hub:
         """Names, beside those of the settings, that requests may be addressed to: the address bound."""
         self.started = time.time()
         self.closing = False
-        self.live: set[Live] = set()
+        self.live: set[Live | Following] = set()
         self.meter = Meter()
         self.requests: deque[LoggedRequest] = deque(maxlen=500)
         self.default_adapters: dict[str, str] = {}
@@ -122,7 +123,8 @@ class Hub:
     # --- its life
 
     async def open(self) -> None:
-        """Begin to look after the answers."""
+        """Begin to look after the answers, and to run jobs."""
+        await self.engine.jobs.work()
         await asyncio.to_thread(self.uploads.tidy)
         self._keeper = asyncio.create_task(self._keep(), name="server-keeper")
 
@@ -144,11 +146,11 @@ class Hub:
         """Wait no longer for running answers. On the server's loop."""
         self._hurry.set()
 
-    def enter(self, live: Live) -> None:
+    def enter(self, live: Live | Following) -> None:
         """An answer begins."""
         self.live.add(live)
 
-    def leave(self, live: Live) -> None:
+    def leave(self, live: Live | Following) -> None:
         """An answer has ended."""
         self.live.discard(live)
         if self.closing and not self.live:
@@ -174,7 +176,7 @@ class Hub:
                 except Exception:
                     _log.exception("an answer could not be looked after")
 
-    def _look_after(self, live: Live, now: float) -> None:
+    def _look_after(self, live: Live | Following, now: float) -> None:
         key = live.principal.key
         if key is not None:
             try:

@@ -6,6 +6,8 @@ requests are held to.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from engine.runtime.backends import reading_opener
 from engine.runtime.backends.base import LoadSpec
 from engine.types import Capabilities, LoadOptions, Sampling
@@ -47,6 +49,10 @@ def document(found: dict[str, Capabilities], seeing: dict[str, Capabilities]) ->
             for name in Sampling.__struct_fields__
         ),
     ]
+    loads = [
+        (f"`{name}`", [each.load_options[name] for each in found.values()])
+        for name in LoadOptions.__struct_fields__
+    ]
     lines = [
         "# Backends",
         "",
@@ -60,12 +66,26 @@ def document(found: dict[str, Capabilities], seeing: dict[str, Capabilities]) ->
         "",
         "Written by `python -m cli.backends > docs/backends.md`.",
         "",
-        f"| | {' | '.join(found)} |",
-        f"| --- | {' | '.join('---' for _ in found)} |",
-        *(f"| {text} | {' | '.join('yes' if able else 'no' for able in ables)} |" for text, ables in rows),
+        *_table(found, [(text, ["yes" if able else "no" for able in ables]) for text, ables in rows]),
+        "",
+        "## Load options",
+        "",
+        "One that a request, an alias or a load names and that a backend does not honour is refused by its name; a",
+        "setting of that name (`runtime.…`) is for all models, and means nothing for those under such a backend.",
+        "",
+        *_table(found, loads),
         "",
     ]
     return "\n".join(lines)
+
+
+def _table(headings: Iterable[str], rows: Iterable[tuple[str, list[str]]]) -> list[str]:
+    headings = tuple(headings)
+    return [
+        f"| | {' | '.join(headings)} |",
+        f"| --- | {' | '.join('---' for _ in headings)} |",
+        *(f"| {text} | {' | '.join(cells)} |" for text, cells in rows),
+    ]
 
 
 def capabilities(*, seeing: bool = False) -> dict[str, Capabilities]:

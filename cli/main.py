@@ -41,6 +41,10 @@ EXAMPLES = """
 
   hearth estimate ember --ctx 1024      what that would take in memory
 
+  hearth eval run golden_general -m ember --against ember:pirate
+
+                                        which of the two answers better
+
   hearth serve                          serve them to other programs, here
 
   hearth start                          the same, behind this terminal
@@ -81,6 +85,8 @@ class Commands(LazyGroup):
         LazyCommand("rm", "cli.commands.rm", "Remove an alias, or delete a model's weights."),
         LazyCommand("cache", "cli.commands.cache", "Show and tidy up what was pulled."),
         LazyCommand("estimate", "cli.commands.estimate", "Say what loading a model would take in memory."),
+        LazyCommand("eval", "cli.commands.eval", "Ask models a dataset, score and compare the answers."),
+        LazyCommand("bench", "cli.commands.bench", "Measure how fast models are, here or behind a URL."),
         LazyCommand("serve", "cli.commands.serve", "Serve the models to other programs, in this terminal."),
         LazyCommand("start", _SERVER, "Start the server behind this terminal.", app="start_app"),
         LazyCommand("stop", _SERVER, "End it.", app="stop_app"),

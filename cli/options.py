@@ -83,7 +83,7 @@ OPTIONS: tuple[Option, ...] = (
         "N",
         "image_max_side",
         read.whole,
-        "Pixels that the longest side of an image is brought down to.",
+        "Pixels that the longest side of an image is brought down to, at most `media.max_side`.",
     ),
     Option(
         "overflow",
@@ -267,7 +267,15 @@ OPTIONS: tuple[Option, ...] = (
         "NAME",
         "load.device",
         str,
-        "What computes it: auto, cpu, gpu, cuda:1, mps or metal.",
+        "What computes it: auto, cpu, gpu, cuda:1, mps or metal; several with commas between.",
+        LOADING,
+    ),
+    Option(
+        "split",
+        "PARTS",
+        "load.split",
+        str,
+        "What each device takes of the layers: shares (3,1), or memory (10GB,24GB).",
         LOADING,
     ),
     Option(

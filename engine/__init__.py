@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from engine.conversations.local import LocalConversations
     from engine.conversations.query import parse as parse_query
     from engine.face import Engine, Pulling, Stream
+    from engine.jobs.face import Jobs
+    from engine.jobs.local import LocalJobs
     from engine.library.adapter_names import parse as parse_adapters
+    from engine.library.aliases import alias_name
     from engine.local import LocalEngine
     from engine.sampling import resolve as resolve_sampling
+    from engine.store.sqlite import Database
 
 __all__ = [
     "Conversations",
+    "Database",
     "Engine",
+    "Jobs",
     "LocalConversations",
     "LocalEngine",
+    "LocalJobs",
     "Pulling",
     "Stream",
+    "alias_name",
     "parse_adapters",
     "parse_query",
     "resolve_sampling",
@@ -40,10 +48,22 @@ def __getattr__(name: str) -> Any:
         from engine.conversations.local import LocalConversations
 
         return LocalConversations
+    if name == "LocalJobs":
+        from engine.jobs.local import LocalJobs
+
+        return LocalJobs
+    if name == "Jobs":
+        from engine.jobs.face import Jobs
+
+        return Jobs
     if name == "Conversations":
         from engine.conversations.face import Conversations
 
         return Conversations
+    if name == "Database":
+        from engine.store.sqlite import Database
+
+        return Database
     if name == "parse_query":
         from engine.conversations.query import parse as parse_query
 
@@ -56,6 +76,10 @@ def __getattr__(name: str) -> Any:
         from engine.library.adapter_names import parse
 
         return parse
+    if name == "alias_name":
+        from engine.library.aliases import alias_name
+
+        return alias_name
     if name == "resolve_sampling":
         from engine.sampling import resolve
 

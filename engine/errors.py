@@ -7,6 +7,8 @@
     ├── InvalidSettings       a settings file, variable or flag holds a bad value  -
     ├── ModelNotFound         no model, alias or adapter of that name              404
     ├── ConversationNotFound  no conversation or message of that id            404
+    ├── JobNotFound           no job, batch or file of that id                     404
+    ├── Conflict              what is asked does not fit what is there             409
     ├── NotAllowed            the caller lacks the right                           403
     ├── QueueFull             the waiting line is full                             429
     ├── ModelLoadFailed       the file or the memory would not do                  500
@@ -126,6 +128,16 @@ class ModelNotFound(HearthError):
 class ConversationNotFound(HearthError):
     code = "conversation_not_found"
     http_status = 404
+
+
+class JobNotFound(HearthError):
+    code = "job_not_found"
+    http_status = 404
+
+
+class Conflict(HearthError):
+    code = "conflict"
+    http_status = 409
 
 
 class NotAllowed(HearthError):

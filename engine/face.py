@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from engine.conversations.face import Conversations
+from engine.jobs.face import Jobs
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -212,6 +213,10 @@ class Naming(Protocol):
         """Every value that a request to a model or an alias gets without saying anything, and where it comes from."""
         ...
 
+    async def setup_of(self, alias: Alias) -> Setup:
+        """The same for an alias that is not kept, or not kept like this. Raises what `put_alias` would."""
+        ...
+
     async def add_adapter(self, path: str, name: str | None = None) -> str:
         """Copy a LoRA adapter (a GGUF file, or a folder of PEFT or mlx-lm) into Hearth's own folder; its name.
 
@@ -311,7 +316,8 @@ class Engine(Hub, Naming, Protocol):
     async def render(
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
-        """The prompt text that the model's template makes of `messages`, and of what an alias puts before them."""
+        """The prompt text of a request with `messages`: with what the alias or the settings say before them, by the
+        alias's template or the model's."""
         ...
 
     async def count(self, request: GenerationRequest) -> int:
@@ -345,6 +351,11 @@ class Engine(Hub, Naming, Protocol):
     @property
     def conversations(self) -> Conversations:
         """What was said, as far as it is kept."""
+        ...
+
+    @property
+    def jobs(self) -> Jobs:
+        """What is to be done, and what came of it."""
         ...
 
     def logs(self, limit: int = 500) -> list[LogLine]:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from engine.checking import check
 from engine.conversations.local import LocalConversations
 from engine.errors import HearthError, InternalError, InvalidRequest, Unsupported
+from engine.jobs.local import LocalJobs
 from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
@@ -112,6 +113,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         self._keys = itertools.count(1)
         self._metrics: Metrics | None = None
         self.conversations = LocalConversations(self._paths)
+        self.jobs = LocalJobs(self.conversations, lambda: self._settings, self._paths, start=self._start_jobs)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- requests
@@ -237,17 +239,15 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     async def render(
         self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
     ) -> str:
-        async def there() -> Reply:
-            target = await self._find(model)
-            said = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
-            whole = completed(said, target, self._settings)
-            opening = (Message(role="system", content=whole.system),) if whole.system else ()
-            told = (*opening, *(whole.messages or ()))
-            return await self._answer(
-                target, lambda call: Render(call, told, whole.tools, open_turn, whole.template)
-            )
+        asked = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
+        check(asked)
 
-        return (await self._on_loop(there())).text or ""
+        async def there() -> str:
+            target = await self._find(model)
+            whole = completed(asked, target, self._settings)
+            return (await self._answer(target, lambda call: Render(call, whole, open_turn))).text or ""
+
+        return await self._on_loop(there())
 
     async def count(self, request: GenerationRequest) -> int:
         check(request)
@@ -309,6 +309,12 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     def logs(self, limit: int = 500) -> list[LogLine]:
         return self._log.shown(limit)
 
+    async def _start_jobs(self) -> None:
+        async def there() -> None:
+            self.jobs.start(self)
+
+        await self._on_loop(there())
+
     # --- its own life
 
     async def close(self) -> None:
@@ -330,6 +336,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         self._watch.start()
 
     async def _shut(self) -> None:
+        await self.jobs.stop()
         for ticket in list(self._tickets.values()):
             if ticket.target is None:
                 ticket.end("cancelled")

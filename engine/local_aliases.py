@@ -87,7 +87,12 @@ class LocalAliases:
         )
 
     async def setup(self, name: str) -> Setup:
-        target = await self._on_loop(self._find(name))
+        return await self._setup(name, await self._on_loop(self._find(name)))
+
+    async def setup_of(self, alias: Alias) -> Setup:
+        return await self._setup("", await asyncio.to_thread(self._targets.unkept, alias))
+
+    async def _setup(self, name: str, target: Target) -> Setup:
         facts: ModelFacts | None = None
         if target.backend in READABLE:
             # Without them the model's own values are left out, which is better than nothing.

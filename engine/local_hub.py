@@ -14,7 +14,7 @@ from engine.hub.access import access_of
 from engine.hub.reference import MAIN, Reference, parse
 from engine.hub.service import HubService
 from engine.hub.stream import PullStream
-from engine.runtime.fitting import completed
+from engine.runtime.load_defaults import EVERY, completed
 from engine.types import (
     CacheScan,
     Device,
@@ -211,7 +211,7 @@ class LocalHub:
         from engine.hub.judge import Judge
 
         if self._judge is None:
-            self._judge = Judge(self._memory, completed(LoadOptions(), self._settings.runtime))
+            self._judge = Judge(self._memory, completed(LoadOptions(), self._settings.runtime, EVERY))
         return await self._judge(client, reference, commit, offered)
 
     async def _memory(self) -> tuple[Sequence[Device], Mapping[str, int]]:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from engine.errors import HearthError, ModelUnavailable
 
 _T = TypeVar("_T")
+_PATIENCE = 5.0
+"""Seconds that questions get to give up at the end."""
 
 
 class LocalLoop:
@@ -71,11 +73,21 @@ class LocalLoop:
             return self._loop
 
 
+async def _give_up() -> None:
+    """End what was still asked when the engine was closed, so that it ends its processes too."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_PATIENCE)
+
+
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """The engine's thread. Workers are its children: it must live as long as they do."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        loop.run_until_complete(_give_up())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:

@@ -110,6 +110,16 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "writers"
 
     @property
+    def jobs_lock(self) -> Path:
+        """Held with `flock` by the one process that runs the jobs."""
+        return self.state / "jobs.lock"
+
+    @property
+    def webhook_secret(self) -> Path:
+        """What calls of webhooks are signed with."""
+        return self.state / "webhook.secret"
+
+    @property
     def spool(self) -> Path:
         """Metrics rows of processes that do not own the metrics file."""
         return self.state / "spool"
@@ -128,6 +138,16 @@ class Paths(Struct, frozen=True, kw_only=True):
     def pulls_file(self) -> Path:
         """Pulls that were begun and are not done."""
         return self.state / "pulls.json"
+
+    @property
+    def evals_file(self) -> Path:
+        """Runs of evals, row by row."""
+        return self.state / "evals" / "evals.db"
+
+    @property
+    def eval_results(self) -> Path:
+        """Reports of evals and of benches."""
+        return self.state / "evals" / "results"
 
     @property
     def lock_file(self) -> Path:

@@ -7,20 +7,37 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
+from tests import tiers
 from tests.leaving import left
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
-# No deadline: a busy machine is no failure. In CI the same examples each time: green stays green.
-settings.register_profile("hearth", deadline=None, derandomize=bool(os.environ.get("CI")))
-settings.load_profile("hearth")
+# Tests start hundreds of processes: each would compile Hearth anew where nothing may be kept of it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle how many examples the properties are asked for, by the tier that runs."""
+    tiers.begin(is_long=config.option.markexpr != "not long")
+    # No deadline: a busy machine is no failure. In CI the same examples each time: green stays green.
+    derandomize = bool(os.environ.get("CI"))
+    settings.register_profile("hearth", deadline=None, derandomize=derandomize, max_examples=tiers.examples())
+    settings.load_profile("hearth")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have the long tier ask the properties too, for all their examples."""
+    if tiers.is_long() and is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(trylast=True)

@@ -109,6 +109,7 @@ APP_ACTIONS: tuple[Action, ...] = (
     Action("app.logs", "show_logs", "Logs", ("ctrl+l",), "Show the logs", priority=True),
     Action("app.settings", "show_settings", "Settings", ("comma",), "Open the settings"),
     Action("app.pulls", "show_pulls", "Pulls", (), "Show the pulls from the hub"),
+    Action("app.alias", "make_alias", "Alias", (), "Make an alias of the chat's model"),
     Action("app.footer", "footer", "Keys line", (), "Show or hide the keys at the bottom"),
     Action("app.screenshot", "save_screenshot", "Screenshot", (), "Save a picture of the screen (SVG)"),
     Action("app.copy", "copy_or_quit", "Copy", ("ctrl+c", "super+c")),

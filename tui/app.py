@@ -22,7 +22,7 @@ from engine.settings import Settings
 from tui import themes
 from tui.actions import APP_ACTIONS, ActionRegistry, bindings
 from tui.app_actions import AppActions
-from tui.compat import copy_text, install_mouse_report_filter
+from tui.compat import copy_text, free_alt_digits, install_mouse_report_filter
 from tui.connection import Connection
 from tui.flash import Kind, flash
 from tui.pictures.gallery import Gallery
@@ -95,6 +95,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.settings_changed: Signal[Settings] = Signal(self, "settings_changed")
         """Published when other settings hold than before, with those."""
         self._actions: ActionRegistry | None = None
+        self.opened: list[WorkspaceScreen] = []
+        """The workspaces that have been on screen."""
         self.gallery = gallery or gallery_for(settings.ui.images)
         """Draws pictures."""
         self.preferences = Preferences(self, settings, self.paths)
@@ -107,6 +109,7 @@ class HearthApp(AppActions, inherit_bindings=False):
     def on_mount(self) -> None:
         """Arrange to leave well, and put everything slow behind the first frame."""
         install_mouse_report_filter()
+        free_alt_digits()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with suppress(NotImplementedError, RuntimeError, ValueError):  # only a main thread may
@@ -146,6 +149,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         gc.enable()
         self.run_worker(Sampler(self.connection).run(self._take_sample), name="sampler", group="shell")
         self.run_worker(self.connection.get, name="engine", group="shell", thread=True)
+        self.run_worker(self._run_jobs(), name="jobs", group="shell")
         self.preferences.apply_keymap()
         self.preferences.register_themes()
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
@@ -216,6 +220,14 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.model_chosen.publish(model)
         self._refresh_chrome()
 
+    async def make_alias(self, model: str) -> None:
+        """Go to the aliases and begin one of `model`."""
+        from tui.screens.aliases.screen import AliasesScreen
+
+        await self.switch_mode("aliases")
+        if isinstance(screen := self.screen, AliasesScreen):
+            screen.call_after_refresh(screen.make_of, model)
+
     def show_chat_status(self, status: ChatStatus) -> None:
         """Tell header and status bar. Cheap: figures are drawn at the next sample, changes of state at once."""
         before, self.chat_status = self.chat_status, status
@@ -227,6 +239,13 @@ class HearthApp(AppActions, inherit_bindings=False):
             status.follow,
         ):
             self._refresh_chrome()
+
+    async def _run_jobs(self) -> None:
+        """Have the engine run the jobs that wait, unless another process does."""
+        try:
+            await (await self.connection.reached()).jobs.work()
+        except Exception as error:
+            self.log.error(f"Jobs are not run: {error}")
 
     def flash(self, text: str, kind: Kind = "info", seconds: float | None = None) -> None:
         """Say something in passing, for a few seconds in the place of the keys line."""

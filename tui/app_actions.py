@@ -20,6 +20,14 @@ QUIT_AGAIN_S = 3.0
 
 ALLOWED_UNDER_DIALOGUE = frozenset({"quit", "copy_or_quit"})
 
+GOES_TO = {
+    "show_logs": "logs",
+    "show_settings": "settings",
+    "show_pulls": "models",
+    "make_alias": "aliases",
+}
+"""Actions that need a workspace."""
+
 
 class AppActions(App[None], inherit_bindings=False):
     """The actions, for `HearthApp` to inherit. Dialogues are imported when they are first opened."""
@@ -43,8 +51,8 @@ class AppActions(App[None], inherit_bindings=False):
             return isinstance(screen, WorkspaceScreen) and screen.pane(screen.INSPECTOR) is not None
         if action == "workspace":
             return isinstance(parameters[0], int) and 1 <= parameters[0] <= len(self.hearth.workspaces)
-        if action in ("show_logs", "show_settings", "show_pulls"):
-            name = "models" if action == "show_pulls" else action.removeprefix("show_")
+        if action in GOES_TO:
+            name = GOES_TO[action]
             return any(workspace.name == name for workspace in self.hearth.workspaces)
         return True
 
@@ -65,6 +73,10 @@ class AppActions(App[None], inherit_bindings=False):
         await self.switch_mode("models")
         for queue in self.screen.query("#pulls"):
             queue.focus()
+
+    async def action_make_alias(self) -> None:
+        """Make an alias of the model that the chat talks to."""
+        await self.hearth.make_alias(self.hearth.chat_model)
 
     def action_leader(self) -> None:
         """Wait for the digit of a workspace."""
@@ -136,11 +148,17 @@ class AppActions(App[None], inherit_bindings=False):
         """Save a picture where Textual puts them."""
         self.deliver_screenshot()
 
-    def action_copy_or_quit(self) -> None:
+    async def action_quit(self) -> None:
+        """Leave; where something would be lost, ask first."""
+        from tui.leaving import leave
+
+        leave(self.hearth)
+
+    async def action_copy_or_quit(self) -> None:
         """Ask for a second press, which leaves. What is selected is copied before it comes to this."""
         now = asyncio.get_running_loop().time()
         if now - self._quit_asked_at < QUIT_AGAIN_S:
-            self.exit()
+            await self.action_quit()
             return
         self._quit_asked_at = now
         key = next(iter(self._quit_keys()), "that key")

@@ -6,6 +6,7 @@
 | `ChatScroll` in `tui/base.py` | Textualize/textual#6677 | an anchor re-engages near a bottom that moves |
 | `NEWLINE_KEYS` | Textualize/textual#6378 | `ESC CR` arrives as alt+enter (ctrl+j stays) |
 | `MouseReportFilter` | Textualize/textual#6573 | malformed mouse reports are no longer typed as keys |
+| `free_alt_digits` | behaviour, no issue | `ESC 1` is alt+1, not the sign that a Mac types with it |
 | `SteadySelect` | behaviour since 8.2.7, no issue | `Select` stays silent about the value it was made with |
 | `copy_text` | OSC 52 is ignored by Terminal.app | `App.copy_to_clipboard` tries the system clipboard |
 
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.geometry import Offset
@@ -85,6 +87,15 @@ def install_mouse_report_filter() -> None:
 
     feed.filters_mouse_reports = True  # type: ignore[attr-defined]
     XTermParser.feed = feed  # type: ignore[method-assign]
+
+
+def free_alt_digits() -> None:
+    """Have `ESC` with a digit, which terminals send for alt and a digit, be that key; safe to call twice.
+
+    Textual takes it for the sign that macOS types with option and the digit, which bindings never see.
+    """
+    for digit in "0123456789":
+        ANSI_SEQUENCES_KEYS.pop(f"\x1b{digit}", None)
 
 
 class SteadySelect(Select[Value]):

@@ -44,6 +44,9 @@ class Dialogue(ModalScreen[Result]):
     }
     """
 
+    keeps_text = False
+    """Whether what is written in it is kept only when it is closed, so that nobody leaves from here."""
+
     @property
     def hearth(self) -> HearthApp:
         """The app, by its own type."""

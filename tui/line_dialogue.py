@@ -19,12 +19,13 @@ class LineDialogue(Dialogue[str | None]):
     """Closes with what was written, blank where that means something; None for escape.
 
     What `known` gives is completed while typing (the right arrow takes what is offered) and listed below, as soon as
-    it is there.
+    it is there. `check` says what keeps a text from being taken, at each key; nothing for one that may be.
     """
 
     HELP = "Write, then press enter. Escape leaves all as it was."
     DEFAULT_CSS = """
     LineDialogue .note { color: $muted; margin-top: 1; height: auto; max-height: 6; }
+    LineDialogue .problem { color: $text-error; margin-top: 1; height: auto; display: none; }
     """
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss", "Cancel", id="line.cancel"),
@@ -37,9 +38,11 @@ class LineDialogue(Dialogue[str | None]):
         *,
         note: str = "",
         known: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        check: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._text, self._note, self._known = title, text, note, known
+        self._check = check
 
     def compose(self) -> ComposeResult:
         """The line, and what is to be known."""
@@ -47,6 +50,7 @@ class LineDialogue(Dialogue[str | None]):
             box.border_title = plain(self._title, 60)
             box.border_subtitle = "enter keep · esc cancel"
             yield Input(self._text, select_on_focus=False)
+            yield Static("", classes="problem", markup=False)
             note = Static(clean(self._note), classes="note", markup=False)
             note.display = bool(self._note)
             yield note
@@ -65,6 +69,20 @@ class LineDialogue(Dialogue[str | None]):
             note.update(clean("\n".join(part for part in (self._note, listed) if part)))
             note.display = True
 
+    def _problem(self, text: str) -> bool:
+        """Whether something keeps `text` from being taken; it is shown."""
+        problem = self._check(clean(text).strip()) if self._check is not None else ""
+        line = self.query_one(".problem", Static)
+        line.display = bool(problem)
+        line.update(clean(f"✗ {problem}"))
+        return bool(problem)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._problem(event.value)
+
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
+        if self._problem(event.value):
+            return
         self.dismiss(clean(event.value).strip())

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.text_safety import plain
+from engine.text_safety import clean, plain
 from engine.types import ModelEntry
 from tui import units
 from tui.asking.choices import ALIAS, choices
@@ -21,7 +21,10 @@ NAME_WIDTH = 30
 
 
 class ModelPicker(Dialogue[str | None]):
-    """Closes with the id of the model, or the name of the alias, that was chosen, or None."""
+    """Closes with the id of the model, or the name of the alias, that was chosen, or None.
+
+    Without `aliases` only models are offered; with `typed` what is written may be taken as it stands too.
+    """
 
     HELP = (
         "Type a part of a model's name; the arrow keys choose, enter takes it, escape leaves all as it was."
@@ -38,9 +41,12 @@ class ModelPicker(Dialogue[str | None]):
         Binding("enter", "take", "Choose", priority=True, id="picker.take"),
     ]
 
-    def __init__(self, current: str, *, title: str = "Model for chat") -> None:
+    def __init__(
+        self, current: str, *, title: str = "Model for chat", aliases: bool = True, typed: bool = False
+    ) -> None:
         super().__init__()
         self.current, self._title_text = current, title
+        self._aliases, self._typed_too = aliases, typed
         self._entries: list[ModelEntry] = []
         self._shown: list[ModelEntry] = []
 
@@ -60,7 +66,7 @@ class ModelPicker(Dialogue[str | None]):
 
     async def _look(self) -> None:
         app = self.hearth
-        found = await choices(app.engine)
+        found = await (choices(app.engine) if self._aliases else app.engine.models())
         self._entries = sorted((entry for entry in found if not entry.broken), key=lambda entry: entry.id)
         self._narrow("")
 
@@ -83,6 +89,8 @@ class ModelPicker(Dialogue[str | None]):
         note = f"{len(self._shown)} of {len(self._entries)}" if self._entries else "No model is here yet."
         if self._entries and not self._shown:
             note = f"No model's name contains “{plain(text, 30)}”."
+            if self._typed_too:
+                note += " Enter takes it as it is written: a path, MODEL:ADAPTER, or org/name at the hub."
         self.query_one("#note", Static).update(note)
 
     @on(OptionList.OptionSelected)
@@ -102,6 +110,8 @@ class ModelPicker(Dialogue[str | None]):
         place = self.query_one(OptionList).highlighted
         if place is not None and place < len(self._shown):
             self.dismiss(self._shown[place].id)
+        elif self._typed_too and (text := clean(self.query_one(Input).value).strip()):
+            self.dismiss(text)
 
 
 def _line(entry: ModelEntry, current: bool, state: str) -> Content:

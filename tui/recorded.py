@@ -38,7 +38,6 @@ from engine.types import (
     ModelEntry,
     ModelFacts,
     ModelReading,
-    NamedAlias,
     PullState,
     RunningRequest,
     StreamEvent,
@@ -47,6 +46,8 @@ from engine.types import (
     Usage,
 )
 from tui.recorded_hub import RecordedHub
+from tui.recorded_jobs import RecordedJobs
+from tui.recorded_names import RecordedNames
 from tui.recordings import Answer, estimate_of, events_of, timings
 
 Answers = Answer | Callable[[GenerationRequest], Answer]
@@ -120,7 +121,7 @@ class RecordedStream:
         return event
 
 
-class RecordedEngine(RecordedHub):
+class RecordedEngine(RecordedHub, RecordedNames):
     """See `engine.face.Engine`. Everything it tells is a public attribute that a test may set."""
 
     def __init__(
@@ -140,7 +141,8 @@ class RecordedEngine(RecordedHub):
         pulls: Sequence[PullState] = (),
         interrupted: Sequence[PullState] = (),
     ) -> None:
-        super().__init__(hub, files, cards, pulls, interrupted)
+        RecordedHub.__init__(self, hub, files, cards, pulls, interrupted)
+        RecordedNames.__init__(self)
         self.machine = machine if machine is not None else Hardware(t_unix=0.0)
         self.points = list(points)
         self.looks = 0
@@ -164,10 +166,9 @@ class RecordedEngine(RecordedHub):
         self.adopted: Settings | None = None
         """The settings that it was told to go by."""
         self.closed = False
-        self.named: list[NamedAlias] = []
-        """What `aliases` tells."""
         self.conversations = LocalConversations(None)
         """Kept in memory."""
+        self.jobs = RecordedJobs()
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""
@@ -262,10 +263,6 @@ class RecordedEngine(RecordedHub):
     async def models(self) -> list[ModelEntry]:
         """The recorded entries."""
         return list(self.entries)
-
-    async def aliases(self) -> list[NamedAlias]:
-        """Those in `named`."""
-        return list(self.named)
 
     async def facts(self, model: str) -> ModelFacts:
         """Few, but true to the entry."""

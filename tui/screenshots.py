@@ -24,10 +24,12 @@ from textual.pilot import Pilot
 from engine import paths
 from engine.errors import ModelLoadFailed
 from engine.settings import Settings
+from tui.alias_scenes import SCENES as ALIAS_SCENES
 from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.hub_recordings import hub_cards, hub_files, hub_models
+from tui.job_scenes import SCENES as JOB_SCENES
 from tui.model_scenes import SCENES as MODEL_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
@@ -198,7 +200,16 @@ def main() -> int:
     if not options.no_png and importlib.util.find_spec("resvg_py") is None:
         print("PNG needs resvg-py: make setup-dev", file=sys.stderr)
         return 1
-    scenes = {**CHAT_SCENES, **ANSWER_SCENES, **PICTURE_SCENES, **SETTINGS_SCENES, **MODEL_SCENES, **SCENES}
+    scenes = {
+        **CHAT_SCENES,
+        **ANSWER_SCENES,
+        **PICTURE_SCENES,
+        **SETTINGS_SCENES,
+        **MODEL_SCENES,
+        **ALIAS_SCENES,
+        **JOB_SCENES,
+        **SCENES,
+    }
     with tempfile.TemporaryDirectory() as scratch:
         for name, (mode, drive) in scenes.items():
             if not name.startswith(options.only):

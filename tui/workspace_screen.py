@@ -38,6 +38,7 @@ class WorkspaceScreen(BaseScreen):
 
     def on_mount(self) -> None:
         """Follow the settings."""
+        self.hearth.opened.append(self)
         self.hearth.settings_changed.subscribe(self, self._follow_settings)
 
     def _follow_settings(self, settings: Settings) -> None:
@@ -63,6 +64,15 @@ class WorkspaceScreen(BaseScreen):
         keys = KeysLine()
         keys.set_class(not self.hearth.footer_shown, "-off")
         yield keys
+
+    @property
+    def unsaved(self) -> list[str]:
+        """Names of what would be lost if Hearth ended now."""
+        return []
+
+    async def save_all(self) -> bool:
+        """Save it; whether all of it is."""
+        return True
 
     def compose_workspace(self) -> ComposeResult:
         """The panes."""

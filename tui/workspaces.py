@@ -62,12 +62,28 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.models.actions",
     ),
     Workspace(
+        "aliases",
+        "Aliases",
+        "≈",
+        "Models set up your way, under names of your own",
+        "tui.screens.aliases.screen:AliasesScreen",
+        "tui.screens.aliases.actions",
+    ),
+    Workspace(
         "hardware",
         "Hardware",
         "▥",
         "What the machine does, and the models on it",
         "tui.screens.hardware.screen:HardwareScreen",
         "tui.screens.hardware.actions",
+    ),
+    Workspace(
+        "jobs",
+        "Jobs",
+        "☰",
+        "What is to be done, and what came of it",
+        "tui.screens.jobs.screen:JobsScreen",
+        "tui.screens.jobs.actions",
     ),
     Workspace(
         "logs",

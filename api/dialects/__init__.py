@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 def routes() -> list[ControllerRouterHandler]:
     """The handlers of every dialect."""
     from api.dialects.anthropic import routes as anthropic
+    from api.dialects.batches import anthropic as anthropic_batches
+    from api.dialects.batches import files
+    from api.dialects.batches import openai as openai_batches
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
+    from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
     from api.dialects.native import conversation_routes, hub_routes, machine_routes, naming_routes
@@ -28,9 +32,13 @@ def routes() -> list[ControllerRouterHandler]:
     ]  # fmt: skip
     return [
         *hub.ROUTES,
+        *jobs.ROUTES,
         *openai,
         *ollama.ROUTES,
+        *files.ROUTES,
+        *openai_batches.ROUTES,
         *anthropic.ROUTES,
+        *anthropic_batches.ROUTES,
         *native.ROUTES,
         *hub_routes.ROUTES,
         *naming_routes.ROUTES,

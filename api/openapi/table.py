@@ -47,9 +47,9 @@ def _of(tag: str, paths: dict[str, dict[str, Any]]) -> Iterator[str]:
     if not rows:
         return
     yield from (f"### {tag}", "", "| | | needs | streams |", "| --- | --- | --- | --- |")
-    for (method, summary, scope, forms), places in rows.items():
+    for (method, summary, scope, streams), places in rows.items():
         named = ", ".join(f"`{path}`" for path in sorted(places, key=lambda path: (len(path), path)))
-        yield f"| {method} {named} | {summary} | {scope} | {forms} |".replace("||", "|")
+        yield f"| {method} {named} | {summary} | {scope} | {streams} |".replace("||", "|")
     yield ""
 
 

@@ -18,7 +18,7 @@ from api import errors
 from api.errors import NoRoute, TooLarge, TooSlow
 from api.security.hosts import host_allowed, origin_allowed
 from api.security.rates import Rates
-from api.security.routes import covers, need
+from api.security.routes import covers, inside, need
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelUnavailable, NotAllowed
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class Guard:
         request_id = secrets.token_hex(12)
         raw: Any = scope
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw["headers"]}
-        path = raw["path"]
+        path = inside(raw["path"], self._hub.settings.jobs.base_path)
+        if path != raw["path"]:
+            raw["path"], raw["raw_path"] = path, path.encode()
         raw["hearth.id"] = request_id
         anthropic = "anthropic-version" in headers or "x-api-key" in headers
         raw["hearth.dialect"] = dialect = errors.dialect_of(path, anthropic=anthropic)

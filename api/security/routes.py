@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from api.security.keyring import Scope
@@ -32,13 +33,22 @@ _GENERATE: Final = frozenset(
     }
 )  # fmt: skip
 _GENERATE_UNDER: Final = (
-    "/v1/",
-    "/slots/",
-    "/anthropic/v1/",
-    "/anthropic/messages/",
-    "/api/v0/models/",
-    "/models/",
-)
+    "/v1/", "/slots/", "/anthropic/v1/", "/anthropic/messages/", "/api/v0/models/", "/models/", "/chat/api/",
+)  # fmt: skip
+JOBS: Final = "/chat/api"
+"""Where the routes of jobs are, whatever `jobs.base_path` calls that place."""
+_JOB_ROUTES: Final = re.compile(r"/(submit|jobs(/.*)?|status/.*)")
+
+
+def inside(path: str, base: str) -> str:
+    """The path by which a request for the job routes at `base` is known here; others stay as they are."""
+    if base == JOBS:
+        return path
+    if path.startswith(f"{base}/") and _JOB_ROUTES.fullmatch(path[len(base) :]):
+        return JOBS + path[len(base) :]
+    if path.startswith(f"{JOBS}/"):
+        return "/there/is/no/such/route"
+    return path
 
 
 def need(method: str, path: str) -> Need:

@@ -200,7 +200,7 @@ def _say_what_stands_above(context: typer.Context, key: str, file: Path) -> None
     from cli.terminal_text import dim
 
     loaded, _ = context.obj.check()
-    source = loaded.sources[key]
+    source = loaded.sources.get(key, "default")
     if source not in ("default", str(file)):
         note = f"It is set elsewhere too, and that holds: {source}."
         print(dim(note, sys.stderr), file=sys.stderr)

@@ -52,10 +52,10 @@ class LocalConversations:
         self._closed = False
 
     async def find(self, query: ConversationQuery) -> ConversationPage:
-        return await self._do(lambda store: store.find(query))
+        return await self.do(lambda store: store.find(query))
 
     async def get(self, conversation: str) -> ConversationTree:
-        return await self._do(lambda store: store.get(conversation))
+        return await self.do(lambda store: store.get(conversation))
 
     async def save(
         self,
@@ -63,29 +63,29 @@ class LocalConversations:
         messages: Sequence[StoredMessage] = (),
         change: ConversationChange | None = None,
     ) -> tuple[StoredMessage, ...]:
-        return await self._do(lambda store: store.save(conversation, messages, change))
+        return await self.do(lambda store: store.save(conversation, messages, change))
 
     async def journal(self, conversation: str, message: StoredMessage) -> None:
-        await self._do(lambda store: store.journal(conversation, message))
+        await self.do(lambda store: store.journal(conversation, message))
 
     async def choose(self, conversation: str, message: str) -> None:
-        await self._do(lambda store: store.choose(conversation, message))
+        await self.do(lambda store: store.choose(conversation, message))
 
     async def delete(self, conversations: Sequence[str]) -> None:
-        await self._do(lambda store: store.delete(conversations))
+        await self.do(lambda store: store.delete(conversations))
 
     async def restore(self, conversations: Sequence[str]) -> None:
-        await self._do(lambda store: store.restore(conversations))
+        await self.do(lambda store: store.restore(conversations))
 
     async def labels(self) -> ConversationLabels:
-        return await self._do(lambda store: store.labels())
+        return await self.do(lambda store: store.labels())
 
     async def export(
         self, conversations: Sequence[str], form: ConversationForm, *, files: bool = True
     ) -> ConversationFile:
         from engine.conversations.exporting import export
 
-        trees = await self._do(lambda store: [store.get(each) for each in conversations])
+        trees = await self.do(lambda store: [store.get(each) for each in conversations])
         return await asyncio.to_thread(export, trees, form, files=files)
 
     async def take_in(
@@ -99,10 +99,10 @@ class LocalConversations:
             trees = [each.with_files(store.files) for each in imported]
             return tuple(store.get(id).summary for id in store.add(trees))
 
-        return await self._do(add)
+        return await self.do(add)
 
     async def told(self) -> tuple[str, ...]:
-        return await self._do(lambda store: tuple(store.told))
+        return await self.do(lambda store: tuple(store.told))
 
     async def close(self) -> None:
         """Write what is pending, let deletions be for good, and let go of the file."""
@@ -113,8 +113,11 @@ class LocalConversations:
             await asyncio.wrap_future(thread.submit(self._shut))
             thread.shutdown(wait=False)
 
-    def _do(self, work: Callable[[ConversationStore], _T]) -> asyncio.Future[_T]:
-        """Hand `work` to the thread at once, so that calls take effect in the order in which they are made."""
+    def do(self, work: Callable[[ConversationStore], _T]) -> asyncio.Future[_T]:
+        """Hand `work` to the thread at once, so that calls take effect in the order in which they are made.
+
+        What else is kept in the same database has its calls made here too.
+        """
         with self._lock:
             if self._closed:
                 raise ModelUnavailable("Hearth is closing.", fix="Start it again.")

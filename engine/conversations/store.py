@@ -259,6 +259,44 @@ class ConversationStore:
                 ids.append(id)
         return ids
 
+    # --- within a transaction of others, who keep more in the same database
+
+    @property
+    def database(self) -> Database:
+        """Where all of it is; for the thread of this store."""
+        return self._database
+
+    def made(self, connection: apsw.Connection, conversation: str) -> int:
+        """The number of a conversation, which is begun if it is not there."""
+        return self._made(connection, conversation, turn=False)
+
+    def join(
+        self, connection: apsw.Connection, conversation: int, parent: str, messages: Sequence[StoredMessage]
+    ) -> None:
+        """Add `messages` one after the other below `parent`, which may be gone: then at the end of the path.
+
+        Where something has come below `parent` meanwhile they are a branch beside it.
+        """
+        here = connection.execute("SELECT id FROM conversations WHERE key = ?", (conversation,)).get
+        if here is None:
+            return
+        there = "SELECT 1 FROM messages WHERE conversation = ? AND id = ?"
+        if parent and not connection.execute(there, (conversation, parent)).get:
+            parent = self._leaf(connection, conversation)
+        below = "SELECT 1 FROM messages WHERE conversation = ? AND parent = ? AND chosen"
+        chosen = not connection.execute(below, (conversation, parent)).get
+        self._made(connection, here, turn=True)
+        for message in messages:
+            self._put(connection, conversation, replace(message, parent=parent, chosen=chosen))
+            parent, chosen = message.id, True
+
+    def _leaf(self, connection: apsw.Connection, conversation: int) -> str:
+        at = ""
+        below = "SELECT id FROM messages WHERE conversation = ? AND parent = ? AND chosen"
+        while (found := connection.execute(below, (conversation, at)).get) is not None:
+            at = found
+        return at
+
     # --- within a transaction
 
     def _made(self, connection: apsw.Connection, id: str, *, turn: bool) -> int:

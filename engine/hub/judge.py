@@ -25,6 +25,7 @@ from engine.library import fit, folder_fit, pools
 from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.dimensions import dimensions_of
 from engine.library.gguf import Header, Tensor, read_beginning
+from engine.library.load_options import meant_for
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
 from engine.library.shape import context_shape
 from engine.types import Device, HubFile, LoadOptions, Quantisation, Verdict
@@ -90,7 +91,10 @@ class Judge:
         def demand(options: LoadOptions) -> dict[str, int] | None:
             if each.format == "gguf":
                 return gguf_demand(each, header, devices, options) if header is not None else None
-            return folder_demand(each, config, devices, options) if config is not None else None
+            # A device that is not there is for the load to refuse.
+            with contextlib.suppress(InvalidRequest):
+                return folder_demand(each, config, devices, options) if config is not None else None
+            return None
 
         usual = demand(self._options)
         if usual is None:
@@ -133,6 +137,7 @@ def gguf_demand(
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,
         gpu_layers=gpu_layers(options),
+        split=options.split,
     )
     found = pools.demand(need, fit.resident_bytes(need, dimensions))
     found[pools.MAIN] += projector
@@ -152,6 +157,7 @@ def folder_demand(
         weights=(Weight("weights", kind, (each.weights // width,)),),
     )
     backend = "mlx" if each.format == "mlx" else "transformers"
+    options = meant_for(backend, options)
     devices = usable(devices, backend)
     need = folder_fit.needs(folder, context_shape(options, folder.context), devices, options, backend=backend)
     return pools.demand(need, folder_fit.resident_bytes(need, backend))

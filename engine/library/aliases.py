@@ -78,7 +78,7 @@ class Aliases:
         `taken` are names that a new alias may not have: those of models. Raises InvalidRequest.
         """
         check_alias(alias)
-        name = _new_name(name)
+        name = alias_name(name)
 
         def edit(records: dict[str, Alias]) -> None:
             before = spelt(records, name.lower())
@@ -98,7 +98,7 @@ class Aliases:
 
         Raises ModelNotFound, and InvalidRequest for a name that is taken.
         """
-        old, name = self.get(source).name, _new_name(name)
+        old, name = self.get(source).name, alias_name(name)
 
         def edit(records: dict[str, Alias]) -> None:
             if old not in records:
@@ -172,7 +172,8 @@ def key_of(name: str) -> str:
     return name.strip().lower().removesuffix(LATEST)
 
 
-def _new_name(name: str) -> str:
+def alias_name(name: str) -> str:
+    """`name` as it would be kept. Raises InvalidRequest for what cannot be the name of an alias."""
     name = name.strip()
     if name.lower().endswith(LATEST):
         name = name[: -len(LATEST)]

@@ -2,7 +2,7 @@
 
 A device has its library's name (`CPU`, `CUDA1`, `Vulkan0`, `Metal`). People may write it in any case, with a colon as
 PyTorch does (`cuda:1`), without the number for the first of its family, `gpu` for the first GPU, and `mps` or `metal`
-for Apple's.
+for Apple's. Several have commas between them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from engine.types import Device, LoadOptions
 AUTO: Final = "auto"
 _CPU: Final = "cpu"
 _GPUS: Final = ("gpu", "igpu")
+DISK: Final = Device(name="DISK", kind="other")
+"""In place of a device: layers are read from the model's files whenever they are computed."""
 _APPLE: Final = ("metal", "mtl", "mps")
 """What Apple's GPU is called by MLX, llama.cpp and PyTorch."""
 
@@ -27,12 +29,14 @@ def canonical(name: str | None) -> str | None:
     """One spelling for all ways to write a device's name; None: whichever there is."""
     if name is None:
         return None
+    if "," in name:
+        return ",".join(canonical(part) or AUTO for part in name.split(","))
     short = re.sub(r"[\s:_-]", "", name.lower())
     if re.sub(r"\d+$", "", short) in _APPLE:
         return "metal"
     if short in ("", AUTO):
         return None
-    return short if short in (_CPU, "gpu") or short[-1].isdigit() else f"{short}0"
+    return short if short in (_CPU, "gpu", "disk") or short[-1].isdigit() else f"{short}0"
 
 
 def on_cpu(options: LoadOptions) -> bool:
@@ -67,12 +71,38 @@ def asked_of(devices: Sequence[Device], name: str | None) -> Device | None:
     )
 
 
+def asked_all(devices: Sequence[Device], names: str | None) -> tuple[Device, ...]:
+    """Those that `names`, with commas between, mean, in that order; none if they leave the choice.
+
+    The disk is one of them, where it is named. Raises InvalidRequest as `asked_of`, and for one that is named twice.
+    """
+    if names is None or "," not in names:
+        one = asked_of(devices, names)
+        return () if one is None else (one,)
+    found: list[Device] = []
+    for name in names.split(","):
+        device = DISK if canonical(name) == "disk" else asked_of(devices, name)
+        if device is None or device in found:
+            raise InvalidRequest(
+                f"`device` {plain(names, 80)!r} cannot be used.",
+                "Of several devices each has a name of its own.",
+                "Name each of them once.",
+                param="device",
+            )
+        found.append(device)
+    return tuple(found)
+
+
 def left_by(devices: Sequence[Device], name: str | None) -> tuple[Device, ...]:
-    """The devices that a load may use which asks for the one called `name`: it, and the CPU. Raises as `asked_of`."""
-    chosen = asked_of(devices, name)
-    if chosen is None:
+    """The devices that a load may use which asks for those called `name`: they, and the CPU. Raises as `asked_all`.
+
+    GPUs come last, in the order in which they were named.
+    """
+    chosen = asked_all(devices, name)
+    if not chosen:
         return tuple(devices)
-    return tuple(device for device in devices if device == chosen or device.kind not in _GPUS)
+    others = (device for device in devices if device.kind not in _GPUS)
+    return (*others, *(device for device in chosen if device.kind in _GPUS))
 
 
 def usable(devices: Sequence[Device], backend: str) -> tuple[Device, ...]:

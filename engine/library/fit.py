@@ -16,6 +16,7 @@ from engine.library.dimensions import Dimensions, Layer
 from engine.library.ggml import BLOCKS
 from engine.library.gguf import Header, Tensor
 from engine.library.shape import ContextShape, DryRun, Matrix, sequence_ids
+from engine.library.split import check_count, parse_split
 from engine.types import Device, DeviceNeed
 
 PROCESS: Final = 34 * 2**20
@@ -44,6 +45,7 @@ def needs(
     kv_type: str | None = None,
     flash_attention: bool | None = None,
     gpu_layers: int | None = None,
+    split: str | None = None,
     mapped: bool = True,
     dry_run: DryRun | None = None,
 ) -> tuple[DeviceNeed, ...]:
@@ -53,7 +55,7 @@ def needs(
     """
     places = dry_run.layers if dry_run is not None else ()
     if len(places) != len(dimensions.layers) + 1:
-        places = placed(len(dimensions.layers), devices, gpu_layers)
+        places = placed(len(dimensions.layers), devices, gpu_layers, split)
     weights = _weights(headers, places, dry_run.rearranged if dry_run is not None else (), mapped=mapped)
     if dry_run is not None:
         kv_cache, compute = dry_run.kv_cache, dry_run.compute
@@ -116,20 +118,27 @@ def compute_bytes(dimensions: Dimensions, shape: ContextShape, *, flash_attentio
     return max(hidden, logits) + masks + scores
 
 
-def placed(layers: int, devices: Sequence[Device], gpu_layers: int | None) -> tuple[str, ...]:
+def placed(
+    layers: int, devices: Sequence[Device], gpu_layers: int | None, split: str | None = None
+) -> tuple[str, ...]:
     """The device of each layer and of the output, as llama.cpp deals them out.
 
     The last `gpu_layers` of them (all, for None and negative numbers) go to the GPUs, to each in proportion to its
-    free memory; integrated GPUs are used where there are no others. The rest stays on the CPU.
+    free memory or to what `split` says; integrated GPUs are used where there are no others. The rest stays on the
+    CPU. Raises InvalidRequest for a split that is not for so many GPUs.
     """
     gpus = [device for device in devices if device.kind == "gpu"]
     gpus = gpus or [device for device in devices if device.kind == "igpu"][:1]
     count = layers + 1
     wanted = count if gpu_layers is None or gpu_layers < 0 else min(gpu_layers, count)
+    said = parse_split(split) if split is not None else None
+    check_count(said, len(gpus))
     if not gpus or not wanted:
         return (_CPU,) * count
-    total = sum(device.free for device in gpus) or len(gpus)
-    shares = [(device.free if sum(each.free for each in gpus) else 1) / total for device in gpus]
+    parts = said.shares if said is not None else [device.free for device in gpus]
+    if not sum(parts):
+        parts = [1] * len(gpus)
+    shares = [part / sum(parts) for part in parts]
     bounds = [sum(shares[: index + 1]) for index in range(len(gpus))]
     found = [_CPU] * (count - wanted)
     for index in range(wanted):

@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from typing import Final
 
 from engine.errors import InvalidRequest
-from engine.library.devices import left_by, on_cpu
-from engine.library.model_folder import FLOATS, WIDTHS, ModelFolder
+from engine.library.devices import DISK, left_by, on_cpu
+from engine.library.folder_split import Placement, Sizes, may_be_spread, placement
+from engine.library.model_folder import FLOATS, WIDTHS, ModelFolder, Weight
 from engine.library.shape import ContextShape
 from engine.media.header import MAX_SIDE
 from engine.types import Device, DeviceNeed, LoadOptions
@@ -47,34 +48,86 @@ def needs(
     *,
     backend: str = "transformers",
 ) -> tuple[DeviceNeed, ...]:
-    """What the model needs on the device that it would go to."""
-    device = device_for(devices, options)
-    width = 0
-    if backend == "transformers":
-        width = _WIDTH_OF.get(options.dtype or "", 0)
-        if not width and device.kind in ("cpu", "accelerator") and folder.quantisation == "F16":
-            width = 4
+    """What the model needs on each device that it would be on, the one that it enters first.
+
+    Raises as `placed`.
+    """
+    plan = placed(folder, shape, devices, options) if backend == "transformers" else None
+    device = device_for(devices, options, plan)
+    width = _width(folder, options, device) if backend == "transformers" else 0
     number = width or _float_width(folder)
     sees = folder.sees and backend == "transformers"
-    return (
-        DeviceNeed(
-            device=device.name,
-            kind=device.kind,
-            weights=_weights(folder, options, width, mlx=backend == "mlx"),
-            kv_cache=kv_bytes(folder, number, options.kv_type) * shape.cells,
-            compute=(MLX_BUFFERS if backend == "mlx" else 1) * _compute(folder, shape)
-            + (_picture(folder, number) if sees else 0),
-            free=device.free,
-            capacity=device.total,
-        ),
+    cache = kv_bytes(folder, number, options.kv_type) * shape.cells
+    buffers = (MLX_BUFFERS if backend == "mlx" else 1) * _compute(folder, shape)
+    picture = _picture(folder, number) if sees else 0
+    if plan is None:
+        weights = _weights(folder, options, width, mlx=backend == "mlx")
+        return (_need(device, weights, cache, buffers + picture),)
+    layers, rest = _by_layer(folder, options, width)
+    held = [each.name for each in (device, *devices) if each.kind == "cpu" and each.name != plan.main]
+    kept = (*held, DISK.name)
+    found = []
+    for each in dict.fromkeys((device, *devices)):
+        is_main = each.name == plan.main
+        own = [layer for layer, name in enumerate(plan.layers) if name == each.name]
+        computed = sum(plan.computes(layer, kept) == each.name for layer in range(len(layers)))
+        weights = sum(layers[layer] for layer in own) + (rest if is_main else 0)
+        if not (own or computed or is_main):
+            continue
+        taken = buffers if computed or is_main else 0
+        if is_main and set(plan.layers) & set(kept):
+            # A layer that is held elsewhere is copied here to be computed.
+            taken += max(layers)
+        share = cache * computed // len(layers)
+        found.append(_need(each, weights, share, taken + (picture if is_main else 0)))
+    return tuple(found)
+
+
+def placed(
+    folder: ModelFolder, shape: ContextShape, devices: Sequence[Device], options: LoadOptions
+) -> Placement | None:
+    """Where each layer goes under transformers; None where all are on the device that `device_for` tells.
+
+    Raises InvalidRequest or Unsupported for what cannot be spread so.
+    """
+    if not may_be_spread(devices, options):
+        return None
+    width = _width(folder, options, device_for(devices, options))
+    layers, rest = _by_layer(folder, options, width)
+    if not layers:
+        return None
+    number = width or _float_width(folder)
+    sizes = Sizes(
+        layers=layers,
+        cache=kv_bytes(folder, number, options.kv_type) * shape.cells // len(layers),
+        rest=rest + (_picture(folder, number) if folder.sees else 0),
+        buffers=_compute(folder, shape),
     )
+    return placement(sizes, devices, options)
 
 
-def device_for(devices: Sequence[Device], options: LoadOptions) -> Device:
+def _need(device: Device, weights: int, cache: int, compute: int) -> DeviceNeed:
+    return DeviceNeed(
+        device=device.name, kind=device.kind, weights=weights, kv_cache=cache, compute=compute,
+        free=device.free, capacity=device.total,
+    )  # fmt: skip
+
+
+def _width(folder: ModelFolder, options: LoadOptions, device: Device) -> int:
+    """Bytes of a number as transformers holds the weights on `device`; 0: as the files have them."""
+    width = _WIDTH_OF.get(options.dtype or "", 0)
+    if not width and device.kind in ("cpu", "accelerator") and folder.quantisation == "F16":
+        return 4
+    return width
+
+
+def device_for(devices: Sequence[Device], options: LoadOptions, plan: Placement | None = None) -> Device:
     """The one that `options` ask for, else the first GPU, unless it is not wanted; else the CPU.
 
-    One that is not known is left to the library to refuse.
+    One that is not known is left to the library to refuse. With a `plan` it is the first that computes.
     """
+    if plan is not None:
+        return next((device for device in devices if device.name == plan.main), Device(name=plan.main))
     if not on_cpu(options):
         with suppress(InvalidRequest):
             devices = left_by(devices, options.device)
@@ -133,21 +186,37 @@ def process_of(backend: str) -> int:
 
 
 def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool) -> int:
-    found = 0
-    bits = 4 if options.load_in_4bit else 8 if options.load_in_8bit else 0
+    return sum(_held(weight, options, width, mlx=mlx) for weight in folder.weights)
+
+
+def _by_layer(folder: ModelFolder, options: LoadOptions, width: int) -> tuple[tuple[int, ...], int]:
+    """Bytes of the weights of each layer of the language part under transformers, and of all others."""
+    layers = [0] * (folder.number("num_hidden_layers") or folder.number("n_layer"))
+    rest = 0
     for weight in folder.weights:
-        own = width if width and weight.type in FLOATS else WIDTHS[weight.type]
-        if bits and mlx and len(weight.shape) > 1 and weight.shape[-1] % MLX_GROUP == 0:
-            # A scale and a bias for each group; embeddings too.
-            found += weight.numbers * bits // 8 + weight.numbers // MLX_GROUP * 2 * own
-        elif (
-            bits and not mlx and weight.is_text and len(weight.shape) == 2 and not _is_embedding(weight.name)
-        ):
-            # Embeddings, norms and towers stay as they are where bitsandbytes quantises matrices.
-            found += weight.numbers * bits // 8
+        size = _held(weight, options, width, mlx=False)
+        number = weight.layer
+        if number is not None and number < len(layers):
+            layers[number] += size
         else:
-            found += weight.numbers * own
-    return found
+            rest += size
+    if layers and not any(layers):
+        # Where names do not tell them, nearly all is in layers, and these are alike.
+        return (rest // len(layers),) * len(layers), 0
+    return tuple(layers), rest
+
+
+def _held(weight: Weight, options: LoadOptions, width: int, *, mlx: bool) -> int:
+    """Bytes that a tensor takes once it is loaded."""
+    bits = 4 if options.load_in_4bit else 8 if options.load_in_8bit else 0
+    own = width if width and weight.type in FLOATS else WIDTHS[weight.type]
+    if bits and mlx and len(weight.shape) > 1 and weight.shape[-1] % MLX_GROUP == 0:
+        # A scale and a bias for each group; embeddings too.
+        return weight.numbers * bits // 8 + weight.numbers // MLX_GROUP * 2 * own
+    if bits and not mlx and weight.is_text and len(weight.shape) == 2 and not _is_embedding(weight.name):
+        # Embeddings, norms and towers stay as they are where bitsandbytes quantises matrices.
+        return weight.numbers * bits // 8
+    return weight.numbers * own
 
 
 def _float_width(folder: ModelFolder) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.errors import ModelLoadFailed
+from engine.errors import ModelLoadFailed, ModelNotFound
 from engine.library import mlx_lora, peft
 from engine.library.peft import PeftAdapter
 from engine.library.peft_config import CONFIG, said_in
@@ -27,6 +27,25 @@ def weights_of(folder: Path) -> Path:
         return folder / (mlx_lora.WEIGHTS if is_of_mlx(folder) else peft.WEIGHTS)
     except ModelLoadFailed:
         return folder / peft.WEIGHTS
+
+
+Stamp = tuple[str, int, int, int, int]
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Another one for every change of the adapter in `folder`: its real place, times and sizes of both of its files.
+
+    Raises ModelNotFound where there is none.
+    """
+    try:
+        numbers, config = weights_of(folder).stat(), (folder / CONFIG).stat()
+    except OSError as error:
+        raise ModelNotFound(
+            f"There is no adapter at {plain(str(folder), 200)}.", f"{error.strerror}.", param="adapters"
+        ) from error
+    return (
+        str(folder.resolve()), numbers.st_mtime_ns, numbers.st_size, config.st_mtime_ns, config.st_size,
+    )  # fmt: skip
 
 
 def read_lora(folder: Path) -> PeftAdapter:

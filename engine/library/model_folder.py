@@ -32,7 +32,7 @@ WIDTHS: Final = {
 }  # fmt: skip
 """Bytes of a number, by safetensors' name of its type."""
 FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
-_LAYER: Final = re.compile(r"(?:^|\.)layers\.([0-9]{1,6})\.")
+_LAYER: Final = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.([0-9]{1,6})\.")
 BESIDE_TEXT: Final = "vision|visual|image|projector|connector|audio"
 """Parts of the names of what a model has beside its language part, as a regular expression."""
 _BESIDE_TEXT: Final = re.compile(BESIDE_TEXT)
@@ -60,6 +60,12 @@ class Weight(Struct, frozen=True):
     def size(self) -> int:
         """Bytes in the file."""
         return self.numbers * WIDTHS[self.type]
+
+    @property
+    def layer(self) -> int | None:
+        """The number of the layer of the language part that it belongs to; None: to none."""
+        found = _LAYER.search(self.name) if self.is_text else None
+        return int(found[1]) if found is not None else None
 
     @property
     def is_text(self) -> bool:
@@ -123,9 +129,8 @@ class ModelFolder(Struct, frozen=True, kw_only=True, dict=True):
         for weight in self.weights:
             if not weight.is_text:
                 continue
-            layer = _LAYER.search(weight.name)
-            if layer is not None:
-                found["num_hidden_layers"] = max(found.get("num_hidden_layers", 0), int(layer[1]) + 1)
+            if weight.layer is not None:
+                found["num_hidden_layers"] = max(found.get("num_hidden_layers", 0), weight.layer + 1)
             if len(weight.shape) != 2 or weight.type not in FLOATS:
                 continue
             if weight.name.endswith("embed_tokens.weight"):

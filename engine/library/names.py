@@ -105,9 +105,13 @@ class Names:
 
         Raises InvalidRequest for a name or a value that cannot be, ModelNotFound for an unknown model.
         """
-        check_alias(alias)
-        alias = self._placed(alias, force=force)
+        alias = self.checked(alias, force=force)
         return self.aliases.put(name, alias, taken=self.taken(), replace=overwrite)
+
+    def checked(self, alias: Alias, *, force: bool = False) -> Alias:
+        """`alias` as it would be kept. Raises as `put`."""
+        check_alias(alias)
+        return self._placed(alias, force=force)
 
     def copy(self, source: str, name: str, *, move: bool = False) -> str:
         """Keep the alias `source` as `name` too, or with `move` instead. Raises as `Aliases.copy`.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import reduce
 
 import msgspec
 
 from engine.prompt.mappings import tool_mapping
 from engine.prompt.tools.base import ToolFormat
 from engine.prompt.traits import Traits
-from engine.types import Message, TextPart, Tool, ToolCall
+from engine.types import ImagePart, Message, TextPart, Tool, ToolCall
 
 EMPTY_TURN = Message(role="assistant", content="")
 
@@ -202,16 +203,26 @@ def with_system(messages: Sequence[Message], text: str) -> list[Message]:
 
 def folded(messages: Sequence[Message], *, last: bool = False) -> list[Message]:
     """The system messages put at the head of the first (or last) user message, for templates without their role."""
-    system = "\n\n".join(message.text for message in messages if message.role == "system")
+    said = [message for message in messages if message.role == "system"]
     rest = [message for message in messages if message.role != "system"]
-    if not system:
+    if any(_shows(message) for message in said):
+        system = Message(role="user", content=reduce(_joined, said).content)
+    elif text := "\n\n".join(message.text for message in said):
+        system = Message(role="user", content=text)
+    else:
         return rest
     users = [index for index, message in enumerate(rest) if message.role == "user"]
     if not users:
-        return [Message(role="user", content=system), *rest]
+        return [system, *rest]
     index = users[-1] if last else users[0]
-    rest[index] = _joined(Message(role="user", content=system), rest[index])
+    rest[index] = _joined(system, rest[index])
     return rest
+
+
+def _shows(message: Message) -> bool:
+    return not isinstance(message.content, str) and any(
+        isinstance(part, ImagePart) for part in message.content
+    )
 
 
 def _in_turns(messages: Sequence[Message]) -> list[Message]:

@@ -131,9 +131,13 @@ class Template:
     def _rows(self, messages: Sequence[Message], described: Sequence[Tool]) -> list[dict[str, Any]]:
         """The messages as mappings that the template can show."""
         style = self.traits.call_style
-        shows_calls = style is not None and not self.family.takes_over
-        made = adapted(messages, described, self.traits, self.family, shows_calls=shows_calls)
+        made = self.arranged(messages, described)
         return [message_mapping(one, style or CALL_STYLES[0], self.family.history_values) for one in made]
+
+    def arranged(self, messages: Sequence[Message], described: Sequence[Tool] = ()) -> list[Message]:
+        """The messages in the order, and the roles, in which the template is given them."""
+        shows_calls = self.traits.call_style is not None and not self.family.takes_over
+        return adapted(messages, described, self.traits, self.family, shows_calls=shows_calls)
 
     @cached_property
     def family(self) -> ToolFormat:

@@ -26,7 +26,6 @@ from engine.runtime.filewatch import FileWatch
 from engine.runtime.fits import fits
 from engine.runtime.fitting import (
     LEAST_CONTEXT,
-    completed,
     is_automatic,
     judged,
     no_room,
@@ -35,6 +34,7 @@ from engine.runtime.fitting import (
 )
 from engine.runtime.host import Host, LoadDied
 from engine.runtime.limits import Limits
+from engine.runtime.load_defaults import EVERY, completed
 from engine.runtime.place import Place
 from engine.runtime.residency import Plan
 from engine.runtime.room import Room
@@ -124,14 +124,14 @@ class Arrivals:
 
     async def check(self, target: Target) -> None:
         """Have a new file tried. Raises ModelLoadFailed for one that should not be loaded."""
-        await self._measured(target, completed(LoadOptions(), self._settings.runtime))
+        await self._measured(target, completed(LoadOptions(), self._settings.runtime, target.backend))
 
     async def estimate(self, target: Target, options: LoadOptions) -> Estimate | None:
         """What loading `target` would take, whether that fits, and who would make way; None if nobody can say.
 
         Raises ModelLoadFailed for a file that would not load.
         """
-        figures = await self._measured(target, completed(options, self._settings.runtime))
+        figures = await self._measured(target, completed(options, self._settings.runtime, target.backend))
         if figures is None:
             return None
         place = self._room.places.get(target.id)
@@ -167,7 +167,7 @@ class Arrivals:
         """Whether each of `targets` would fit, by their headers alone."""
         await self._room.look_at_devices()
         room, devices, runtime = self._room.attainable(), self._room.devices, self._settings.runtime
-        asked = completed(options, runtime)
+        asked = completed(options, runtime, EVERY)
         return await asyncio.to_thread(fits, self._estimator, targets, asked, devices, room, runtime)
 
     # --- one arrival
@@ -205,7 +205,7 @@ class Arrivals:
         runtime = self._settings.runtime
         place.target = place.asked_target()
         asked = place.asked = place.asked_options()
-        options = completed(asked, runtime)
+        options = completed(asked, runtime, place.target.backend)
         if place.narrowed is not None and is_automatic(asked, runtime):
             options = replace(options, context=place.narrowed)
         place.narrowed = None
@@ -297,6 +297,7 @@ class Arrivals:
             path=place.target.entry.path,
             options=options,
             projector=place.target.entry.projector,
+            placement=figures.placement if figures is not None else None,
             screen_attached=self._screen_attached,
             libraries=library_settings(self._settings),
         )

@@ -1,7 +1,7 @@
 """Fills in what a request leaves open: from its alias, then from the settings. Pure.
 
 Sampling is laid in layers of its own (`engine.sampling`), and load options meet the settings where models are loaded
-(`fitting.completed`).
+(`load_defaults.completed`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from engine.library.load_options import check
 from engine.runtime.ticket import Target
 from engine.settings import Settings
 from engine.types import (
@@ -29,7 +30,7 @@ _SIZED = ("load_in_8bit", "load_in_4bit")
 
 
 def completed(request: GenerationRequest, target: Target, settings: Settings) -> GenerationRequest:
-    """`request` to `target` with nothing left open that an alias or the settings know."""
+    """`request` to `target` with nothing left open that an alias or the settings know. Raises as `load_of`."""
     alias = target.alias if target.alias is not None else _NONE
     defaults = settings.generation
     fills_a_gap = request.suffix is not None or bool(request.extra_context)
@@ -50,12 +51,27 @@ def completed(request: GenerationRequest, target: Target, settings: Settings) ->
         overflow=request.overflow or alias.overflow or defaults.overflow,
         load=load_of(request.load, target),
         keep_alive=keep_alive_of(request.keep_alive, target),
-        image_max_side=_first(request.image_max_side, alias.image_max_side, settings.media.max_side),
+        image_max_side=longest_side(_first(request.image_max_side, alias.image_max_side), settings),
     )
 
 
+def longest_side(said: int | None, settings: Settings) -> int:
+    """Pixels that the longest side of an image is brought down to: what is `said`, within the limit of the settings."""
+    limit = settings.media.max_side
+    return limit if said is None else min(said, limit)
+
+
 def load_of(said: LoadOptions, target: Target) -> LoadOptions:
-    """`said` with the load options of the target's alias where it says nothing."""
+    """`said` with the load options of the target's alias where it says nothing.
+
+    Raises Unsupported for one that the target's backend cannot honour.
+    """
+    whole = _laid_over(said, target)
+    check(target.backend, whole)
+    return whole
+
+
+def _laid_over(said: LoadOptions, target: Target) -> LoadOptions:
     if target.alias is None or target.alias.load is None:
         return said
     plain, own = LoadOptions(), target.alias.load

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from engine.errors import HearthError, Unsupported
 from engine.library import fit, folder_fit
 from engine.library.identity import Identity
+from engine.library.load_options import meant_for
 from engine.library.pools import demand, joined, joined_needs
 from engine.library.shape import ContextShape
+from engine.runtime.load_defaults import completed
 from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target
 from engine.runtime.wire import Draft
+from engine.settings import Runtime
 from engine.types import LoadOptions
 
 if TYPE_CHECKING:
     from engine.runtime.estimates import Figures
-
-GUESSES: Final = 8
-"""Most guesses in one step where a draft model is named and nobody says how many."""
 
 
 def draft_of(targets: Targets, options: LoadOptions, backend: str) -> Target | None:
@@ -49,21 +49,27 @@ def draft_of(targets: Targets, options: LoadOptions, backend: str) -> Target | N
     return replace(found, entry=replace(found.entry, projector=None))
 
 
-def options_of(draft: Target, options: LoadOptions, shape: ContextShape) -> LoadOptions:
-    """How a draft model is held beside a model of `shape` loaded with `options`: as many slots, as long a window."""
-    return LoadOptions(
+def options_of(draft: Target, options: LoadOptions, shape: ContextShape, runtime: Runtime) -> LoadOptions:
+    """How a draft model is held beside a model of `shape` loaded with `options`: as many slots, as long a window.
+
+    What does not mean anything under the backend of the one may be a setting for that of the other.
+    """
+    held = LoadOptions(
         context=shape.context,
         slots=shape.slots,
         cells=options.cells,
         batch=options.batch,
-        device=options.device,
+        # It is small: in one place.
+        device=(options.device or "").partition(",")[0] or None,
         gpu_layers=options.gpu_layers,
         threads=options.threads,
         batch_threads=options.batch_threads,
-        kv_type=options.kv_type if draft.backend == "llama" else None,
+        kv_type=options.kv_type,
         flash_attention=options.flash_attention,
         use_mmap=options.use_mmap,
     )
+    whole = completed(meant_for(draft.backend, held), runtime, draft.backend)
+    return replace(whole, draft_tokens=None)
 
 
 def together(main: Figures, draft: Figures, order: Draft) -> Figures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from engine.library.load_options import objection
 from engine.library.shape import DEFAULT_CONTEXT
 from engine.runtime.ticket import Target
 from engine.sampling import sources
@@ -13,7 +14,8 @@ from engine.types import AdapterRef, Alias, Effective, LoadOptions, ModelFacts, 
 
 ALIAS, MODEL, SETTINGS, DEFAULT = "alias", "model", "settings", "default"
 _OF_RUNTIME: Final = (
-    "slots", "gpu_layers", "threads", "batch_threads", "kv_type", "flash_attention", "use_mmap", "draft_tokens",
+    "slots", "device", "split", "gpu_layers", "threads", "batch_threads", "kv_type", "flash_attention", "use_mmap",
+    "draft_tokens",
 )  # fmt: skip
 """Load options that have a setting of the same name."""
 
@@ -72,7 +74,9 @@ def _said(
     chosen = alias.backend if alias.backend != "auto" else None
     yield _value("backend", (chosen, ALIAS), (target.backend, DEFAULT))
     yield _value("keep_alive", (alias.keep_alive, ALIAS), _setting(runtime.keep_alive, Runtime().keep_alive))
-    yield _value("image_max_side", (alias.image_max_side, ALIAS), _setting(media.max_side, Media().max_side))
+    side, limit = alias.image_max_side, media.max_side
+    within = side if side is not None and side < limit else None
+    yield _value("image_max_side", (within, ALIAS), _setting(limit, Media().max_side))
 
 
 def _sampling(target: Target, settings: Settings, facts: ModelFacts | None) -> Iterator[Effective]:
@@ -103,7 +107,9 @@ def _load(
                     (min(trained, DEFAULT_CONTEXT), MODEL if trained <= DEFAULT_CONTEXT else DEFAULT)
                 )
         elif name in _OF_RUNTIME:
-            values.append(_setting(getattr(runtime, name), getattr(Runtime(), name)))
+            value = getattr(runtime, name)
+            if value is None or objection(target.backend, name, value) is None:
+                values.append(_setting(value, getattr(Runtime(), name)))
         yield _value(f"load.{name}", *values, (standard, DEFAULT))
 
 

@@ -18,6 +18,7 @@ from engine.errors import HearthError, ModelLoadFailed
 from engine.hardware.gpus import Gpus
 from engine.hardware.video_memory import refreshed
 from engine.library.devices import gpu_layers, left_by, usable
+from engine.library.folder_split import Placement
 from engine.library.identity import Identity, Stamp, identity_of, stamps_of
 from engine.library.pools import demand, pool_of
 from engine.library.shape import ContextShape, context_shape
@@ -62,6 +63,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """What is learnt from the load is kept under this."""
     draft: Draft | None = None
     """The model that is to guess for it, which is in these figures."""
+    placement: Placement | None = None
+    """Where each layer of a model folder is to go; None: all to one device."""
     quantises_kv: bool = True
     """Whether keys and values could be kept in fewer bits."""
     resident_factor: float = 1.0
@@ -108,7 +111,7 @@ class Estimator:
         main = await self._alone(target, options, devices, screen_attached, tell)
         if draft is None or main is None:
             return main
-        held = options_of(draft, options, main.shape)
+        held = options_of(draft, options, main.shape, self._settings.runtime)
         beside = await self._alone(draft, held, devices, screen_attached, tell)
         if beside is None:
             return main
@@ -116,6 +119,7 @@ class Estimator:
             model=draft.id,
             path=draft.entry.path,
             options=held,
+            placement=beside.placement,
             screen_attached=screen_attached,
             libraries=library_settings(self._settings),
         )
@@ -218,6 +222,7 @@ class Estimator:
             kv_type=options.kv_type,
             flash_attention=options.flash_attention,
             gpu_layers=gpu_layers(options),
+            split=options.split,
             mapped=options.use_mmap is not False,
             dry_run=dry_run,
         )
@@ -267,8 +272,17 @@ class Estimator:
             )
         shape = context_shape(options, folder.context)
         devices = usable(devices, target.backend)
-        need = folder_fit.needs(folder, shape, devices, options, backend=target.backend)
-        said = (options.dtype, options.load_in_4bit, options.load_in_8bit, options.kv_type, need[0].device)
+        # Reads the headers' every name, of which there may be thousands.
+        need = await asyncio.to_thread(
+            folder_fit.needs, folder, shape, devices, options, backend=target.backend
+        )
+        plan = None
+        if target.backend == "transformers":
+            plan = await asyncio.to_thread(folder_fit.placed, folder, shape, devices, options)
+        said = (
+            options.dtype, options.load_in_4bit, options.load_in_8bit, options.kv_type, need[0].device,
+            *(plan.layers if plan is not None else ()),
+        )  # fmt: skip
         figures = await self._corrected(
             target,
             options,
@@ -278,7 +292,10 @@ class Estimator:
             lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
             key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
         )
-        return replace(figures, quantises_kv=target.backend == "mlx")
+        # What bitsandbytes has quantised is on GPUs or not at all.
+        spreads = target.backend == "transformers" and not (options.load_in_4bit or options.load_in_8bit)
+        layers = folder.number("num_hidden_layers") or folder.number("n_layer") if spreads else 0
+        return replace(figures, quantises_kv=target.backend == "mlx", placement=plan, layers=layers)
 
     async def _identity(self, stamps: tuple[Stamp, ...], header_sizes: list[int]) -> Identity:
         identity = self._identities.get(stamps)
@@ -381,6 +398,7 @@ def _named(shape: ContextShape, options: LoadOptions, devices: tuple[Device, ...
         options.kv_type,
         options.flash_attention,
         gpu_layers(options),
+        options.split,
         *(device.name for device in devices),
         *_shares(devices),
     )

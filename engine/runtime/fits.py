@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from engine.errors import HearthError
+from engine.library.load_options import meant_for
 from engine.library.pools import missing
 from engine.library.verdicts import instead_of, largest_window, quantisation_that_fits, verdict
 from engine.runtime.estimates import Estimator
@@ -58,6 +59,8 @@ def _fit(
     room: Mapping[str, int],
     runtime: Runtime,
 ) -> Fit:
+    options = meant_for(target.backend, options)
+
     def at(context: int | None) -> Outline:
         outline = estimator.outline(target, replace(options, context=context), devices)
         if outline is None:

@@ -12,7 +12,6 @@ from engine.library import pools
 from engine.library.advice import advice
 from engine.library.pools import MAIN, missing, pool_of
 from engine.library.verdicts import quantisation_that_fits, verdict
-from engine.runtime.drafts import GUESSES
 from engine.runtime.estimates import Figures
 from engine.runtime.residency import Plan
 from engine.settings import Runtime
@@ -24,25 +23,6 @@ LEAST_CONTEXT: Final = 512
 GPU_SHARES: Final = (0.75, 0.5, 0.25, 0.0)
 """Parts of the layers that are tried on the GPU where all do not fit."""
 Measure = Callable[[LoadOptions], Awaitable[Figures | None]]
-
-
-def completed(said: LoadOptions, runtime: Runtime) -> LoadOptions:
-    """`said` over the settings; what neither says is left to the backend."""
-    defaults = {
-        "context": runtime.context,
-        "slots": runtime.slots,
-        "device": runtime.device,
-        "gpu_layers": runtime.gpu_layers,
-        "threads": runtime.threads,
-        "batch_threads": runtime.batch_threads,
-        "kv_type": runtime.kv_type,
-        "flash_attention": runtime.flash_attention,
-        "use_mmap": runtime.use_mmap,
-        "draft_tokens": runtime.draft_tokens,
-    }
-    if said.draft_model is not None:
-        defaults["draft_tokens"] = runtime.draft_tokens or GUESSES
-    return replace(said, **{name: value for name, value in defaults.items() if getattr(said, name) is None})
 
 
 def is_automatic(asked: LoadOptions, runtime: Runtime) -> bool:

@@ -18,7 +18,8 @@ from engine.library.devices import gpu_layers, left_by, usable
 from engine.library.dimensions import dimensions_of
 from engine.library.names import Names
 from engine.library.shape import context_shape
-from engine.runtime.fitting import LEAST_CONTEXT, completed
+from engine.runtime.fitting import LEAST_CONTEXT
+from engine.runtime.load_defaults import completed
 from engine.settings import Settings
 from engine.types import Alias, Device, Listed, LoadOptions, ModelEntry, NamedAlias
 from engine.types.hub import Verdict
@@ -96,8 +97,9 @@ class Listing:
         return known
 
     def _measured(self, entry: ModelEntry, said: LoadOptions) -> _Judged:
-        options = completed(said, self._runtime)
-        wanted = self._demand(entry, options)
+        backend = _backend(entry)
+        options = completed(said, self._runtime, backend)
+        wanted = self._demand(entry, options, backend)
         need = sum(wanted.values())
         if not pools.missing(wanted, self._free):
             return _Judged(need, "fits")
@@ -107,7 +109,7 @@ class Listing:
         if options.context is None:
             tight += [replace(each, context=LEAST_CONTEXT) for each in (options, *tight)]
         for each in tight:
-            less = self._demand(entry, each)
+            less = self._demand(entry, each, backend)
             if not pools.missing(less, self._free):
                 return _Judged(sum(less.values()), "tight" if each.context != options.context else "fits")
         short = pools.missing(wanted, self._free)
@@ -115,8 +117,7 @@ class Listing:
         needed = {pool: wanted[pool] for pool in short}
         return _Judged(need, "too_big", f"needs {pools.show(needed)}; {pools.show(can_be_had)} can be had")
 
-    def _demand(self, entry: ModelEntry, options: LoadOptions) -> dict[str, int]:
-        backend = entry.backends[0] if entry.backends else _BACKENDS.get(entry.format, "transformers")
+    def _demand(self, entry: ModelEntry, options: LoadOptions, backend: str) -> dict[str, int]:
         devices = usable(self._devices, backend)
         if backend != "llama":
             folder = self._catalog.folder(entry)
@@ -137,9 +138,14 @@ class Listing:
             kv_type=options.kv_type,
             flash_attention=options.flash_attention,
             gpu_layers=gpu_layers(options),
+            split=options.split,
             mapped=options.use_mmap is not False,
         )
         return pools.demand(need, fit.resident_bytes(need, dimensions))
+
+
+def _backend(entry: ModelEntry) -> str:
+    return entry.backends[0] if entry.backends else _BACKENDS.get(entry.format, "transformers")
 
 
 def _options(alias: Alias) -> LoadOptions:

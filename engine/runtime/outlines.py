@@ -78,6 +78,7 @@ def _gguf(targets: Targets, target: Target, options: LoadOptions, devices: Seque
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,
         gpu_layers=gpu_layers(options),
+        split=options.split,
         mapped=options.use_mmap is not False,
     )
     if target.entry.projector is not None:

@@ -17,9 +17,9 @@ from engine.errors import HearthError, ModelUnavailable
 from engine.library.identity import Stamp, stamps_of
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
-from engine.runtime.fitting import completed
 from engine.runtime.host import Host
 from engine.runtime.limits import Limits
+from engine.runtime.load_defaults import completed
 from engine.runtime.logring import LogRing
 from engine.runtime.ticket import Target
 from engine.runtime.wire import Load, Reply, ToWorker
@@ -122,7 +122,7 @@ class Readers:
             model=target.entry.id,
             path=target.entry.path,
             projector=target.entry.projector,
-            options=completed(LoadOptions(), self._settings.runtime),
+            options=completed(LoadOptions(), self._settings.runtime, target.backend),
             libraries=library_settings(self._settings),
         )
         order = Load(target.backend, spec, Limits(), reading=True)

@@ -89,6 +89,10 @@ class Targets:
             return replace(target, adapters=self.adapters(target, alias.adapters))
         return target
 
+    def unkept(self, alias: Alias) -> Target:
+        """The target of an alias that is not kept. Raises what keeps it from being used as it is."""
+        return self._aliased(Named("", self.names.checked(alias)), "auto")
+
     def _model(self, name: str, adapter: str | None = None) -> Resolved:
         if name.startswith(PREFIX):
             parse(name)

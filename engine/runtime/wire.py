@@ -25,14 +25,12 @@ from engine.types import (
     EmbedRequest,
     GenerationRequest,
     MemoryUse,
-    Message,
     ModelFacts,
     Ranking,
     RerankRequest,
     Sampling,
     StreamEvent,
     TokenLogprob,
-    Tool,
 )
 
 PROTOCOL = 1
@@ -113,12 +111,11 @@ class Detokenize(Struct, frozen=True, tag="detokenize"):
 
 
 class Render(Struct, frozen=True, tag="render"):
+    """The prompt text of `request`, before it is fitted into a window."""
+
     call: int
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...]
+    request: GenerationRequest
     open_turn: bool
-    template: str | None = None
-    """In place of the model's."""
 
 
 class Embed(Struct, frozen=True, tag="embed"):

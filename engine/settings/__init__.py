@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from engine.settings.catalogue import Setting, near, sections
+from engine.settings.catalogue import Setting, expected, near, sections
 from engine.settings.catalogue import catalogue as definitions
 from engine.settings.document import literal
 from engine.settings.duration import parse_duration
@@ -36,6 +36,7 @@ from engine.settings.tables import (
     by_name,
     describe,
     layer_of,
+    name_in,
     rows,
     schema,
     states,
@@ -69,11 +70,13 @@ __all__ = [
     "check",
     "definitions",
     "describe",
+    "expected",
     "files",
     "layer_of",
     "literal",
     "load",
     "load_with_sources",
+    "name_in",
     "near",
     "parse_duration",
     "parse_size",

@@ -34,21 +34,21 @@ class _Statement(Struct, frozen=True, kw_only=True):
     """Whether it opens an element of an array of tables."""
 
 
-def put(text: str, key: str, value: Any) -> str:
-    """`text` with `key` (dotted) set to `value`: text, number, switch, list or table.
+def put(text: str, key: str | Key, value: Any) -> str:
+    """`text` with `key` (dotted, or its parts) set to `value`: text, number, switch, list or table.
 
     Raises ValueError where that cannot be done without changing anything else.
     """
-    path = tuple(key.split("."))
+    path = tuple(key.split(".")) if isinstance(key, str) else key
     meant = _with(tomllib.loads(text), path, value)
     if any(len(each.path) > len(path) and each.path[: len(path)] == path for each in _statements(text)):
         text = remove(text, key)
     return _verified(_put(text, path, value), meant)
 
 
-def remove(text: str, key: str) -> str:
+def remove(text: str, key: str | Key) -> str:
     """`text` without `key`, and without the comment behind it on its line. Raises ValueError as `put`."""
-    path = tuple(key.split("."))
+    path = tuple(key.split(".")) if isinstance(key, str) else key
     meant = _with(tomllib.loads(text), path, None)
     for each in reversed(list(_statements(text))):
         if each.path[: len(path)] == path and not (each.value is None and each.path == path[:-1]):

@@ -250,12 +250,20 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            max_length=64,
-            description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal; auto: a GPU where "
-            "there is one.",
+            max_length=128,
+            description="The device that computes models: auto, cpu, gpu, cuda:1, mps or metal, or several with "
+            "commas between; auto: GPUs where there are any.",
             extra=LOAD,
         ),
     ] = "auto"
+    split: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)] | None,
+        Meta(
+            description="What each of several GPUs takes of a model's layers: shares such as 3,1, or for model folders "
+            "the most memory, such as 10GB,24GB; not set: by what each has free.",
+            extra=LOAD,
+        ),
+    ] = None
     gpu_layers: Annotated[
         Annotated[int, Meta(ge=-1)] | None,
         Meta(
@@ -340,7 +348,8 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=64,
             le=8192,
-            description="Pixels of an image's longest side; a larger one is made smaller, none is enlarged.",
+            description="Most pixels of an image's longest side; a larger one is made smaller, none is enlarged. A "
+            "request may ask for fewer.",
             extra=ANSWER,
         ),
     ] = 1440
@@ -444,15 +453,59 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The durable queue. Nothing reads this section yet."""
+    """The durable queue."""
 
-    workers: Annotated[int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.")] = 1
+    workers: Annotated[
+        int, Meta(ge=0, le=64, description="Jobs that run at once; 0 holds them all.", extra=NOW)
+    ] = 4
+    attempts: Annotated[
+        int,
+        Meta(ge=1, le=100, description="Most attempts of a job whose errors may pass.", extra=NOW),
+    ] = 3
+    backoff: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Wait before the second attempt, about; it doubles with each further one.",
+            extra=DURATION | NOW,
+        ),
+    ] = 2.0
+    timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1e7,
+            description="How long an attempt may take once the model has taken it in.",
+            extra=DURATION | NOW,
+        ),
+    ] = 1800.0
+    max_queued: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Most jobs that may wait; further ones are refused.", extra=NOW),
+    ] = 100_000
+    keep: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="How long jobs, batches and files are kept after their end; 0 for ever.",
+            extra=DURATION | NOW,
+        ),
+    ] = 30 * 86400.0
     base_path: Annotated[
-        str, Meta(pattern=r"^/[A-Za-z0-9._/-]*$", description="Where the HTTP job routes begin.")
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+            description="Where the HTTP job routes begin.",
+            extra=OWN,
+        ),
     ] = "/chat/api"
     webhook_allow: Annotated[
         tuple[str, ...],
-        Meta(description="Origins (scheme, host, port) that may be told when a job is done.", extra=OWN),
+        Meta(
+            description="Origins (scheme, host, port) that may be told when a job has ended.", extra=OWN | NOW
+        ),
     ] = ()
 
 

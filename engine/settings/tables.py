@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.settings.catalogue import catalogue, others
+from engine.settings.catalogue import Setting, catalogue, others
 from engine.settings.layers import Loaded
 from engine.settings.schema import Applies, Settings
 from engine.settings.wording import without_secrets
@@ -99,6 +99,20 @@ def by_name(loaded: Loaded, state: SettingState) -> list[SettingState]:
         )
         for key, value in keys.items()
     ]
+
+
+def name_in(setting: Setting, name: str) -> Setting:
+    """One name of `setting`, a table of names, as a setting of its own."""
+    return replace(
+        setting,
+        key=f"{setting.section}.{name}",
+        type=str,
+        default=None,
+        description="A name of your own for a model.",
+        expects="a path that begins with / or ~ or ./, or org/name at the hub",
+        is_text=True,
+        others=False,
+    )
 
 
 def layer_of(loaded: Loaded, key: str) -> Layer:

@@ -36,6 +36,8 @@ def shown(setting: Setting, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(each) for each in value) or "none"
     if isinstance(value, dict):
+        if setting.others:
+            return ", ".join(value) or "none"
         return literal({str(name): each for name, each in value.items()})
     return str(value)
 

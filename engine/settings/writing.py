@@ -17,8 +17,9 @@ from typing import Any
 from engine import paths
 from engine.errors import InvalidSettings, StorageFailed
 from engine.settings import document, problems
-from engine.settings.catalogue import Setting, catalogue
+from engine.settings.catalogue import Setting, catalogue, others, tables
 from engine.settings.layers import checked
+from engine.settings.model_names import model_named
 from engine.settings.source import Source, command_line
 
 TRIES = 3
@@ -31,6 +32,8 @@ def parsed(key: str, text: str, folder: Path) -> Any:
     Raises InvalidSettings for an unknown key and for a value that does not suit.
     """
     source = command_line({key: text}, folder)
+    if _is_name(key):
+        return model_named(source, key, text)
     return checked(source, _setting(source, key), text)
 
 
@@ -41,6 +44,10 @@ def set_value(file: Path, key: str, text: str, *, folder: Path | None = None) ->
     """
     folder = Path.cwd() if folder is None else folder
     value = parsed(key, text, folder)
+    if _is_name(key):
+        written = text.strip() if text.strip().startswith("~") else value
+        _edit(file, key, lambda present: document.put(present, _place_of(present, key), written))
+        return value
     written = _as_written(catalogue()[key], text, value)
     _edit(file, key, lambda present: document.put(present, key, written))
     return value
@@ -48,8 +55,36 @@ def set_value(file: Path, key: str, text: str, *, folder: Path | None = None) ->
 
 def unset(file: Path, key: str) -> bool:
     """Take `key` out of `file`; False if it did not stand there. Raises InvalidSettings and StorageFailed."""
+    if _is_name(key):
+        return _edit(file, key, lambda present: document.remove(present, _place_of(present, key)))
     _setting(command_line({}, file.parent), key)
     return _edit(file, key, lambda present: document.remove(present, key))
+
+
+def _is_name(key: str) -> bool:
+    """Whether `key` is none of the settings, in a section whose other keys are names."""
+    section, _, name = key.partition(".")
+    return bool(name) and key not in catalogue() and section in others() and key not in tables()
+
+
+def _place_of(text: str, key: str) -> tuple[str, ...]:
+    """Where the name in `key` stands in the file: `"a.b"` may be written as a table of a table, or below `names`."""
+    section, _, name = key.partition(".")
+    inner = others()[section].name
+    ways = [
+        (section, name),
+        (section, *name.split(".")),
+        (section, inner, name),
+        (section, inner, *name.split(".")),
+    ]
+    data = tomllib.loads(text)
+    return next((way for way in ways if isinstance(_found(data, way), str)), ways[0])
+
+
+def _found(data: Any, way: tuple[str, ...]) -> Any:
+    for part in way:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
 
 
 def _setting(source: Source, key: str) -> Setting:

@@ -94,4 +94,75 @@ INSERT INTO message_words (message_words) VALUES ('rebuild');
 INSERT INTO title_words (title_words) VALUES ('rebuild');
 """
 
-MIGRATIONS: tuple[str, ...] = (_CONVERSATIONS, _SEARCH)
+# `jobs_open` finds who must go first in a conversation, `jobs_waiting` who is next; a queue of thousands costs nothing.
+_JOBS = """
+CREATE TABLE batches (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL,
+    cancelled REAL,
+    total INTEGER NOT NULL,
+    extra TEXT NOT NULL
+) STRICT;
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'processing', 'done', 'error', 'cancelled')),
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    client TEXT NOT NULL,
+    model TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    system TEXT,
+    conversation INTEGER REFERENCES conversations (key) ON DELETE SET NULL,
+    batch INTEGER REFERENCES batches (key) ON DELETE CASCADE,
+    custom_id TEXT NOT NULL,
+    name TEXT UNIQUE,
+    idempotency TEXT,
+    priority INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    timeout REAL NOT NULL,
+    every_event INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    extra TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,
+    writer TEXT,
+    created REAL NOT NULL,
+    due REAL NOT NULL DEFAULT 0,
+    expires REAL,
+    started REAL,
+    ended REAL,
+    result TEXT,
+    outcome BLOB,
+    error TEXT,
+    webhook TEXT,
+    hook TEXT CHECK (hook IN ('pending', 'delivered', 'failed')),
+    hook_tries INTEGER NOT NULL DEFAULT 0,
+    hook_due REAL NOT NULL DEFAULT 0,
+    hook_error TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (owner, idempotency) WHERE idempotency IS NOT NULL;
+CREATE INDEX jobs_waiting ON jobs (priority DESC, deaths / 3, id) WHERE state = 'queued';
+CREATE INDEX jobs_running ON jobs (writer) WHERE state = 'processing';
+CREATE INDEX jobs_open ON jobs (conversation, id) WHERE state IN ('queued', 'processing');
+CREATE INDEX jobs_expiring ON jobs (expires) WHERE state IN ('queued', 'processing') AND expires IS NOT NULL;
+CREATE INDEX jobs_by_conversation ON jobs (conversation, id);
+CREATE INDEX jobs_by_batch ON jobs (batch, id);
+CREATE INDEX jobs_by_end ON jobs (ended) WHERE ended IS NOT NULL;
+CREATE INDEX jobs_to_tell ON jobs (hook_due) WHERE hook = 'pending';
+CREATE TABLE files (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    created REAL NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_CONVERSATIONS, _SEARCH, _JOBS)

@@ -96,6 +96,20 @@ from engine.types.hub import (
     Verdict,
     Verified,
 )
+from engine.types.jobs import (
+    JOB_STATES,
+    Batch,
+    BatchRequest,
+    Job,
+    JobOutcome,
+    JobPage,
+    JobQuery,
+    JobRequest,
+    JobState,
+    JobUpdate,
+    KeptFile,
+    WebhookState,
+)
 from engine.types.messages import (
     AudioPart,
     DocumentPart,
@@ -146,12 +160,15 @@ from engine.types.request import (
 )
 
 __all__ = [
+    "JOB_STATES",
     "AdapterRef",
     "Admitted",
     "Alias",
     "Attachment",
     "AudioPart",
     "BackendName",
+    "Batch",
+    "BatchRequest",
     "CacheMiss",
     "CachePolicy",
     "CacheScan",
@@ -207,7 +224,15 @@ __all__ = [
     "HubQuery",
     "ImagePart",
     "Infill",
+    "Job",
+    "JobOutcome",
+    "JobPage",
+    "JobQuery",
+    "JobRequest",
+    "JobState",
+    "JobUpdate",
     "Json",
+    "KeptFile",
     "Label",
     "Library",
     "Listed",
@@ -265,4 +290,5 @@ __all__ = [
     "Usage",
     "Verdict",
     "Verified",
+    "WebhookState",
 ]

@@ -36,6 +36,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     rerank: bool = False
     infill: bool = False
     cancel_in_prefill: bool = False
+    load_options: Mapping[str, str] = field(default_factory=dict)
+    """By the name of each load option: yes, no, or which of its values are honoured."""
     max_slots: int = 1
 
 

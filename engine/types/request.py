@@ -139,10 +139,16 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How many sequences run at once."""
     batch: Annotated[int, Meta(ge=1)] | None = None
     """Largest prefill chunk, tokens."""
-    device: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    """The device that computes it: auto, cpu, gpu, cuda:1, mps, metal, or a library's own name. None: settings, then
-    the first GPU, of llama.cpp all of them."""
+    device: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """The device that computes it: auto, cpu, gpu, cuda:1, mps, metal, or a library's own name; or several, with commas
+    between. Under transformers cpu and disk, behind GPUs, hold layers that the first GPU computes. None: settings,
+    then all GPUs, under transformers as few of them as have room."""
+    split: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """What each device takes of the layers: shares (`3,1`), or under transformers the most memory (`10GB,24GB`). None:
+    by what each has free."""
     gpu_layers: int | None = None
+    """How many layers are on GPUs; the others are on the CPU, under transformers held there and copied to the GPU when
+    they are computed. None or below zero: all."""
     threads: Annotated[int, Meta(ge=1, le=512)] | None = None
     batch_threads: Annotated[int, Meta(ge=1, le=512)] | None = None
     kv_type: Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] | None = None
@@ -182,7 +188,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     images: tuple[ImagePart, ...] = ()
     """Media of a `prompt` (messages carry their own)."""
     image_max_side: Annotated[int, Meta(ge=64, le=8192)] | None = None
-    """Pixels that the longest side of an image is brought down to; None: settings."""
+    """Pixels that the longest side of an image is brought down to; None, or more than the settings allow: theirs."""
     system: str | None = None
     """Put before the messages, or in place of an alias's system prompt."""
     template: str | None = None

@@ -12,8 +12,8 @@ import pytest
 from api import Server
 from engine import LocalEngine
 from engine.paths import Paths, resolve
+from engine.settings import Jobs, Settings
 from engine.settings import Server as ServerSettings
-from engine.settings import Settings
 from tests.leaving import when_leaving
 
 Open = Callable[..., Server]
@@ -56,9 +56,10 @@ def open_server(api_engine: LocalEngine, tmp_path: Path) -> Iterator[Open]:
     """Starts servers with settings and a home of their own over the common engine, and stops them."""
     made: list[Server] = []
 
-    def start(**changes: object) -> Server:
+    def start(*, jobs: Jobs | None = None, **changes: object) -> Server:
         paths = resolve({"HEARTH_HOME": str(tmp_path / "home")})
-        settings = Settings(server=ServerSettings(**{"drain_seconds": 0.2, **changes}))  # type: ignore[arg-type]
+        told = ServerSettings(**{"drain_seconds": 0.2, **changes})  # type: ignore[arg-type]
+        settings = Settings(server=told, jobs=jobs or Jobs())
         server = Server(api_engine, settings, paths=paths, port=0, scripted=True)
         server.start()
         made.append(server)

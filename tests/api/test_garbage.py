@@ -20,6 +20,7 @@ from api.security.hosts import host_allowed, host_of
 from engine.errors import HearthError
 from engine.types import Delta, Done, Finished, ToolDelta
 from tests.api.wire import sse
+from tests.tiers import examples
 
 TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
@@ -47,7 +48,7 @@ USUAL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(NAMES), JSON, max_size=3))
 def test_no_body_makes_a_defect(client: httpx.Client, path: str, changes: dict[str, Any]) -> None:
     import json

@@ -20,7 +20,7 @@ from api.openapi.table import table, written
 from tests.api.schemas import misfit, values
 from tests.api.wire import HELLO
 
-ELSEWHERE = ("api.dialects.jobs", "api.dialects.sockets")
+ELSEWHERE = ("api.dialects.jobs", "api.dialects.batches", "api.dialects.sockets")
 """Rooms whose routes describe themselves by their first sentence alone."""
 SCRIPTED = "scripted:text=hi there"
 NOT_ASKED = (

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Open
-from tests.cli.program import run
+from tests.cli.inside import Done
+from tests.cli.inside import Hearth as Inside
 from tests.cli.terminal import hearth
 from tests.hub.server import HubServer
 from tests.weights import tiny_chat
 
 NAME = "org/tiny-GGUF"
-Hearth = Callable[..., subprocess.CompletedProcess[str]]
+Hearth = Callable[..., Done]
 
 
 @pytest.fixture
@@ -38,12 +38,19 @@ def content(hub: HubServer, tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def ask(hub: HubServer, hearth_home: Path, tmp_path: Path) -> Hearth:
+def ask(
+    hub: HubServer,
+    hearth_home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hearth:
     """Runs `hearth` against that hub, with a cache of its own."""
+    inside = Inside(capsys, monkeypatch)
 
-    def it(*arguments: str, piped: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
+    def it(*arguments: str, **extra: str) -> Done:
         said = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0", **extra}
-        return run(hearth_home, *arguments, piped=piped, **said)
+        return inside(*arguments, **said)
 
     return it
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.hub.partial import JOURNAL, PIECE, SUFFIX, Partial, Whole
 from tests.hub.conftest import noise
+from tests.tiers import examples
 
 SIZE = 3 * PIECE + 17
 CONTENT = noise(SIZE)
@@ -75,7 +76,7 @@ def test_a_partial_does_not_follow_links(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "precious"
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     order=st.lists(st.integers(0, 3), max_size=8),
     cut=st.integers(0, 40),

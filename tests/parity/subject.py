@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.face import Stream
+from engine.library.load_options import meant_for
 from engine.local import LocalEngine
 from engine.types import (
     AdapterRef,
@@ -28,6 +29,11 @@ from engine.types import (
 
 LOAD = LoadOptions(context=512, slots=4, threads=1, batch_threads=1, flash_attention=False)
 """Without flash attention, whose sums on a CPU depend on how a text was cut into batches: 0.1 in a log-probability."""
+
+
+def load_of(backend: BackendName) -> LoadOptions:
+    """How models are loaded under `backend`."""
+    return meant_for(backend, LOAD)
 
 
 class Heard:
@@ -104,7 +110,7 @@ class Subject:
         said: dict[str, Any] = {
             "model": self.model,
             "backend": self.backend,
-            "load": LOAD,
+            "load": load_of(self.backend),
             "max_tokens": 24,
             "sampling": {"temperature": 0.0},
         }

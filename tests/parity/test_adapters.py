@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,8 @@ import pytest
 
 from engine.types import AdapterRef, Logprobs
 from tests.parity.bare import Bare
-from tests.parity.subject import Subject
+from tests.parity.subject import Heard, Subject
+from tests.parity.test_cancel import until_the_first_word
 
 QUESTIONS = ("What is the capital of France?", "Hello, who are you?", "What is 7 plus 5?")
 ASKED = {"max_tokens": 40, "return_tokens": True}
@@ -53,6 +58,54 @@ async def test_its_scale_is_a_factor(ember: Subject, bare_of: Callable[..., Bare
     assert seen[0] == pytest.approx(ends[0][watched], abs=2e-3)
     assert seen[2] == pytest.approx(ends[1][watched], abs=2e-3)
     assert min(seen[0], seen[2]) < seen[1] < max(seen[0], seen[2])
+
+
+async def test_one_that_is_written_anew_is_taken_anew(ember: Subject, tmp_path: Path) -> None:
+    """In its old place, between two requests: neither its numbers nor what they computed is kept for the new one's."""
+    mine = copied(Path(ember.pirate.name), tmp_path)
+    adapter = AdapterRef(str(mine))
+    before = await ember.hear(QUESTIONS[0], adapters=(adapter,), **ASKED)
+    weaken(mine)
+    after = await ember.hear(QUESTIONS[0], adapters=(adapter,), **ASKED)
+    assert after.usage.cached_tokens == 0
+    same = await ember.hear(QUESTIONS[0], adapters=(AdapterRef(ember.pirate.name, 0.25),), **ASKED)
+    assert after.tokens() == same.tokens() != before.tokens()
+
+
+async def test_an_answer_ends_where_its_adapter_is_written_anew(ember: Subject, tmp_path: Path) -> None:
+    """It can neither go on with other numbers nor without the old ones; whoever asks next gets the new."""
+    mine = copied(Path(ember.pirate.name), tmp_path)
+    adapter = AdapterRef(str(mine))
+    endless = {"max_tokens": None, "sampling": {"ignore_eos": True, "seed": 1}, "overflow": "shift"}
+    stream = ember.stream(QUESTIONS[2], adapters=(adapter,), **endless)
+    events = await until_the_first_word(stream)
+    weaken(mine)
+    after = await ember.hear(QUESTIONS[2], adapters=(adapter,), **ASKED)
+    events += [event async for event in stream]
+    assert Heard(events).failed.error.param == "adapters"
+    same = await ember.hear(QUESTIONS[2], adapters=(AdapterRef(ember.pirate.name, 0.25),), **ASKED)
+    assert after.tokens() == same.tokens() and after.usage.cached_tokens == 0
+
+
+def copied(adapter: Path, folder: Path) -> Path:
+    """A copy of it in `folder`."""
+    copy = shutil.copytree if adapter.is_dir() else shutil.copyfile
+    return Path(copy(adapter, folder / adapter.name))
+
+
+def weaken(adapter: Path) -> None:
+    """Make it a quarter as strong, in its file."""
+    if adapter.is_dir():
+        config = adapter / "adapter_config.json"
+        said = json.loads(config.read_text("utf-8"))
+        config.write_text(json.dumps({**said, "lora_alpha": said["lora_alpha"] / 4}))
+        return
+    data = adapter.read_bytes()
+    key = b"adapter.lora.alpha"
+    # The type of the value, float32, stands between them.
+    place = data.index(key) + len(key) + 4
+    (alpha,) = struct.unpack_from("<f", data, place)
+    adapter.write_bytes(data[:place] + struct.pack("<f", alpha / 4) + data[place + 4 :])
 
 
 def _logprobs(row: np.ndarray) -> np.ndarray:

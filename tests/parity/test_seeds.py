@@ -28,7 +28,7 @@ async def test_one_seed_is_one_text(subject: Subject) -> None:
 
 
 async def test_a_seed_of_any_size_is_reported_and_repeats(subject: Subject) -> None:
-    for seed in (2**32 - 1, 2**32, 2**63 - 1, -1):
+    for seed in (2**32, 2**63 - 1, -1):
         heard = await subject.hear("Tell me a story.", **asked(subject, seed))
         used = heard.done.seed
         assert used is not None and (seed < 0 or used == seed % 2**32)

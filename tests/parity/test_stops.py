@@ -13,7 +13,7 @@ COUNT = 40
 async def test_a_stop_string_is_cut_out_with_what_follows(subject: Subject) -> None:
     """Every few characters of the answer in turn: most begin and end inside a token."""
     whole = (await subject.hear(QUESTION, max_tokens=COUNT)).text()
-    for start in range(1, len(whole) - 5, 9):
+    for start in range(1, len(whole) - 5, 17):
         stop = whole[start : start + 5]
         heard = await subject.hear(QUESTION, max_tokens=COUNT, stop=("never said", stop))
         assert heard.text() == whole[: whole.index(stop)]
@@ -29,7 +29,7 @@ async def test_the_first_to_be_complete_wins(subject: Subject) -> None:
 
 async def test_the_beginning_of_a_stop_that_does_not_come_is_given_out(subject: Subject) -> None:
     whole = (await subject.hear(QUESTION, max_tokens=COUNT)).text()
-    almost = tuple(f"{whole[start : start + 4]}\x01" for start in range(0, len(whole) - 4, 3))
+    almost = tuple(f"{whole[start : start + 4]}\x01" for start in range(0, len(whole) - 4, 7))
     heard = await subject.hear(QUESTION, max_tokens=COUNT, stop=almost)
     assert heard.text() == whole and heard.end().stop_string is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -49,8 +50,9 @@ async def test_a_character_that_is_cut_off_leaves_a_mark(subject: Subject) -> No
         model = {"constraint": Constraint(kind="choice", value=[text])}
     whole = await subject.hear("Hello.", max_tokens=200, **model)
     assert whole.text() == text
-    for limit in range(1, whole.usage.completion_tokens, 1 if subject.backend == "scripted" else 5):
-        heard = await subject.hear("Hello.", max_tokens=limit, **model)
+    limits = range(1, whole.usage.completion_tokens, 1 if subject.backend == "scripted" else 5)
+    asked = [subject.hear("Hello.", max_tokens=limit, **model) for limit in limits]
+    for limit, heard in zip(limits, await asyncio.gather(*asked), strict=True):
         shown = heard.text()
         assert shown.count("\ufffd") <= 1 and text.startswith(shown.removesuffix("\ufffd"))
         assert heard.usage.completion_tokens == limit

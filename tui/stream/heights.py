@@ -22,10 +22,14 @@ def guess_height(view: MessageView, width: int) -> int:
     wrapped = len(view.text) // max(8, width)
     calls = sum(2 + min(MOST_ROWS, call.arguments.count(",") + 3) for call in view.calls)
     asides = bool(view.meta) + bool(view.reasoning) + bool(view.warning)
-    most = largest(width, len(view.pictures))
-    beside = max(1, width // (most.columns + BETWEEN))
-    pictures = ceil(len(view.pictures) / beside) * (most.rows + 1)
+    pictures = _picture_rows(len(view.pictures), width) if view.pictures else 0
     return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides + pictures
+
+
+def _picture_rows(count: int, width: int) -> int:
+    most = largest(width, count)
+    beside = max(1, width // (most.columns + BETWEEN))
+    return ceil(count / beside) * (most.rows + 1)
 
 
 class HeightMap:

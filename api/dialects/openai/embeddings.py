@@ -16,7 +16,7 @@ from api.reading.extensions import adapters_of, keep_alive_of, load_of
 from api.reading.fields import Fields, as_kind
 from api.reading.keywords import OPENAI
 from engine.errors import InvalidRequest
-from engine.types import EmbedRequest
+from engine.types import Embeddings, EmbedRequest
 
 MAX_INPUTS: Final = 2048
 _encoder = msgspec.json.Encoder()
@@ -30,6 +30,14 @@ async def embeddings(request: Request[Any, Any, Any]) -> ASGIApp:
 
 async def vectors(call: Call) -> ASGIApp:
     """The answer to a request whose body has been read."""
+    asked, form = embed_request(call)
+    found = await call.attended(call.hub.engine.embed(asked))
+    cut = [(b"x-hearth-truncated", b"true")] if any(found.truncated) else []
+    return Reply(embedded(found, form, call.named), headers=[*call.notes(), *cut])
+
+
+def embed_request(call: Call) -> tuple[EmbedRequest, str]:
+    """What is asked for, and the form of its numbers: `float` or `base64`. Raises InvalidRequest and its kin."""
     fields = call.fields
     fields.known(OPENAI)
     form = fields.take("encoding_format", str) or "float"
@@ -47,7 +55,11 @@ async def vectors(call: Call) -> ASGIApp:
         client=call.principal.name,
         source=call.dialect,
     )
-    found = await call.attended(call.hub.engine.embed(asked))
+    return asked, form
+
+
+def embedded(found: Embeddings, form: str, named: str) -> bytes:
+    """The answer's body; `named` is the model as the client called it."""
     data = [
         {
             "object": "embedding",
@@ -60,11 +72,10 @@ async def vectors(call: Call) -> ASGIApp:
     answer = {
         "object": "list",
         "data": data,
-        "model": call.named,
+        "model": named,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    cut = [(b"x-hearth-truncated", b"true")] if any(found.truncated) else []
-    return Reply(_encoder.encode(answer), headers=[*call.notes(), *cut])
+    return _encoder.encode(answer)
 
 
 def numbers(vector: bytes) -> list[float]:

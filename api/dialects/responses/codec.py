@@ -53,6 +53,8 @@ class ResponseCodec:
         self._call = Choice(0)
         self._call_index = -1
         self.output: list[dict[str, Any]] = []
+        self.ended: float | None = None
+        """When the answer was whole, Unix seconds; None: now."""
 
     def event(self, event: StreamEvent) -> bytes:
         self._progress.hear(event)
@@ -178,7 +180,7 @@ class ResponseCodec:
         return done + self._event("response.content_part.done", {**where, "part": part})
 
     def _done(self) -> bytes:
-        found = completed(self._asked, self._id, self._result)
+        found = completed(self._asked, self._id, self._result, self.ended)
         if self.output:
             found["output"] = self.output
         self._finished(found, self._result.first)
@@ -200,15 +202,15 @@ class ResponseCodec:
         return b"event: %s\ndata: %s\n\n" % (kind.encode(), data)
 
 
-def completed(asked: Asked, id: str, result: Result) -> dict[str, Any]:
-    """The response object of a whole answer."""
+def completed(asked: Asked, id: str, result: Result, ended: float | None = None) -> dict[str, Any]:
+    """The response object of an answer that was whole at `ended`, Unix seconds; None: now."""
     choice = result.first
     cut = choice.reason in ("length", "context_full")
     status = "incomplete" if cut else "completed"
     return {
         **asked.envelope,
         "status": status,
-        "completed_at": int(time.time()),
+        "completed_at": int(time.time() if ended is None else ended),
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": output_of(
             choice, id, status, summary=asked.summary, logprobs=asked.request.logprobs is not None

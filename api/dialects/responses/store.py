@@ -1,12 +1,10 @@
-"""Responses that can be fetched, gone on from, followed and cancelled.
+"""Responses that can be fetched and gone on from; those of the background are jobs.
 
-Those that have ended are written to the server's store, on a thread beside, and outlive the server; the last ones are
-in memory too.
+They are written to the server's store, on a thread beside, and outlive the server; the last ones are in memory too.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,60 +14,39 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from api.answering.result import Choice
-from api.dialects.responses.codec import ResponseCodec
 from api.dialects.responses.items import said
 from api.dialects.responses.keeping import Record, asked_of, read, written
 from api.dialects.responses.request import Asked
-from api.errors import Cancelled, NoRoute
-from engine.types import Done, Failed, Message
+from api.errors import NoRoute
+from engine.types import Message
 
 if TYPE_CHECKING:
     from api.security.credentials import Principal
-    from engine import Stream
     from engine.store.server import ServerStore
 
 _log = logging.getLogger("hearth.server")
 MOST: Final = 256
 """Responses that are kept in memory; the oldest go first."""
-ENDED: Final = ("completed", "incomplete", "failed", "cancelled")
 
 
 class Kept:
-    """One response: its object, the conversation up to it, and the events of one that runs in the background."""
+    """One response: its object, and the conversation up to it."""
 
     def __init__(self, asked: Asked, owner: str) -> None:
         self.asked, self.owner = asked, owner
         self.response: dict[str, Any] = dict(asked.envelope)
         self.messages: tuple[Message, ...] = ()
-        self.events: list[bytes] = []
-        self.ended = False
-        self.stream: Stream | None = None
-        self._grown = asyncio.Event()
 
     def finish(self, response: dict[str, Any], choice: Choice) -> None:
         """The answer is there, or has failed."""
-        if self.response["status"] != "cancelled":
-            self.response = response
-        # Instructions are not handed on.
-        before = self.asked.request.messages or ()
-        before = before[1:] if self.response["instructions"] else before
-        self.messages = (*before, said(choice))
+        self.response = response
+        self.messages = gone_on(self.asked, choice)
 
-    def add(self, pieces: bytes) -> None:
-        """Events have come."""
-        for piece in pieces.split(b"\n\n"):
-            if piece:
-                self.events.append(piece + b"\n\n")
-        self.wake()
 
-    def wake(self) -> None:
-        """Let those who follow look again."""
-        self._grown.set()
-        self._grown = asyncio.Event()
-
-    async def more(self) -> None:
-        """Wait until something has come."""
-        await self._grown.wait()
+def gone_on(asked: Asked, choice: Choice) -> tuple[Message, ...]:
+    """The conversation with the answer at its end. Instructions are not handed on."""
+    before = asked.request.messages or ()
+    return (*(before[1:] if asked.envelope["instructions"] else before), said(choice))
 
 
 class Responses:
@@ -80,15 +57,13 @@ class Responses:
         self._store = store
         self._writer = ThreadPoolExecutor(1, "server-store")
         self._dropped: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, kept: Kept) -> None:
         self._kept[kept.response["id"]] = kept
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
-        if kept.response["status"] in ENDED:
-            record = Record(response=kept.response, items=kept.asked.items, messages=kept.messages)
-            self._soon(lambda: self._write(kept.response["id"], kept.owner, record))
+        record = Record(response=kept.response, items=kept.asked.items, messages=kept.messages)
+        self._soon(lambda: self._write(kept.response["id"], kept.owner, record))
 
     def find(self, id: str, principal: Principal) -> Kept:
         """Raises NoRoute for one that is not there or another's."""
@@ -132,32 +107,8 @@ class Responses:
             _log.warning("the response %s cannot be read", id[:80])
             return None
         kept = Kept(asked_of(record), found[0])
-        kept.response, kept.messages, kept.ended = record.response, record.messages, True
+        kept.response, kept.messages = record.response, record.messages
         return kept
-
-    def run(self, kept: Kept, stream: Stream, id: str) -> None:
-        """Read `stream` to its end behind the client's back."""
-        kept.stream = stream
-        task = asyncio.get_running_loop().create_task(self._follow(kept, stream, id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self, kept: Kept, stream: Stream, id: str) -> None:
-        codec = ResponseCodec(kept.asked, id, kept.finish)
-        kept.response = {**kept.response, "status": "in_progress"}
-        try:
-            async for event in stream:
-                if isinstance(event, Failed):
-                    kept.add(codec.fail(event.error))
-                elif isinstance(event, Done) and event.reason == "cancelled":
-                    kept.response = {**kept.asked.envelope, "status": "cancelled", "output": codec.output}
-                    kept.add(codec.fail(Cancelled("The response was cancelled.").info))
-                else:
-                    kept.add(codec.event(event))
-        finally:
-            kept.ended = True
-            kept.wake()
-            stream.cancel()
 
 
 def _complain(done: Future[None]) -> None:

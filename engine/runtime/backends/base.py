@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol, get_args
 from msgspec import Struct
 
 from engine.errors import HearthError, InternalError
+from engine.library.folder_split import Placement
 from engine.runtime.backends.library_settings import LibrarySettings
 from engine.types import (
     AdapterRef,
@@ -72,6 +73,8 @@ class LoadSpec(Struct, frozen=True, kw_only=True):
     options: LoadOptions
     projector: str | None = None
     """The file with which a GGUF model sees."""
+    placement: Placement | None = None
+    """Where each layer of a model folder goes, as it was planned; None: the backend finds out."""
     screen_attached: bool = True
     libraries: LibrarySettings = LibrarySettings()
     extra: Mapping[str, object] = {}

@@ -18,6 +18,8 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -89,6 +91,15 @@ def _make_way(order: Load) -> None:
         os.nice(_NICE)
 
 
+def _without_torch(order: Load | Probe) -> None:
+    """Hide PyTorch where only other libraries are used: mlx-lm has transformers import it, at half the time of a load."""
+    draft = order.draft if isinstance(order, Load) else None
+    if "transformers" not in (order.backend, draft and draft.backend):
+        sys.modules["torch"] = cast(ModuleType, None)
+        # That there is no PyTorch is no news for a log.
+        os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"
+
+
 class Worker:
     """Loads what it is told to and connects the runner with the socket."""
 
@@ -108,6 +119,7 @@ class Worker:
         order = self._order
         if order is None:
             return
+        _without_torch(order)
         if isinstance(order, Probe):
             self._probe(order)
             return

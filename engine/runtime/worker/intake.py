@@ -87,16 +87,16 @@ class Intake:
             return self._from_messages(request, wanted)
         return self._from_text(request)
 
-    def render(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Tool] = (),
-        *,
-        open_turn: bool = True,
-        template: str | None = None,
-    ) -> str:
-        """The prompt text of `messages` by `template`, or the model's own."""
-        return self._template(template).render(messages, tools=tools, add_generation_prompt=open_turn)
+    def render(self, request: GenerationRequest, *, open_turn: bool = True) -> str:
+        """The prompt text of `request` by its template; without `open_turn` no answer is begun."""
+        template = self._template(request.template)
+        return template.render(
+            self._messages(request),
+            tools=request.tools,
+            add_generation_prompt=open_turn,
+            thinking=request.thinking,
+            args=request.template_args,
+        )
 
     def answer(self, question: Tokenize | Detokenize | Render | Count) -> Reply:
         """The reply to a question about text; never raises."""
@@ -109,12 +109,7 @@ class Intake:
                 case Detokenize():
                     return Reply(question.call, text=self.text_of(question.tokens))
                 case Render():
-                    text = self.render(
-                        question.messages,
-                        question.tools,
-                        open_turn=question.open_turn,
-                        template=question.template,
-                    )
+                    text = self.render(question.request, open_turn=question.open_turn)
                     return Reply(question.call, text=text)
                 case Count():
                     # Prepared as for an answer, in a window that nothing overflows.
@@ -164,7 +159,8 @@ class Intake:
         def laid(text: str, some: Sequence[Message], *, encode: bool = False) -> Laid:
             if pictures is None:
                 return Laid(tuple(self._tokens(text)))
-            return pictures.place(text, some, self._tokens, self._backend.token_of, encode=encode)
+            shown = template.arranged(some)
+            return pictures.place(text, some, shown, self._tokens, self._backend.token_of, encode=encode)
 
         limit = self._room(request)
         for _ in range(2):

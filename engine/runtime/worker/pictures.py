@@ -101,6 +101,7 @@ class Pictures:
         self,
         text: str,
         messages: Sequence[Message],
+        arranged: Sequence[Message],
         tokenize: Callable[[str, bool], list[int]],
         token_of: Callable[[str], int | None],
         *,
@@ -108,6 +109,7 @@ class Pictures:
     ) -> Laid:
         """The tokens of `text`, which was rendered from `messages`, with the pictures in their places.
 
+        `arranged` are the messages as the template got them: in another order, it may be, or with some left out.
         `tokenize` makes tokens of text, at the beginning of a prompt or not. With `encode` the spans have their
         embeddings. Raises InvalidRequest where the template has left a picture out.
         """
@@ -118,7 +120,9 @@ class Pictures:
             self._check_shown(len(wanted & {*found[1::2]}), len(wanted))
         else:
             texts = text.split(self._stand_in or self._written)
-            shown = self._shown(messages, len(texts) - 1)
+            shown = _numbers(arranged)
+            self._check_shown(min(len(texts) - 1, len(shown)), len(_numbers(messages)))
+            self._check_shown(len(texts) - 1, len(shown))
         texts = self._edged(texts, shown)
         if self._stand_in is None:
             pieces = _tokens_of(_alternating(texts, shown), tokenize)
@@ -135,18 +139,6 @@ class Pictures:
         after = ["", *(each.after for each in laid)]
         before = [*(each.before for each in laid), ""]
         return ["".join(parts) for parts in zip(after, texts, before, strict=True)]
-
-    def _shown(self, messages: Sequence[Message], places: int) -> list[int]:
-        """The numbers of the pictures in `messages`, for which there are so many places."""
-        found = [
-            int(part.url or 0)
-            for message in messages
-            if not isinstance(message.content, str)
-            for part in message.content
-            if isinstance(part, ImagePart)
-        ]
-        self._check_shown(places, len(found))
-        return found
 
     @staticmethod
     def _check_shown(places: int, wanted: int) -> None:
@@ -176,6 +168,17 @@ class Pictures:
     def plain(self, text: str) -> str:
         """The text without the marks of pictures."""
         return self._mark.sub("", text)
+
+
+def _numbers(messages: Sequence[Message]) -> list[int]:
+    """The numbers of the pictures in `messages`, in order."""
+    return [
+        int(part.url or 0)
+        for message in messages
+        if not isinstance(message.content, str)
+        for part in message.content
+        if isinstance(part, ImagePart)
+    ]
 
 
 Pieces = list[list[int] | int]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from engine.errors import HearthError, InsufficientMemory
+from engine.errors import HearthError, InsufficientMemory, ModelUnavailable
 from engine.runtime.backends.base import Outcome, Row, Sampled, StateLost, StepBackend, StepResult
 from engine.runtime.limits import Limits
 from engine.runtime.wire import Notice
@@ -20,6 +20,7 @@ from engine.runtime.worker.choice import Choice
 from engine.runtime.worker.drafting import Drafting
 from engine.runtime.worker.scheduler import Room, Turn
 from engine.runtime.worker.slots import Slots, too_long
+from engine.text_safety import plain
 from engine.types import AdapterRef, Prefill
 
 _LEAST_ROOM = 256
@@ -53,8 +54,8 @@ class Steps:
         self._backend, self._limits, self._slots, self._cache = backend, limits, slots, cache
         self._guard, self._drafting = guard, drafting
         self._turn = Turn()
-        self._applied: tuple[AdapterRef, ...] | None = None
-        """The adapters that hold in the backend; None: not set yet."""
+        self._applied: tuple[tuple[AdapterRef, ...], str] | None = None
+        """The adapters that hold in the backend, and what told them from all others then; None: not set yet."""
         self._batch: int | None = None
         """Tokens that the next step may have, where the last did not fit."""
 
@@ -65,7 +66,7 @@ class Steps:
         tokens = self._backend.batch_limit if self._batch is None else self._batch
         room = Room(tokens, self._backend.output_limit)
         plan = scheduler.plan(running, self._limits, room, self._turn, time.monotonic_ns())
-        if plan.turn.adapters != self._applied and not self._change_adapters(plan.turn):
+        if not self._hold(plan.turn) and not self._change_adapters(plan.turn):
             return
         self._turn = plan.turn
         started = time.monotonic_ns()
@@ -151,17 +152,33 @@ class Steps:
         elif choice.full:
             slots.shift(choice, active, now)
 
+    def _hold(self, turn: Turn) -> bool:
+        """Whether the adapters of `turn` are those in the backend, as their files were when they were asked for."""
+        if self._applied is None:
+            return False
+        adapters, identity = self._applied
+        return turn.adapters == adapters and all(
+            active.root.adapters == identity for active in self._slots.requests.values()
+            if adapters and active.work.adapters == adapters
+        )  # fmt: skip
+
     def _change_adapters(self, turn: Turn) -> bool:
+        """Whether they could be set. Requests that began with other files of the same names fail."""
         slots = self._slots
+        asked = [each for each in slots.requests.values() if each.work.adapters == turn.adapters]
         try:
             self._backend.set_adapters(turn.adapters)
+            identity = self._backend.adapter_identity(turn.adapters)
         except HearthError as error:
-            for active in list(slots.requests.values()):
-                if active.work.adapters == turn.adapters:
-                    slots.fail(active, error)
+            for active in asked:
+                slots.fail(active, error)
             return False
-        self._applied = turn.adapters
-        return True
+        self._applied = turn.adapters, identity
+        earlier = [active for active in asked if active.root.adapters != identity]
+        for active in earlier:
+            slots.fail(active, _written_anew(turn.adapters))
+        # The plan was made with them.
+        return not earlier
 
     def _advance(self, rows: tuple[Row, ...], now: int) -> None:
         slots = self._slots
@@ -243,3 +260,13 @@ class Steps:
         for key in {choice.key for choice in running}:
             if not slots.requests[key].lost():
                 slots.fail(slots.requests[key], error)
+
+
+def _written_anew(adapters: tuple[AdapterRef, ...]) -> ModelUnavailable:
+    names = ", ".join(plain(adapter.name, 200) for adapter in adapters)
+    return ModelUnavailable(
+        "An adapter was written anew while it was in use.",
+        f"{names}: its files are no longer those that the answer began with.",
+        "Ask again.",
+        param="adapters",
+    )

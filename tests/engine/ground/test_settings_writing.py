@@ -155,3 +155,23 @@ def test_what_is_typed_gives_each_default_again(tmp_path: Path) -> None:
     for key, setting in definitions().items():
         if setting.default is not None and setting.default != ():
             assert settings.parsed(key, settings.typed(setting, setting.default), tmp_path) == setting.default
+
+
+def test_names_of_models_are_written_and_taken_out_wherever_they_stand(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('[models]\nllama3.2 = "/a.gguf"  # mine\n"b.c" = "org/b"\n[models.names]\nd = "org/d"\n')
+    assert settings.set_value(file, "models.mistral", "~/m.gguf").endswith("/m.gguf")
+    for key in ("models.llama3.2", "models.b.c", "models.d"):
+        settings.set_value(file, key, "org/new")
+    assert loaded(file).models.names == {
+        "llama3.2": "org/new", "b.c": "org/new", "d": "org/new", "mistral": str(Path("~/m.gguf").expanduser()),
+    }  # fmt: skip
+    assert "# mine" in file.read_text() and '"~/m.gguf"' in file.read_text()
+    for key in ("models.llama3.2", "models.b.c", "models.d", "models.mistral"):
+        assert settings.unset(file, key)
+    assert not settings.unset(file, "models.d")
+    assert loaded(file).models.names == {}
+    with pytest.raises(InvalidSettings):
+        settings.set_value(file, "models.flders", "/a.gguf")
+    with pytest.raises(InvalidSettings):
+        settings.set_value(file, "models.x", "no path")

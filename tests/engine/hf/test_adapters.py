@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.errors import InvalidRequest, ModelNotFound
+from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.backend import FolderBackend
-from engine.types import AdapterRef
+from engine.types import AdapterRef, LoadOptions
 from tests.engine.hf.driving import generate, opened
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
@@ -34,6 +37,13 @@ def backend(files: tuple[Path, Path, Path]) -> Iterator[FolderBackend]:
     made = opened(files[0])
     yield made
     made.close()
+
+
+def with_mlx(model: Path) -> FolderBackend:
+    from engine.runtime.backends.mlx.library import open_model
+
+    spec = LoadSpec(model="m", path=str(model), options=LoadOptions(slots=3, context=256))
+    return open_model(spec, lambda stage, fraction: True)
 
 
 def with_peft(model: Path, *adapters: tuple[Path, float]) -> list[int]:
@@ -87,6 +97,29 @@ def test_one_that_does_not_fit_leaves_the_others_be(
         backend.set_adapters((AdapterRef(str(tmp_path / "nowhere")),))
     assert generate(backend, TEXT, COUNT) == adapted
     backend.set_adapters(())
+
+
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_what_its_configuration_says_anew_is_another_adapter(
+    files: tuple[Path, Path, Path], tmp_path: Path, library: str
+) -> None:
+    """With the same numbers: the scale of all of them is in the configuration."""
+    model, one, _ = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    adapter = AdapterRef(str(shutil.copytree(one, tmp_path / "one")))
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    backend.set_adapters((adapter,))
+    before, known = generate(backend, TEXT, COUNT), backend.adapter_identity((adapter,))
+    config = Path(adapter.name) / "adapter_config.json"
+    said = json.loads(config.read_text())
+    config.write_text(json.dumps({**said, "lora_alpha": said["lora_alpha"] / 3}))
+    backend.set_adapters((adapter,))
+    after = generate(backend, TEXT, COUNT)
+    assert backend.adapter_identity((adapter,)) != known and after != before
+    backend.set_adapters((AdapterRef(str(one), 1 / 3),))
+    assert generate(backend, TEXT, COUNT) == after
+    backend.close()
 
 
 def test_its_content_and_scale_are_its_identity(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import InvalidRequest
 from engine.library import Header, read_header
 from engine.library.advice import advice
 from engine.library.dimensions import Layer, dimensions_of
@@ -184,6 +185,9 @@ def test_without_gpus_everything_is_on_the_processor() -> None:
 def test_layers_are_dealt_to_gpus_by_their_free_memory_the_last_ones_first() -> None:
     two = [CPU, gpu("CUDA0", 6), gpu("CUDA1", 2)]
     assert placed(7, two, None) == ("CUDA0",) * 6 + ("CUDA1",) * 2
+    assert placed(7, two, None, "1,3") == ("CUDA0",) * 2 + ("CUDA1",) * 6
+    with pytest.raises(InvalidRequest, match="2 parts, for 1 device"):
+        placed(7, two[:2], None, "1,3")
     assert placed(7, two, 4) == ("CPU",) * 4 + ("CUDA0",) * 3 + ("CUDA1",)
     small = Device(name="Vulkan0", kind="igpu", free=GIB, total=GIB)
     assert set(placed(7, [CPU, small], None)) == {"Vulkan0"}

@@ -16,6 +16,7 @@ from engine.errors import ModelLoadFailed
 from engine.library import read_header
 from engine.library.ggml import BLOCKS, FILE_TYPES
 from engine.library.gguf import KEPT_ARRAY, SkippedArray
+from tests.tiers import examples
 from tests.weights import tiny_adapter, tiny_llama
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
@@ -181,7 +182,7 @@ def test_every_truncation_of_the_header_is_refused(sound: Path, tmp_path: Path) 
         refused(tmp_path / "cut.gguf", content[:length])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 7)), min_size=1, max_size=3))
 def test_flipped_bits_never_surprise(sound: Path, tmp_path: Path, flips: list[tuple[int, int]]) -> None:
     content = bytearray(sound.read_bytes())

@@ -17,6 +17,7 @@ from engine.library.model_folder import fingerprint, is_model_folder, read_folde
 from engine.library.shape import context_shape
 from engine.types import Device, LoadOptions
 from starter import hf_path
+from tests.tiers import examples
 
 EMBER = hf_path()
 
@@ -96,7 +97,7 @@ def test_malformed_weights_are_refused_with_their_reason(folder: Path, shared_da
         read_folder(folder)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_header_is_an_error_in_words(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "damaged"

@@ -17,6 +17,7 @@ from engine.runtime.backends.llama.backend import LlamaBackend
 from engine.types import AdapterRef
 from tests.engine.llama.driving import generate, insert, opened, prefill
 from tests.engine.llama.embedding import Reader, pooled_by_the_library
+from tests.tiers import examples
 from tests.weights import (
     tiny_adapter,
     tiny_bert,
@@ -175,7 +176,7 @@ def test_many_texts_share_their_steps(load: Load, tmp_path: Path) -> None:
     assert all(close(vector, expected) for job in jobs for vector in job.vectors())
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     lengths=st.lists(st.integers(1, 700), min_size=1, max_size=12),
     pooling=st.sampled_from(["mean", "cls", "last"]),

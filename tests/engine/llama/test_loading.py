@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelLoadFailed, Unsupported
+from engine.errors import InvalidRequest, ModelLoadFailed, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama import library
 from engine.runtime.backends.llama import model as weights
@@ -32,6 +32,12 @@ def in_child(
         text=True,
         timeout=60,
     )
+
+
+def test_shares_reach_the_library_and_are_refused_without_gpus() -> None:
+    assert library.shares((3.0, 1.0))[:3] == [3.0, 1.0, 0.0]
+    with pytest.raises(InvalidRequest, match="2 parts, for 0 devices"):
+        weights.model_params(LoadOptions(split="3,1"))
 
 
 def test_facts_come_from_the_file(tmp_path: Path) -> None:

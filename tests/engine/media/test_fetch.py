@@ -20,6 +20,7 @@ from engine.media.fetch import Fetcher, allowed, resolve
 from engine.settings import Media
 from tests.engine.media.pictures import encoded, quarters
 from tests.engine.media.servers import Names, Served, loopback_fetcher, says, serving
+from tests.tiers import examples
 
 PNG = encoded(quarters())
 TRUST = ssl.create_default_context()
@@ -333,7 +334,7 @@ async def test_the_certificate_is_that_of_the_name(tmp_path: Path) -> None:
         lambda a, b, c: f"{a}://{b}{c}", st.sampled_from(["http", "https", "file", ""]), st.text(), st.text()
     )
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_no_text_does_worse_than_to_be_refused(url: str) -> None:
     asked: list[str] = []
 

@@ -25,6 +25,7 @@ from tests.engine.media.pictures import (
     png,
     quarters,
 )
+from tests.tiers import examples
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -121,7 +122,7 @@ def test_broken_notes_do_no_harm() -> None:
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 64))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_the_longest_side_is_limited_and_nothing_is_enlarged(width: int, height: int, most: int) -> None:
     picture = read(encoded(noise(width, height)), most)
     longest = max(width, height)

@@ -23,6 +23,7 @@ from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.model import load_weights
 from engine.types import Constraint, LoadOptions
 from tests.engine.following import accepts, guide_for
+from tests.tiers import examples
 from tests.weights import tiny_llama
 
 ALPHABET = 'ab(),"\\\n 01xyz-^]é😀あ。'
@@ -173,7 +174,7 @@ def grammars(draw: st.DrawFn) -> str:
     return "\n".join(f"{name} ::= {choice(rule, 0)}" for rule, name in enumerate(names))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(grammar=grammars(), seed=st.integers(0, 2**16))
 def test_any_grammar_allows_what_llama_cpp_allows(vocabulary: int, grammar: str, seed: int) -> None:
     try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import InvalidRequest
 from tests.engine.following import END, accepts, guide_for, written
 from tests.engine.prompt.judging import fits
+from tests.tiers import examples
 
 NAMES = ("a", "b", "é", 'q"', "a b", "\\", "n_1")
 scalars = st.one_of(
@@ -112,7 +113,7 @@ def chooser(seed: int) -> Any:
     return choose
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(schema=schemas(), seed=st.integers(0, 2**20))
 def test_what_is_written_under_a_schema_fits_it(schema: Any, seed: int) -> None:
     whole = schema if isinstance(schema, bool) else {**schema, "$defs": DEFINITIONS}
@@ -129,7 +130,7 @@ def test_what_is_written_under_a_schema_fits_it(schema: Any, seed: int) -> None:
             assert accepts(guide, text)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(value=values)
 def test_a_value_fits_the_schema_that_names_it(value: Any) -> None:
     for schema in (

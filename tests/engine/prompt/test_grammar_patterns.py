@@ -12,6 +12,7 @@ from engine.errors import InvalidRequest, Unsupported
 from engine.prompt.grammar import grammar_of
 from engine.types import Constraint
 from tests.engine.following import accepts, guide_for
+from tests.tiers import examples
 
 
 @st.composite
@@ -35,7 +36,7 @@ def patterns(draw: st.DrawFn, depth: int = 0) -> str:
 texts = st.text(st.sampled_from("ab1_ é-.&[]}\\c"), max_size=6)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(pattern=patterns(), data=st.data())
 def test_a_pattern_matches_as_in_python(pattern: str, data: st.DataObject) -> None:
     whole = guide_for("regex", f"(?:{pattern})")

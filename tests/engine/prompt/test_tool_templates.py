@@ -12,6 +12,7 @@ from engine.prompt import Template, answer_form, format_of
 from engine.types import Message, ToolCall
 from tests.engine.prompt.families import TOOLS, asked, calls, meaning, vocabulary_of
 from tests.engine.prompt.playing import accepts, hear
+from tests.tiers import examples
 
 FAMILIES = {
     "ByteDance-Seed-OSS": "seed",
@@ -86,7 +87,7 @@ def test_the_built_in_models_template_is_known(repository: Path) -> None:
     assert format_of((repository / "starter" / "chat_template.jinja").read_text()).name == "hermes"
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(calls())
 def round_trip(template: Template, made: tuple[ToolCall, ...]) -> None:
     if not template.traits.several:

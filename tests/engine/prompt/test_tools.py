@@ -25,6 +25,7 @@ from tests.engine.prompt.families import (
     vocabulary_of,
 )
 from tests.engine.prompt.playing import Heard, Play, accepts, hear
+from tests.tiers import examples
 
 PROMPT = "<|user|>Hello?\n<|assistant|>"
 each_family = pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.name)
@@ -34,7 +35,7 @@ AT_A_TIME = {"harmony", "llama3"}
 
 @each_family
 @pytest.mark.parametrize("special", [True, False], ids=["tags are tokens", "tags are text"])
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(made=calls(), content=st.sampled_from(["", "Let me look.", "I see: {x}"]), enforced=st.booleans())
 def test_calls_are_accepted_and_read_back(
     one: ToolFormat, special: bool, made: tuple[ToolCall, ...], content: str, enforced: bool

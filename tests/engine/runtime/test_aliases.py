@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.errors import HearthError, InvalidRequest, ModelLoadFailed, ModelNotFound, StorageFailed
 from engine.local import LocalEngine
@@ -99,6 +100,49 @@ async def test_json_mode_holds_until_a_request_asks_for_text(engine: LocalEngine
     assert text in ("yes", "no")
     text, _ = await answer(engine, "j", **saying(constraint=Constraint(kind="text")))
     assert not text.lstrip().startswith("{")
+
+
+async def test_a_prompt_is_rendered_as_a_request_by_the_alias_would_send_it(
+    home: Path, open_engine: Open
+) -> None:
+    opened = Message(role="assistant", content="a")
+    alias = Alias(model="tiny-llama", system="S", template=ECHO, messages=(opened,))
+    said = (Message(role="user", content="hi"),)
+    settings = Settings(
+        models=Models(folders=(str(home / "models"),)), generation=Generation(system="of the settings")
+    )
+    engine = open_engine(settings)
+    (model,) = [entry.id for entry in await engine.models() if entry.source == "folder"]
+    await engine.put_alias("bot", replace(alias, model=model))
+    assert await engine.render("bot", said) == "[system=S][assistant=a][user=hi]"
+    own = (Message(role="system", content="mine"), *said)
+    assert await engine.render("bot", own) == "[system=mine][assistant=a][user=hi]"
+    bare = "system: of the settings\nuser: hi\nassistant:"
+    assert await engine.render(model, said) == bare
+    await engine.load(model)
+    assert await engine.render(model, said) == bare, "the loaded model says the same"
+    text = await engine.render("bot", said)
+    asked = GenerationRequest(model="bot", messages=said)
+    assert await engine.count(asked) == len(await engine.tokenize(model, text))
+
+
+async def test_an_alias_that_is_not_kept_yet_is_set_up_as_it_will_be(engine: LocalEngine) -> None:
+    await engine.put_prompt("poet", "You are a poet.")
+    alias = Alias(
+        model="ember", prompt="poet@1", sampling={"top_k": 3}, load=LoadOptions(context=256), keep_alive=9
+    )
+    draft = await engine.setup_of(alias)
+    assert await engine.aliases() == []
+    assert value(draft, "system") == ("You are a poet.", "alias")
+    assert value(draft, "sampling.top_k") == (3, "alias")
+    await engine.put_alias("bard", alias)
+    assert draft.values == (await engine.setup("bard")).values
+    with pytest.raises(ModelNotFound):
+        await engine.setup_of(Alias(model="nowhere"))
+    with pytest.raises(InvalidRequest, match="is an alias"):
+        await engine.setup_of(Alias(model="bard"))
+    with pytest.raises(InvalidRequest, match="top_k"):
+        await engine.setup_of(Alias(model="ember", sampling={"top_k": -3}))
 
 
 async def test_system_prompt_messages_and_template(engine: LocalEngine) -> None:

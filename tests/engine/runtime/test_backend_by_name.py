@@ -10,7 +10,7 @@ from engine.local import LocalEngine
 from engine.types import BackendName, Done, GenerationRequest, LoadOptions
 from tests.weights.hf_folders import write_hf
 
-LOAD = LoadOptions(context=64, slots=1, threads=1)
+LOAD = LoadOptions(context=64, slots=1)
 
 
 @pytest.fixture

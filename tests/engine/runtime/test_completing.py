@@ -49,6 +49,20 @@ def test_a_request_goes_before_an_alias_in_everything() -> None:
     assert completed(said, alias, SETTINGS) == said
 
 
+def test_no_request_and_no_alias_goes_beyond_the_longest_side_of_the_settings() -> None:
+    plain = Target(entry=ENTRY, backend="scripted")
+    for said, own, made in (
+        (4096, None, 99),
+        (None, 4096, 99),
+        (64, 4096, 64),
+        (98, None, 98),
+        (None, 70, 70),
+    ):
+        asked = request(image_max_side=said)
+        held = completed(asked, plain if own is None else target(image_max_side=own), SETTINGS)
+        assert held.image_max_side == made
+
+
 def test_gaps_and_raw_text_get_no_system_and_no_template() -> None:
     alias = target(system="A", template="{{ messages }}", json_mode=True, messages=(USER,), stop=("a",))
     for fields in ({"prompt": "x", "raw": True}, {"prompt": "x", "suffix": "y"}, {"tokens": (1,)}):

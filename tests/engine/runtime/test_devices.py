@@ -13,7 +13,7 @@ from engine.errors import InvalidRequest
 from engine.local import LocalEngine
 from engine.runtime.backends import found_devices, nvml
 from engine.runtime.backends.found_devices import joined
-from engine.runtime.backends.hf import model as hf
+from engine.runtime.backends.hf import devices
 from engine.types import Device, LoadOptions
 from starter import gguf_path, hf_path
 
@@ -141,13 +141,13 @@ def test_what_pytorch_is_told(
     machine: dict[str, Any], asked: str | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(**machine))
-    assert hf.torch_name(hf.device_of(LoadOptions(device=asked))) == name
+    assert devices.torch_name(devices.device_of(LoadOptions(device=asked))) == name
 
 
 def test_pytorch_is_not_told_of_what_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(cards=1))
     with pytest.raises(InvalidRequest, match="cuda:3") as raised:
-        hf.device_of(LoadOptions(device="cuda:3"))
+        devices.device_of(LoadOptions(device="cuda:3"))
     assert "auto, cuda:0, cpu" in raised.value.fix
 
 

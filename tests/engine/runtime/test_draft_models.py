@@ -8,11 +8,28 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InsufficientMemory, ModelNotFound, Unsupported
+from engine.library.load_options import meant_for
+from engine.library.shape import context_shape
 from engine.local import LocalEngine
-from engine.types import Delta, Done, Failed, GenerationRequest, Loading, LoadOptions, Message, Usage
+from engine.runtime.drafts import options_of
+from engine.runtime.load_defaults import completed
+from engine.runtime.ticket import Target
+from engine.settings import Runtime
+from engine.types import (
+    Delta,
+    Done,
+    Failed,
+    GenerationRequest,
+    Loading,
+    LoadOptions,
+    Message,
+    ModelEntry,
+    Usage,
+)
 from starter import gguf_path
 from tests.engine.runtime.conftest import Open
 from tests.engine.runtime.test_room import MB, limited
+from tests.tiers import mostly_long
 from tests.weights import tiny_llama
 
 STORY = (Message(role="user", content="Tell me a story about a cat."),)
@@ -65,11 +82,21 @@ async def test_it_is_found_by_name_loaded_counted_and_guesses(engine: LocalEngin
     assert engine.loaded()[0].pid == loaded.pid
 
 
-@pytest.mark.parametrize("backend", ["transformers", "mlx"])
+@pytest.mark.parametrize("backend", mostly_long(("transformers", "mlx"), fast=("mlx",)))
 async def test_a_folder_may_be_helped_by_a_file(engine: LocalEngine, backend: str) -> None:
-    load = guessing(str(gguf_path()), None)
+    load = meant_for(backend, guessing(str(gguf_path()), None))
     text, usage = await answer(engine, ask("ember-hf", load, backend=backend))
     assert "cat" in text and usage.draft_accepted > usage.draft_rejected
+
+
+def test_a_file_beside_a_folder_has_the_settings_that_are_for_files() -> None:
+    entry = ModelEntry(id="d", path="d", format="gguf", source="path")
+    runtime = Runtime(threads=3, kv_type="q5_0", flash_attention=True, draft_tokens=7)
+    main = completed(LoadOptions(batch=9), runtime, "mlx")
+    assert (main.threads, main.kv_type, main.draft_tokens) == (None, None, 7)
+    held = options_of(Target(entry=entry, backend="llama"), main, context_shape(main, 512), runtime)
+    assert (held.threads, held.kv_type, held.flash_attention, held.batch) == (3, "q5_0", True, 9)
+    assert held.draft_tokens is None and held.context == 512
 
 
 async def test_what_cannot_be_used_is_refused_and_named(engine: LocalEngine, tmp_path: Path) -> None:

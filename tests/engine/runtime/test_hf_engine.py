@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.errors import ModelLoadFailed, Unsupported
 from engine.local import LocalEngine
+from engine.settings import Runtime, Settings
 from engine.types import AdapterRef, Delta, Done, Failed, GenerationRequest, Loading, LoadOptions, Message
 from starter import adapter_path, hf_path
+from tests.engine.runtime.conftest import Open
 
 LOAD = LoadOptions(context=256, slots=2, threads=1)
 FRANCE = (Message(role="user", content="What is the capital of France?"),)
@@ -69,3 +72,29 @@ async def test_options_that_it_cannot_honour_are_refused_by_name(engine: LocalEn
     (Path(model) / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelLoadFailed, match="tokenizer"):
         await engine.load(request.model, LOAD)
+
+
+async def test_a_load_option_without_meaning_is_refused_and_costs_nobody_the_model(
+    engine: LocalEngine, model: str
+) -> None:
+    await answer(engine, ask(model, max_tokens=1))
+    (before,) = engine.loaded()
+    said = {"flash_attention": True, "use_mmap": False, "whole_window": False, "kv_type": "q8_0"}
+    for name, value in said.items():
+        asked = structs.replace(LOAD, **{name: value})
+        end = await engine.generate(structs.replace(ask(model), load=asked)).wait()
+        assert isinstance(end, Failed) and end.error.param == name and name in end.error.what
+        for call in (engine.load, engine.estimate):
+            with pytest.raises(Unsupported, match=name):
+                await call(model, asked)
+    assert [each.pid for each in engine.loaded()] == [before.pid]
+
+
+async def test_settings_for_other_backends_keep_no_model_from_being_loaded(
+    open_engine: Open, model: str
+) -> None:
+    runtime = Runtime(flash_attention=True, use_mmap=False, kv_type="q8_0", batch_threads=1)
+    engine = open_engine(Settings(runtime=runtime))
+    assert "Paris" in await answer(engine, ask(model))
+    (told,) = [each for each in (await engine.setup(model)).values if each.name == "load.kv_type"]
+    assert told.value is None, "it is not what the model has"

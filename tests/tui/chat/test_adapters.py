@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.types import AdapterRef
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown
-from tui.screens.chat.adapter_picker import AdapterPicker
+from tui.adapter_picker import AdapterPicker
 
 PIRATE, POET = AdapterRef("pirate"), AdapterRef("poet")
 

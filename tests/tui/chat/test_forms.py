@@ -39,11 +39,28 @@ async def test_a_form_is_asked_for_and_taken_back(chat, command: str, constraint
         await it.until(lambda: it.conversation.controls.constraint == constraint)
         await it.say("Tell me.")
         assert it.engine.requests[0].constraint == constraint
-        off = {"/json": "/json off", "/schema": "/schema off"}.get(command.split()[0])
+        off = {"/json": "/set json", "/schema": "/schema off"}.get(command.split()[0])
         await it.type_command(off or " ".join(command.split()[:2]))
         await it.until(lambda: it.conversation.controls.constraint is None)
         await it.say("And now?")
         assert it.engine.requests[1].constraint is None
+
+
+async def test_json_that_is_off_goes_before_an_alias_that_asks_for_it(chat) -> None:
+    async with chat(size=(120, 60)) as it:
+        await it.press("ctrl+e")
+        output = it.screen.inspector.query_one("#output")
+        await it.type_command("/json off")
+        await it.until(lambda: output.value == "text")
+        await it.say("Tell me.")
+        assert it.engine.requests[0].constraint == Constraint(kind="text")
+        await it.type_command("/set json default")
+        await it.until(lambda: it.conversation.controls.constraint is None and output.value == "")
+        output.focus()
+        await it.press("left")
+        await it.until(lambda: it.conversation.controls.constraint == Constraint(kind="text"))
+        await it.press("right")
+        await it.until(lambda: it.conversation.controls.constraint is None)
 
 
 async def test_one_form_takes_the_place_of_another(chat) -> None:

@@ -145,6 +145,7 @@ SETTABLE = {
     "image_max_side": "512",
     "draft_model": "ember",
     "device": "cuda:1",
+    "split": "3,1",
     "json": "on",
     "schema": "schema.json",
     "regex": "[0-9]+",

@@ -201,3 +201,29 @@ async def test_text_of_several_lines(make_app: MakeApp, home: paths.Paths) -> No
         await pilot.press("a", "enter", "b", "ctrl+s")
         await written(pilot, home.config_file, 'system = "a\\nb"')
         await until(pilot, lambda: app.settings.generation.system == "a\nb")
+
+
+async def test_names_for_models_have_a_line_each_and_are_added_and_taken_out(
+    make_app: MakeApp, home: paths.Paths
+) -> None:
+    app = make_app(workspaces=HERE)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, "models.names")
+        [line] = [each for each in shown(app).splitlines() if " names  " in each]
+        assert "none" in line and "{}" not in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Name for a model" in shown(app))
+        await pilot.press(*"foldrs", "enter")
+        await until(pilot, lambda: "✗" in shown(app))
+        await pilot.press("ctrl+u", *"mistral", "enter")
+        await until(pilot, lambda: "models.mistral" in shown(app))
+        await pilot.press(*"nothing", "enter")
+        await until(pilot, lambda: "cannot be 'nothing'" in shown(app))
+        await pilot.press("ctrl+u", *"org/m:Q4", "enter")
+        await written(pilot, home.config_file, 'mistral = "org/m:Q4"')
+        await pilot.press("escape")
+        await opened_again(pilot, app, "models.mistral")
+        assert "org/m:Q4" in shown(app)
+        await pilot.press("r")
+        await until(pilot, lambda: "mistral" not in home.config_file.read_text())
+        await until(pilot, lambda: "models.mistral is taken out" in shown(app))

@@ -21,6 +21,7 @@ from tui.compat import (
     SteadySelect,
     clipboard_command,
     copy_text,
+    free_alt_digits,
     install_mouse_report_filter,
     live_hit,
 )
@@ -142,3 +143,12 @@ async def test_copying_prefers_the_system_and_falls_back_to_the_terminal(
         fake_command(tmp_path, "pbcopy", "exit 1")
         assert copy_text(pilot.app, "other", environment) == "terminal"
         assert pilot.app.clipboard == "other"
+
+
+@pytest.mark.parametrize("digit", "0123456789")
+def test_alt_with_a_digit_is_that_key(digit: str) -> None:
+    free_alt_digits()
+    free_alt_digits()
+    parser = XTermParser()
+    sent = [*parser.feed(f"\x1b{digit}"), *parser.feed("")]
+    assert [event.key for event in sent if isinstance(event, events.Key)] == [f"alt+{digit}"]

@@ -15,10 +15,10 @@ from engine import Engine
 from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import AdapterRef, ModelEntry
+from tui.adapter_picker import AdapterPicker, Chosen
 from tui.asking import adapters
 from tui.asking.choices import choices
 from tui.asking.thinking import OFF, opposed
-from tui.screens.chat.adapter_picker import AdapterPicker, Chosen
 from tui.screens.chat.composer import Composer
 from tui.screens.chat.controls import (
     EFFORTS,

@@ -20,7 +20,16 @@ import msgspec
 from engine import resolve_sampling
 from engine.errors import InvalidRequest
 from engine.settings import SAMPLING_HELP, parse_duration
-from engine.types import BackendName, Effort, GenerationRequest, LoadOptions, Overflow, Sampling, ToolChoice
+from engine.types import (
+    BackendName,
+    Constraint,
+    Effort,
+    GenerationRequest,
+    LoadOptions,
+    Overflow,
+    Sampling,
+    ToolChoice,
+)
 from tui.asking import adapters, constraints, tools
 from tui.screens.chat.conversation import Controls
 
@@ -81,6 +90,7 @@ LOADING: dict[str, str] = {
     "ctx": "context",
     "slots": "slots",
     "device": "device",
+    "split": "split",
     "gpu_layers": "gpu_layers",
     "kv_type": "kv_type",
     "load_in_8bit": "load_in_8bit",
@@ -124,6 +134,8 @@ def text_of(controls: Controls, name: str) -> str:
         value = controls.sampling.get(name)
         return "" if value is None else _written(value)
     if name in constraints.KINDS:
+        if name == "json" and controls.constraint == Constraint(kind="text"):
+            return "off"
         if controls.constraint is None or controls.constraint.kind != name:
             return ""
         return controls.constraint_text if name != "json" else "on"
@@ -203,10 +215,15 @@ def taken_over(controls: Controls, made: Controls, name: str) -> Controls:
 
 def _constrained(controls: Controls, kind: str, text: str, folder: Path) -> Controls:
     """One constraint holds at a time: another kind takes the place of what was said before."""
-    off = not text or (kind == "json" and not _switch("json", text))
-    if off:
-        held = controls.constraint is not None and controls.constraint.kind == kind
-        return msgspec.structs.replace(controls, constraint=None, constraint_text="") if held else controls
+    held = "" if controls.constraint is None else controls.constraint.kind
+    if kind == "json" and text and not _switch("json", text):
+        # An alias may ask for JSON, which silence would leave standing.
+        if held not in ("", "json"):
+            return controls
+        return msgspec.structs.replace(controls, constraint=Constraint(kind="text"), constraint_text="")
+    if not text:
+        own = held == kind or (kind == "json" and held == "text")
+        return msgspec.structs.replace(controls, constraint=None, constraint_text="") if own else controls
     made = constraints.constraint(kind, text, folder)  # type: ignore[arg-type]
     return msgspec.structs.replace(controls, constraint=made, constraint_text="" if kind == "json" else text)
 

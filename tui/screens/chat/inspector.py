@@ -35,12 +35,13 @@ Thinks = Literal["", "always", "switch", "levels"]
 THINK = (("", "auto"), ("on", "on"), ("off", "off"))
 LEVELS = (("", "auto"), *((level, level) for level in ("none", "low", "medium", "high")))
 KINDS = (
-    ("", "any text"),
+    ("", "auto"),
     ("json", "JSON"),
     ("schema", "schema"),
     ("regex", "regex"),
     ("choice", "choice"),
     ("grammar", "grammar"),
+    ("text", "any text"),
 )
 CALLS = (("auto", "auto"), ("none", "none"), ("required", "required"))
 SHAPES: dict[str, Field] = {
@@ -88,7 +89,9 @@ class Inspector(VerticalScroll, can_focus=False):
         yield Choice("thinking", "thinking", THINK, "Whether the model thinks first; auto leaves it to it.")
         yield Choice("effort", "  level", LEVELS, "How much it thinks; auto leaves it to the model.")
         yield FieldRow(BUDGET)
-        yield Choice("output", "output", KINDS, "What the answer must look like.")
+        yield Choice(
+            "output", "output", KINDS, "What the answer must look like; auto leaves it to the alias."
+        )
         yield FieldRow(SHAPES["schema"])
         yield FieldRow(TOOLS)
         yield Choice("calls", "  calls", CALLS, "Whether it may call a tool, must, or must not.")
@@ -115,7 +118,9 @@ class Inspector(VerticalScroll, can_focus=False):
         self.query_one("#output", Choice).show(kind)
         self._ask_for_shape(kind)
         for row in self.query(FieldRow):
-            name = kind if row.field.name == "shape" else row.field.name
+            name = row.field.name
+            if name == "shape":
+                name = kind if kind in SHAPES else ""
             text = text_of(controls, name) if name else ""
             if row.entry.value.strip() != text:
                 row.entry.value = text
@@ -212,8 +217,10 @@ class Inspector(VerticalScroll, can_focus=False):
         row.entry.value = ""
         row.say("")
         held = self._controls.constraint
-        controls = with_value(self._controls, held.kind, "") if held is not None else self._controls
-        self._take(with_value(controls, "json", "on") if event.value == "json" else controls)
+        name = "" if held is None else "json" if held.kind == "text" else held.kind
+        controls = with_value(self._controls, name, "") if name else self._controls
+        said = {"json": "on", "text": "off"}.get(event.value)
+        self._take(with_value(controls, "json", said) if said else controls)
 
     def _ask_for_shape(self, kind: str) -> None:
         row = self.query_one("#row-shape", FieldRow)

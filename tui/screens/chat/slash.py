@@ -38,7 +38,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "think", "[on|off|LEVEL]", "How the answer is thought about; auto: as before", "think", takes=True
     ),
-    SlashCommand("json", "[on|off]", "Answers are JSON", "json", takes=True),
+    SlashCommand("json", "[on|off]", "Answers are JSON; off: no alias makes them so", "json", takes=True),
     SlashCommand("schema", "[FILE]", "Answers follow a JSON Schema; off: as before", "schema", takes=True),
     SlashCommand("tools", "[FILE]", "Tools that may be called; off: none", "tools", takes=True),
     SlashCommand("attach", "[PATH]", "Attach a picture; without a path: choose one", "attach", takes=True),

@@ -17,6 +17,7 @@ LOCAL = (
     Action("models.load", "load", "Load", ("l",), "Load this model", show=True),
     Action("models.unload", "unload", "Unload", ("u",), "Unload this model", show=True),
     Action("models.pin", "pin", "Pin", ("p",), "Pin this model in memory, or let it go again", show=True),
+    Action("models.alias", "make_alias", "Alias", ("a",), "Make an alias of this model", show=True),
     Action(
         "models.delete", "delete", "Delete", ("d",), "Delete this model's files, after saying what that frees"
     ),

@@ -244,6 +244,8 @@ class LocalView(Container):
         found: Estimate | ErrorInfo
         try:
             await asyncio.sleep(RESTS_S)
+            if model in self._loaded:
+                return
             found = await self.hearth.engine.estimate(model)
         except HearthError as error:
             found = error.info
@@ -302,6 +304,14 @@ class LocalView(Container):
             self.hearth.flash("This model cannot be used; the card says why.", "error")
             return
         self.care.talk_to(row.entry.id)
+
+    async def action_make_alias(self) -> None:
+        """Make an alias of the highlighted model."""
+        row = self.row
+        if row is None or row.entry.broken:
+            self.hearth.flash("No alias is made of a model that cannot be used.", "error")
+        else:
+            await self.hearth.make_alias(row.entry.id)
 
     def action_load(self) -> None:
         """Load the highlighted model."""

@@ -8,7 +8,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.settings import Layer, Loaded, Setting, Settings, definitions, layer_of, sections, shown, value_of
+from engine.errors import InvalidSettings
+from engine.settings import (
+    Layer,
+    Loaded,
+    Setting,
+    Settings,
+    definitions,
+    layer_of,
+    name_in,
+    parsed,
+    sections,
+    shown,
+    value_of,
+)
 
 LAYERS: dict[Layer, str] = {
     "default": "",
@@ -61,17 +74,41 @@ Line = Row | Heading
 
 
 def rows(loaded: Loaded, running: Settings) -> list[Row]:
-    """Every setting, in the order of the schema."""
-    return [
-        Row(
-            setting=setting,
-            value=value_of(loaded.settings, key),
-            running=value_of(running, key),
-            source=loaded.sources[key],
-            layer=layer_of(loaded, key),
-        )
-        for key, setting in definitions().items()
-    ]
+    """Every setting, in the order of the schema; names of models below the table that holds them."""
+    return [row for setting in definitions().values() for row in _rows(setting, loaded, running)]
+
+
+def _rows(setting: Setting, loaded: Loaded, running: Settings) -> Iterator[Row]:
+    value, now = value_of(loaded.settings, setting.key), value_of(running, setting.key)
+    yield _row(setting, value, now, loaded)
+    if setting.others:
+        for name, target in value.items():
+            yield _row(name_in(setting, name), target, now.get(name), loaded)
+
+
+def _row(setting: Setting, value: Any, running: Any, loaded: Loaded) -> Row:
+    return Row(
+        setting=setting,
+        value=value,
+        running=running,
+        source=loaded.sources[setting.key],
+        layer=layer_of(loaded, setting.key),
+    )
+
+
+def new_name(setting: Setting, name: str) -> Row:
+    """A name that is not there yet."""
+    return Row(setting=name_in(setting, name), value=None, running=None, source="default", layer="default")
+
+
+def why_no_name(setting: Setting, name: str) -> str:
+    """What keeps `name` from being a name in the table; empty if nothing does."""
+    try:
+        if name:
+            parsed(f"{setting.section}.{name}", "/model.gguf", Path.cwd())
+    except InvalidSettings as problem:
+        return f"{problem.what} {problem.fix}"
+    return ""
 
 
 def found(every: Iterable[Row], words: str = "", *, only_changed: bool = False) -> list[Row]:
@@ -111,6 +148,9 @@ def card(row: Row) -> list[tuple[str, str]]:
     told.append(("from", row.source if row.layer != "default" else "the default"))
     told.append(("takes", setting.expects))
     told.append(("holds", HOLDS[setting.applies]))
+    if setting.others:
+        told = [(label, text) for label, text in told if label != "takes"]
+        told.append(("changes", "enter adds a name; each has a line of its own, where r takes it out"))
     if setting.own:
         told.append(("guards", "this machine: a project's hearth.toml may not set it"))
     return told

@@ -209,10 +209,25 @@ class SettingsScreen(FilteredScreen):
             from tui.theme_picker import ThemePicker
 
             self.app.push_screen(ThemePicker(self.hearth.theme), partial(self._take, row))
+        elif row.setting.others:
+            self._add_name(row)
         elif row.key == "models.default":
             self.run_worker(self._choose_model(row), group="change")
         else:
             self.app.push_screen(dialogue_for(row), partial(self._take, row))
+
+    def _add_name(self, row: Row) -> None:
+        """Ask for a name, then for what it stands for."""
+        from tui.line_dialogue import LineDialogue
+
+        def take(name: str | None) -> None:
+            if name:
+                new = presenter.new_name(row.setting, name)
+                self.app.push_screen(dialogue_for(new), partial(self._take, new))
+
+        check = partial(presenter.why_no_name, row.setting)
+        note = "A name of your own, as in: mistral"
+        self.app.push_screen(LineDialogue("Name for a model", note=note, check=check), take)
 
     async def _choose_model(self, row: Row) -> None:
         """The models that are here as a list; a line to type where that cannot be told."""
@@ -235,7 +250,9 @@ class SettingsScreen(FilteredScreen):
     def action_reset(self) -> None:
         """Go back to the default."""
         row = self._changeable()
-        if row is not None and row.layer == "default":
+        if row is not None and row.setting.others:
+            self.hearth.flash("Each name is taken out on its own line below.")
+        elif row is not None and row.layer == "default":
             self.hearth.flash(f"{row.key} is at its default already.")
         elif row is not None:
             self._take(row, UNSET)
@@ -259,6 +276,6 @@ class SettingsScreen(FilteredScreen):
         await self._read()
         if row.key == "ui.theme":
             self.hearth.preferences.forget_theme()
-        now = next(each for each in self._rows if each.key == row.key)
-        said = f"{row.key} is {presenter.value(now)}"
+        now = next((each for each in self._rows if each.key == row.key), None)
+        said = f"{row.key} is {presenter.value(now) if now is not None else 'taken out'}"
         self.hearth.flash(f"{said} {HOLDS[row.setting.applies]}.", "success")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from engine.library.load_options import honoured
 from engine.library.model_folder import ModelFolder, read_folder
 from engine.library.recommended import recommended_in
 from engine.library.shape import ContextShape, context_shape
@@ -53,6 +54,7 @@ def facts_of(
             cancel_in_prefill=backend == "transformers",
             embeddings=True,
             modalities=frozenset({"text", "image"} if sees else {"text"}),
+            load_options=honoured(backend),
             max_slots=shape.slots,
         ),
     )

@@ -7,22 +7,19 @@ prefix cache above keeps the sets apart.
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import HearthError, InvalidRequest, ModelNotFound, Unsupported
-from engine.library.lora_folder import is_of_mlx, read_lora, weights_of
+from engine.errors import HearthError, InvalidRequest, Unsupported
+from engine.library.lora_folder import Stamp, is_of_mlx, read_lora, stamp_of, weights_of
 from engine.library.peft_config import CONFIG
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
 _PREFIX = "base_model.model."
 _DOWN = ".lora_A.weight"
-_Stamp = tuple[str, int, int]
-"""Real path, time of the last change, size."""
 
 
 class Adapters:
@@ -31,12 +28,12 @@ class Adapters:
     def __init__(self, model: Any) -> None:
         self._model = model
         # A folder that was written anew under its old name is another adapter.
-        self._names: dict[_Stamp, str] = {}
+        self._names: dict[Stamp, str] = {}
         self.held: tuple[AdapterRef, ...] = ()
         """Those that hold now."""
         self._active: list[tuple[str, float]] = []
         """The same by PEFT's names, with their scales."""
-        self._fingerprints: dict[_Stamp, str] = {}
+        self._fingerprints: dict[Stamp, str] = {}
         self._scales: dict[tuple[int, str], float] = {}
         """What each module multiplies the change of an adapter with, as its configuration says."""
 
@@ -78,7 +75,7 @@ class Adapters:
         """
         parts = []
         for adapter in sorted(adapters, key=lambda each: each.name):
-            stamp = _stamp(adapter.name)
+            stamp = stamp_of(Path(adapter.name))
             if stamp not in self._fingerprints:
                 folder = Path(adapter.name)
                 digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
@@ -89,7 +86,7 @@ class Adapters:
 
     def _loaded(self, adapter: AdapterRef) -> str:
         """The name by which PEFT knows the adapter."""
-        stamp = _stamp(adapter.name)
+        stamp = stamp_of(Path(adapter.name))
         name = self._names.get(stamp)
         if name is not None:
             return name
@@ -152,13 +149,3 @@ def _as_peft(folder: Path) -> dict[str, Any]:
             for name in adapter.tensors.slabs
         },
     }
-
-
-def _stamp(path: str) -> _Stamp:
-    try:
-        status = os.stat(weights_of(Path(path)))
-    except OSError as error:
-        raise ModelNotFound(
-            f"There is no adapter at {plain(path, 200)}.", f"{error.strerror}.", param="adapters"
-        ) from error
-    return os.path.realpath(path), status.st_mtime_ns, status.st_size

@@ -33,7 +33,7 @@ class Piece:
         self.holder, self.begin, self.end, self.start = holder, begin, end, start
         self.both = both
         """Runs of tokens of the sequence, from and to, that see one another."""
-        self._masks: dict[int, Tensor | None] = {}
+        self._masks: dict[tuple[int, Any], Tensor | None] = {}
 
     @property
     def count(self) -> int:
@@ -41,9 +41,9 @@ class Piece:
 
     def mask(self, window: int, device: Any) -> Tensor | None:
         """Which known tokens (columns) each of these (rows) sees; None where that is all, or plainly causal."""
-        if window not in self._masks:
-            self._masks[window] = self._made(window, device)
-        return self._masks[window]
+        if (window, device) not in self._masks:
+            self._masks[window, device] = self._made(window, device)
+        return self._masks[window, device]
 
     def _made(self, window: int, device: Any) -> Tensor | None:
         import torch

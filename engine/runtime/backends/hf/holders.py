@@ -6,6 +6,7 @@ grows by halves, so that a long sequence is copied a few times and a short one t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
@@ -25,10 +26,13 @@ class _Holder(Struct):
 
 
 class Holders:
-    """`total` holders, slots first; none grows past `window` tokens."""
+    """`total` holders, slots first; none grows past `window` tokens.
 
-    def __init__(self, total: int, window: int, device: Any) -> None:
-        self._window, self._device = window, device
+    `layers` are the devices of the layers, if they differ.
+    """
+
+    def __init__(self, total: int, window: int, device: Any, layers: Sequence[Any] = ()) -> None:
+        self._window, self._device, self._layers = window, device, layers
         self._holders = [_Holder() for _ in range(total)]
 
     @property
@@ -116,7 +120,8 @@ class Holders:
                 keys, values = tensors[f"{layer}.keys"], tensors[f"{layer}.values"]
                 if keys.shape[1] != count or values.shape[1] != count:
                     raise InternalError("A saved state could not be read back.", "It is of another length.")
-                self.write(holder, layer, 0, keys.to(self._device), values.to(self._device))
+                device = self._layers[layer] if self._layers else self._device
+                self.write(holder, layer, 0, keys.to(device), values.to(device))
         except (SafetensorError, KeyError, ValueError) as error:
             kept.layers = {}
             raise InternalError("A saved state could not be read back.", f"{error}.") from None

@@ -16,7 +16,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InternalError, Unsupported
-from engine.library.devices import titled
+from engine.library.devices import DISK, titled
+from engine.library.folder_fit import placed
+from engine.library.folder_split import Placement
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress, StateLost
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
@@ -25,14 +27,18 @@ from engine.runtime.backends.folder.library import Interrupted, Part
 from engine.runtime.backends.folder.loading import ran_out
 from engine.runtime.backends.folder.texts import AT_ONCE
 from engine.runtime.backends.folder.vocabulary import Vocabulary
+from engine.runtime.backends.found_devices import torch_devices
 from engine.runtime.backends.hf import attention as ragged
 from engine.runtime.backends.hf import model as weights
 from engine.runtime.backends.hf import passes
 from engine.runtime.backends.hf.adapters import Adapters
+from engine.runtime.backends.hf.devices import device_of, torch_name
 from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.pictures import PictureReader, Sample
+from engine.runtime.backends.hf.spread import computing, layers_of, said_of
 from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
+from engine.types import LoadOptions
 
 
 def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
@@ -46,34 +52,43 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     weights.prepare_process(spec.libraries)
     folder = weights.completed(folder)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
-    library = HfLibrary(spec, folder, weights.load(spec, folder, "eager", progress))
+    devices = torch_devices()
+    plan = spec.placement or placed(folder, shape_of(spec, folder), devices, spec.options)
+    library = HfLibrary(spec, folder, plan, weights.load(spec, folder, plan, "eager", progress))
     backend = FolderBackend(spec, folder, vocabulary, library, "transformers")
-    backend.facts = replace(backend.facts, device=titled(weights.device_of(spec.options)))
+    where = titled(device_of(spec.options)) if plan is None else said_of(plan, devices)
+    backend.facts = replace(backend.facts, device=where)
     return backend
 
 
 class HfLibrary:
     """Owns `model`. Used from one thread, except `interrupt`. Raises Unsupported for a model that it cannot serve."""
 
-    def __init__(self, spec: LoadSpec, folder: ModelFolder, model: Any) -> None:
+    def __init__(self, spec: LoadSpec, folder: ModelFolder, plan: Placement | None, model: Any) -> None:
+        """`model` is spread as `plan` says, or on the one device that it names itself."""
         import torch
 
         self._torch, self._model, self._spec, self._folder = torch, model, spec, folder
-        self._device = model.device
+        self._plan = plan
+        layers = () if plan is None else computing(plan, torch_devices())
+        # Of a model that is spread it may be none: where its first weights are, not where they are computed.
+        self._device = (
+            model.device if plan is None else torch.device(torch_name(device_of(spec.options, plan)))
+        )
         shape = shape_of(spec, folder)
         total = shape.slots + SHELVES + AT_ONCE
-        self.holders = Holders(total, shape.context, self._device)
+        self.holders = Holders(total, shape.context, self._device, layers)
         self._attention = ragged.Attention(self.holders)
         self.adapters = Adapters(model)
-        if spec.options.threads:
-            torch.set_num_threads(spec.options.threads)
+        self._threads = _threads(spec.options, torch.get_num_threads())
+        torch.set_num_threads(self._threads[0])
         self.media = self._eyes()
         self._mrope = self.media is not None and self.media.mrope
         self._check(total - 1)
 
     def logits(self, parts: Sequence[Part]) -> Floats:
         laid = passes.laid(parts, mrope=self._mrope)
-        with self._passing():
+        with self._passing(reads=any(len(part.tokens) > 1 for part in parts)):
             kept = self._torch.tensor(laid.wanted or (0,), device=self._device)
             given = self._given(laid)
             if "deepstack_visual_embeds" in given:
@@ -86,7 +101,7 @@ class HfLibrary:
         return logits
 
     def states(self, parts: Sequence[Part]) -> Floats:
-        with self._passing():
+        with self._passing(reads=True):
             found = self._model.base_model(**self._given(passes.laid(parts, mrope=self._mrope)))
             states: Floats = found.last_hidden_state[0].float().cpu().numpy()
         return states
@@ -118,8 +133,14 @@ class HfLibrary:
         return given
 
     @contextmanager
-    def _passing(self) -> Iterator[None]:
-        """Turns what torch raises into an error of ours; the state of no sequence has changed by it."""
+    def _passing(self, *, reads: bool = False) -> Iterator[None]:
+        """Turns what torch raises into an error of ours; the state of no sequence has changed by it.
+
+        A pass that `reads` part of a prompt has threads of its own number.
+        """
+        threads = self._threads[reads]
+        if threads != self._torch.get_num_threads():
+            self._torch.set_num_threads(threads)
         try:
             with self._torch.inference_mode():
                 yield
@@ -146,7 +167,12 @@ class HfLibrary:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(each.nbytes for each in self._model.parameters())
+        found: int = sum(each.nbytes for each in self._model.parameters())
+        if self._plan is not None:
+            layers = layers_of(self._model, len(self._plan.layers))
+            on_disk = [number for number, name in enumerate(self._plan.layers) if name == DISK.name]
+            found -= sum(each.nbytes for number in on_disk for each in layers[number].parameters())
+        return found
 
     @property
     def form(self) -> str:
@@ -170,7 +196,7 @@ class HfLibrary:
         if not self._folder.sees:
             return None
         try:
-            return PictureReader(self._model, self._folder, self._spec.model)
+            return PictureReader(self._model, self._folder, self._spec.model, self._device)
         except Exception as error:
             self._blind(str(error))
             return None
@@ -264,6 +290,12 @@ class HfLibrary:
         if not max(likeness.values()) >= self._alike:
             self._blind("a picture among words does not come to what transformers says of it.")
             self.media = None
+
+
+def _threads(options: LoadOptions, usual: int) -> tuple[int, int]:
+    """How many threads decode, and how many read prompts; `usual`: as many as torch takes by itself."""
+    decoding = options.threads or usual
+    return decoding, options.batch_threads or decoding
 
 
 def _cosine(one: Floats, other: Floats) -> float:

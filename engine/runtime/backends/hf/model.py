@@ -1,4 +1,4 @@
-"""Loads the weights of a model folder with transformers, and finds the device for them.
+"""Loads the weights of a model folder with transformers.
 
 Nothing is fetched, and no code of the folder's is run unless the settings trust its revision (`trusted_code`):
 safetensors only, local files only.
@@ -7,20 +7,24 @@ safetensors only, local files only.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from engine.errors import InvalidRequest, Unsupported
-from engine.library.devices import asked_of, on_cpu, spoken
+from engine.library.folder_split import Placement
+from engine.library.load_options import check
 from engine.library.model_folder import BESIDE_TEXT, ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.loading import check_bits, loading, missing, stage
 from engine.runtime.backends.found_devices import torch_devices
+from engine.runtime.backends.hf.devices import device_of, torch_name
+from engine.runtime.backends.hf.spread import computed, device_map
 from engine.runtime.backends.library_settings import LibrarySettings
 from engine.text_safety import plain
-from engine.types import Device, LoadOptions
+from engine.types import LoadOptions
 
 if TYPE_CHECKING:
     import torch
@@ -36,13 +40,7 @@ _LOW_WATERMARK: Final = 1.4
 
 def check_options(options: LoadOptions) -> None:
     """Raises InvalidRequest or Unsupported for a load option that cannot be honoured, by name."""
-    if options.kv_type is not None:
-        raise Unsupported(
-            "transformers keeps keys and values in the type of the weights.",
-            f"`kv_type` asks for {options.kv_type}.",
-            "Leave `kv_type` out, or use a GGUF file of the model.",
-            param="kv_type",
-        )
+    check("transformers", options)
     if options.dtype not in (None, "auto", *DTYPES):
         raise InvalidRequest(
             f"`dtype` {plain(str(options.dtype), 40)!r} is unknown.",
@@ -86,8 +84,10 @@ def completed(folder: ModelFolder) -> ModelFolder:
     return replace(folder, config={**folder.config, "text_config": whole})
 
 
-def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress) -> Any:
-    """The model with its weights, its attention that of `attention`, ready to be run.
+def load(
+    spec: LoadSpec, folder: ModelFolder, plan: Placement | None, attention: str, progress: Progress
+) -> Any:
+    """The model with its weights, spread as `plan` says, its attention that of `attention`, ready to be run.
 
     Raises ModelLoadFailed, Unsupported or InsufficientMemory with the library's reason, InterruptedError when
     `progress` answered False.
@@ -101,39 +101,41 @@ def load(spec: LoadSpec, folder: ModelFolder, attention: str, progress: Progress
         raise missing(spec, "transformers", "transformers", error) from None
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    device = torch_name(device_of(spec.options))
+    device = torch_name(device_of(spec.options, plan))
     stage(spec, progress, "weights")
-    with loading(spec, "transformers"):
+    with loading(spec, "transformers"), _readable_in_place(folder):
         kind = AutoModelForImageTextToText if folder.sees else AutoModelForCausalLM
+        places = device_map(kind, folder, plan, torch_devices()) if plan is not None else {}
         model = kind.from_pretrained(
             str(folder.path),
             dtype=_dtype(spec.options, folder, device),
-            device_map=device,
+            device_map=places or device,
             quantization_config=_quantisation(spec.options, sees=folder.sees),
             attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=folder.runs_code,
         )
+    if plan is not None:
+        model.hf_device_map = computed(places)
     stage(spec, progress, "context")
     return model.eval()
 
 
-def device_of(options: LoadOptions) -> Device:
-    """The device to run on: the one asked for, else a GPU where there is one, unless `gpu_layers` is 0.
-
-    Raises InvalidRequest with those that are there.
-    """
-    devices = torch_devices()
-    asked = asked_of(devices, options.device)
-    if asked is not None:
-        return asked
-    return devices[-1] if on_cpu(options) else devices[0]
-
-
-def torch_name(device: Device) -> str:
-    """The name of `device` in PyTorch, which calls AMD's GPUs cuda too."""
-    return spoken(device).replace("rocm", "cuda").replace("metal", "mps")
+@contextmanager
+def _readable_in_place(folder: ModelFolder) -> Iterator[None]:
+    """Turns transformers' refusal of layers on the disk that it would first have to write anew into one of ours."""
+    try:
+        yield
+    except ValueError as error:
+        if "offload_folder" not in str(error):
+            raise
+        raise Unsupported(
+            f"{folder.path.name} cannot be run from the disk.",
+            "transformers holds its layers in another form than its files do.",
+            "Leave `disk` out of `device`, or use a GGUF file of the model.",
+            param="device",
+        ) from None
 
 
 def _dtype(options: LoadOptions, folder: ModelFolder, device: str) -> torch.dtype | str:

@@ -69,13 +69,14 @@ class Sample(Struct, frozen=True):
 
 
 class PictureReader:
-    """The eyes of `model`, which was loaded from `folder`. `stand_in` is what its template writes for a picture.
+    """The eyes of `model`, which was loaded from `folder` and takes what it is given on `device`.
 
-    Raises what the library does where the folder's processor cannot be used.
+    `stand_in` is what its template writes for a picture. Raises what the library does where the folder's processor
+    cannot be used.
     """
 
-    def __init__(self, model: Any, folder: ModelFolder, name: str) -> None:
-        self._model, self._name = model, name
+    def __init__(self, model: Any, folder: ModelFolder, name: str, device: Any) -> None:
+        self._model, self._name, self._device = model, name, device
         self._processor: Any = load_processor(folder.path, folder.architecture)
         self._token: int = _token_of(model.config)
         self.stand_in: str | None = self._written()
@@ -207,7 +208,7 @@ class PictureReader:
             "attention_mask": torch.ones_like(ids),
             **{name: pad(made[name], (len(around[0]), len(around[1]))) for name in _KINDS if name in made},
         }
-        device, dtype = self._model.device, self._model.dtype
+        device, dtype = self._device, self._model.dtype
         out = self._model(
             **{name: _moved(value, device, dtype) for name, value in given.items()}, use_cache=False
         )
@@ -247,7 +248,7 @@ class PictureReader:
         model = self._model
         with torch.inference_mode():
             found = model.get_image_features(
-                **{name: _moved(value, model.device, model.dtype) for name, value in pixels.items()}
+                **{name: _moved(value, self._device, model.dtype) for name, value in pixels.items()}
             )
             features = _flat(getattr(found, "pooler_output", found))
             further = getattr(found, "deepstack_features", None) or []

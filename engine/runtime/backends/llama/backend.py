@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine.errors import InternalError, ModelLoadFailed, Unsupported
 from engine.library.devices import on_cpu, titled
+from engine.library.load_options import check
 from engine.runtime.backends.base import (
     LoadSpec,
     Outcome,
@@ -79,7 +80,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> LlamaBackend:
     Raises ModelLoadFailed or InsufficientMemory with the library's reason, Unsupported for a load option that
     GGUF cannot honour, and InterruptedError when `progress` answered False.
     """
-    weights.check_options(spec.options)
+    check("llama", spec.options)
     with LogCapture() as log:
         model = weights.load_weights(spec, progress)
         try:

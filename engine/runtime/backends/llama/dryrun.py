@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.library.load_options import check
 from engine.library.shape import DryRun, Matrix
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.llama import model as weights
 from engine.runtime.backends.llama.buffers import dry_run, rearranges
 from engine.runtime.backends.llama.library import LogCapture, devices, native
-from engine.runtime.backends.llama.model import Shape, check_options, context_params, shape_of
+from engine.runtime.backends.llama.model import Shape, context_params, shape_of
 from engine.runtime.backends.llama.repacking import rearranged
 from engine.runtime.backends.llama.sequences import layout_of
 
@@ -40,7 +41,7 @@ def simulated_model(spec: LoadSpec, *, on_devices: bool = True) -> Iterator[tupl
     Without `on_devices` no GPU is woken, for those who want vocabulary and metadata only.
     Raises ModelLoadFailed with the library's reason.
     """
-    check_options(spec.options)
+    check("llama", spec.options)
     weights.check_file(spec.path)
     api = native()
     params = weights.model_params(spec.options)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import InvalidRequest
+from engine.library.load_options import honoured
 from engine.runtime.backends.base import CONSTRAINTS
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.metadata import metadata
@@ -102,6 +103,7 @@ def facts_of(
             embeddings=can_embed(model),
             rerank=can_rank(model),
             modalities=frozenset({"text", "image"} if sees else {"text"}),
+            load_options=honoured("llama"),
             max_slots=shape.slots,
         ),
     )

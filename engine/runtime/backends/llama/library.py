@@ -17,7 +17,7 @@ import sys
 import threading
 import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -230,15 +230,22 @@ def devices() -> list[Device]:
     return found
 
 
-def only(device: Device) -> int:
-    """The address of a list of devices, as a load takes it, that holds `device` alone; it is there for ever."""
+def only(wanted: Sequence[Device]) -> int:
+    """The address of a list of devices, as a load takes it, that holds those `wanted` alone; it is there for ever."""
     lib = native()._lib
-    handles = (lib.ggml_backend_dev_get(index) for index in range(lib.ggml_backend_dev_count()))
-    handle = next(each for each in handles if lib.ggml_backend_dev_name(each).decode() == device.name)
+    handles = [lib.ggml_backend_dev_get(index) for index in range(lib.ggml_backend_dev_count())]
+    by_name = {lib.ggml_backend_dev_name(each).decode(): each for each in handles}
     # Ended by a null pointer.
-    held = (ctypes.c_void_p * 2)(handle, None)
+    held = (ctypes.c_void_p * (len(wanted) + 1))(*(by_name[device.name] for device in wanted), None)
     _keep.append(held)
     return ctypes.addressof(held)
+
+
+def shares(parts: Sequence[float]) -> Any:
+    """What a load takes to tell how much of the layers each GPU gets, as long as the library reads it."""
+    held = (ctypes.c_float * native().LLAMA_MAX_DEVICES)(*parts)
+    _keep.append(held)
+    return ctypes.cast(held, ctypes.POINTER(ctypes.c_float))
 
 
 def system_info() -> str:

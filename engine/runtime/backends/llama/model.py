@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from engine.errors import InsufficientMemory, ModelLoadFailed, Unsupported
-from engine.library.devices import asked_of, gpu_layers, on_cpu
+from engine.errors import InsufficientMemory, ModelLoadFailed
+from engine.library.devices import asked_all, gpu_layers, on_cpu
 from engine.library.shape import ContextShape, context_shape
+from engine.library.split import check_count, parse_split
 from engine.runtime.backends.base import LoadSpec, Progress
-from engine.runtime.backends.llama.library import LogCapture, cores, devices, native, only
+from engine.runtime.backends.llama.library import LogCapture, cores, devices, native, only, shares
 from engine.runtime.backends.out_of_memory import out_of_memory
 from engine.types import LoadOptions
 
@@ -36,19 +37,6 @@ class Shape(ContextShape, frozen=True, kw_only=True):
 
     threads: int
     batch_threads: int
-
-
-def check_options(options: LoadOptions) -> None:
-    """Raises Unsupported for what a GGUF file under llama.cpp cannot be asked."""
-    for name, what in (
-        ("dtype", "A GGUF file fixes its own number types."),
-        ("load_in_8bit", "A GGUF file is quantised already."),
-        ("load_in_4bit", "A GGUF file is quantised already."),
-    ):
-        if getattr(options, name):
-            raise Unsupported(
-                f"`{name}` cannot be used with a GGUF model.", what, "Leave it out.", param=name
-            )
 
 
 def load_weights(spec: LoadSpec, progress: Progress) -> int:
@@ -92,9 +80,14 @@ def model_params(options: LoadOptions) -> Any:
     api = native()
     params = api.llama_model_default_params()
     layers = gpu_layers(options)
-    device = asked_of(devices(), options.device)
-    if device is not None and device.kind in ("gpu", "igpu"):
-        params.devices = only(device)
+    asked = [device for device in asked_all(devices(), options.device) if device.kind in ("gpu", "igpu")]
+    if asked:
+        params.devices = only(asked)
+    if options.split is not None:
+        gpus = asked or [device for device in devices() if device.kind == "gpu"]
+        split = parse_split(options.split)
+        check_count(split, len(gpus))
+        params.tensor_split = shares(split.shares)
     params.n_gpu_layers = -1 if layers is None else max(-1, min(layers, 2**31 - 1))
     params.load_mode = {
         None: api.LLAMA_LOAD_MODE_AUTO,

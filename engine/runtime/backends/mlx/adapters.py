@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InvalidRequest, ModelNotFound
-from engine.library.lora_folder import read_lora, weights_of
+from engine.errors import InvalidRequest
+from engine.library.lora_folder import Stamp, read_lora, stamp_of, weights_of
 from engine.library.peft_config import CONFIG
 from engine.text_safety import plain
 from engine.types import AdapterRef
@@ -30,7 +30,7 @@ class Adapters:
         self._model = model
         self._layers: dict[str, Any] = {}
         """The wrappers by module."""
-        self._loaded: dict[tuple[str, int, int], _Factors] = {}
+        self._loaded: dict[Stamp, _Factors] = {}
         self.held: tuple[AdapterRef, ...] = ()
 
     def use(self, adapters: Sequence[AdapterRef]) -> None:
@@ -56,7 +56,7 @@ class Adapters:
         parts = []
         for adapter in sorted(adapters, key=lambda each: each.name):
             folder = Path(adapter.name)
-            _stamp(folder)
+            stamp_of(folder)
             digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
             digest.update(weights_of(folder).read_bytes())
             parts.append(f"{digest.hexdigest()}*{adapter.scale!r}")
@@ -64,7 +64,7 @@ class Adapters:
 
     def _factors(self, path: str) -> _Factors:
         folder = Path(path)
-        stamp = _stamp(folder)
+        stamp = stamp_of(folder)
         if stamp not in self._loaded:
             self._loaded[stamp] = self._read(folder)
         return self._loaded[stamp]
@@ -104,13 +104,3 @@ class Adapters:
         layer.eval()
         setattr(modules[parent], leaf, layer)
         self._layers[module] = layer
-
-
-def _stamp(folder: Path) -> tuple[str, int, int]:
-    try:
-        facts = weights_of(folder).stat()
-    except OSError as error:
-        raise ModelNotFound(
-            f"There is no adapter at {plain(str(folder), 200)}.", f"{error.strerror}.", param="adapters"
-        ) from error
-    return str(folder.resolve()), facts.st_mtime_ns, facts.st_size

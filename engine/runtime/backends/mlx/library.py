@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from engine.errors import HearthError, InternalError, Unsupported
 from engine.library.devices import asked_of, on_cpu, titled
 from engine.library.folder_fit import MLX_GROUP
+from engine.library.load_options import check
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.folder.backend import SHELVES, FolderBackend
@@ -43,32 +44,14 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     Raises ModelLoadFailed or InsufficientMemory with the library's reason, Unsupported for a load option or a
     model that cannot be served, and InterruptedError when `progress` answered False.
     """
-    _check_options(spec.options)
+    check("mlx", spec.options)
+    check_bits(spec.options)
     folder = folder_of(spec)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     library = MlxLibrary(spec, folder, _load(spec, folder, progress))
     backend = FolderBackend(spec, folder, vocabulary, library, "mlx")
     backend.facts = replace(backend.facts, device=titled(_device(spec.options)))
     return backend
-
-
-def _check_options(options: LoadOptions) -> None:
-    check_bits(options)
-    if options.kv_type not in (None, "q8_0", "q4_0"):
-        raise Unsupported(
-            f"The MLX backend cannot keep keys and values as {options.kv_type}.",
-            "It keeps them in the type of the weights, or quantises them as q8_0 or q4_0.",
-            "Leave `kv_type` out, or ask for q8_0 or q4_0.",
-            param="kv_type",
-        )
-    for name in ("dtype",):
-        if getattr(options, name) is not None:
-            raise Unsupported(
-                f"The MLX backend cannot honour `{name}`.",
-                "It takes weights as the model's folder has them.",
-                f"Leave `{name}` out, or use another backend.",
-                param=name,
-            )
 
 
 def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.guide import Guide
@@ -36,6 +38,8 @@ DEFAULT_ORDER: Final = (
     "xtc",
     "temperature",
 )
+BIAS: Final = np.dtype([("token", np.int32), ("bias", np.float32)])
+"""`llama_logit_bias` of llama.h."""
 _ALIASES: Final = {"typ_p": "typical_p", "typical": "typical_p", "nucleus": "top_p", "temp": "temperature"}
 _SQUEEZED: Final = {name.replace("_", ""): name for name in DEFAULT_ORDER}
 _MIROSTAT_CANDIDATES: Final = 100
@@ -123,10 +127,10 @@ class Chain:
             raise
         self._is_argmax = self._is_greedy and self._members == 1
 
-    def _build(self, sampling: Sampling, order: tuple[str, ...], biases: dict[int, float]) -> None:
+    def _build(self, sampling: Sampling, order: tuple[str, ...], biases: NDArray[Any]) -> None:
         api = self._api
-        if biases:
-            array = (api.llama_logit_bias * len(biases))(*biases.items())
+        if len(biases):
+            array = ctypes.cast(biases.ctypes.data, ctypes.POINTER(api.llama_logit_bias))
             self._add(api.llama_sampler_init_logit_bias(self._vocabulary.size, len(biases), array))
         greedy = sampling.temperature == 0
         if greedy or sampling.mirostat:
@@ -378,8 +382,8 @@ def _end(guide: Guide) -> int:
     )
 
 
-def _biases(sampling: Sampling, vocabulary: Tokens) -> dict[int, float]:
-    """Every logit offset that is asked, minus infinity for tokens that must not come."""
+def _biases(sampling: Sampling, vocabulary: Tokens) -> NDArray[Any]:
+    """Every logit offset that is asked, as BIAS; minus infinity for tokens that must not come."""
     for param, tokens in (("logit_bias", sampling.logit_bias), ("banned_tokens", sampling.banned_tokens)):
         for token in tokens:
             if not 0 <= token < vocabulary.size:
@@ -388,11 +392,22 @@ def _biases(sampling: Sampling, vocabulary: Tokens) -> dict[int, float]:
                     f"Its tokens are 0 to {vocabulary.size - 1}.",
                     param=param,
                 )
-    never: dict[int, Any] = dict.fromkeys((*sampling.banned_tokens, *vocabulary.suppressed), float("-inf"))
-    if sampling.ignore_eos:
-        never.update(dict.fromkeys(vocabulary.end_tokens, float("-inf")))
+    never = _ids(vocabulary.suppressed)
+    if sampling.banned_tokens or sampling.ignore_eos:
+        ends = vocabulary.end_tokens if sampling.ignore_eos else ()
+        never = np.union1d(never, np.array((*sampling.banned_tokens, *ends), np.int32))
     if len(never) >= vocabulary.size:
         raise InvalidRequest(
             "`banned_tokens` leaves no token to sample.", "It names them all.", param="banned_tokens"
         )
-    return {**sampling.logit_bias, **never}
+    moved = {token: bias for token, bias in sampling.logit_bias.items() if token not in never}
+    biases = np.empty(len(moved) + len(never), BIAS)
+    biases["token"][: len(moved)], biases["bias"][: len(moved)] = list(moved), list(moved.values())
+    biases["token"][len(moved) :], biases["bias"][len(moved) :] = never, -np.inf
+    return biases
+
+
+@lru_cache(maxsize=4)
+def _ids(tokens: tuple[int, ...]) -> NDArray[np.int32]:
+    """`tokens`, each once: tens of thousands where weights have been padded far beyond the vocabulary."""
+    return np.unique(np.array(tokens, np.int32))

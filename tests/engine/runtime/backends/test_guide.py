@@ -14,6 +14,7 @@ from engine.errors import InternalError, InvalidRequest
 from engine.prompt.grammar import grammar_of
 from engine.runtime.backends.guide import Guide, GuideMaker, TokenTable
 from engine.types import Constraint
+from tests.tiers import examples
 
 WORDS = [
     b"he",
@@ -179,7 +180,7 @@ def test_where_text_is_forced_the_mask_is_its_usual_tokens_and_others_are_allowe
     assert guide.allows(word(b"he"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_the_mask_is_what_is_allowed_wherever_text_is_not_forced(data: st.DataObject) -> None:
     grammar = data.draw(

@@ -30,6 +30,7 @@ from engine.types import (
 )
 from starter import adapter_path, gguf_path, hf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
+from tests.tiers import examples
 from tests.weights import tiny_llama, tiny_mamba
 from tests.weights.hf_folders import write_hf
 
@@ -314,7 +315,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StepBackend
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

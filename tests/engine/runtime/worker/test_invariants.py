@@ -29,6 +29,7 @@ from engine.types import (
     StreamEvent,
 )
 from tests.engine.runtime.worker.desk import Desk, load
+from tests.tiers import examples
 from tests.weights import tiny_adapter, tiny_llama
 
 
@@ -160,7 +161,7 @@ SCRIPTS = [
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@settings(quiet, max_examples=40)
+@settings(quiet, max_examples=examples(40))
 @given(wanted=st.lists(requests("capitals"), min_size=1, max_size=5), at=cancels, gap=st.integers(0, 5))
 def test_scripted(script: str, wanted: list[GenerationRequest], at: list[tuple[int, int]], gap: int) -> None:
     backend = load("scripted", script)
@@ -168,7 +169,7 @@ def test_scripted(script: str, wanted: list[GenerationRequest], at: list[tuple[i
     assert backend.memory().kv_cache == 0, "every slot and shelf was given back"
 
 
-@settings(quiet, max_examples=40)
+@settings(quiet, max_examples=examples(40))
 @given(data=st.data(), at=cancels, gap=st.integers(0, 5))
 def test_llama(
     llama: tuple[StepBackend, str], data: st.DataObject, at: list[tuple[int, int]], gap: int

@@ -22,6 +22,16 @@ SILENT = (
     "else message.content | map(attribute='text') | join }} {% endif %}{% endfor %}a:"
 )
 """A template that knows of no pictures, and of no answers."""
+_REFUSES = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No.') }}{% endif %}{% endfor %}"
+)
+FOLDING, FOLDING_SILENT = _REFUSES + QWEN_TEMPLATE, _REFUSES + SILENT
+"""Templates without a place for a system message."""
+ONE_EACH = QWEN_TEMPLATE.replace(
+    "<|im_end|>",
+    "{% if message.tool_calls %}{% if message.tool_calls | length != 1 %}{{ raise_exception('One call.') }}{% endif %}"
+    "<tool_call>{{ message.tool_calls[0].function | tojson }}</tool_call>{% endif %}<|im_end|>",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +41,9 @@ def intake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intake]:
     backend.close()
 
 
-def png() -> bytes:
+def png(colour: str = "red") -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(file, "PNG")
+    Image.new("RGB", (64, 64), colour).save(file, "PNG")
     return file.getvalue()
 
 
@@ -89,6 +99,58 @@ def test_a_picture_that_the_template_leaves_out_is_no_secret(intake: Intake, tem
     messages = (said("user", "Draw!"), said("assistant", png(), "There."), said("user", "What is it?"))
     with pytest.raises(InvalidRequest, match="shows 0 of 1 images"):
         intake.prepare(GenerationRequest(model="x", messages=messages, template=template, max_tokens=8))
+
+
+@pytest.mark.parametrize("template", [FOLDING, FOLDING_SILENT], ids=["written", "silent"])
+@pytest.mark.parametrize(
+    ("messages", "colours"),
+    [
+        ([said("system", "Look:", png("red")), said("user", png("blue"), "What is it?")], ["red", "blue"]),
+        ([said("system", png("red"), "It is so.")], ["red"]),
+        (
+            [
+                said("user", png("blue"), "What is it?"),
+                said("assistant", "Blue."),
+                said("system", png("red"), png("lime"), "Mind these."),
+                said("user", png("black"), "And this?"),
+            ],
+            ["red", "lime", "blue", "black"],
+        ),
+    ],
+    ids=["first", "alone", "later"],
+)
+def test_pictures_of_a_system_message_move_with_its_words(
+    intake: Intake, template: str, messages: list[Message], colours: list[str]
+) -> None:
+    """Where a template has no such role, into the first message of the user; each stays with what was said of it."""
+
+    def keys(*asked: Message) -> list[bytes]:
+        request = GenerationRequest(model="x", messages=asked, max_tokens=8, template=template)
+        return [span.key for span in intake.prepare(request).spans]
+
+    expected = [keys(said("user", png(colour), "What?"))[0] for colour in colours]
+    assert len(set(expected)) == len(colours) and keys(*messages) == expected
+
+
+def test_results_of_tools_in_another_order_keep_their_pictures(intake: Intake) -> None:
+    """A template of one call each has every result moved behind its own call."""
+    calls = tuple(ToolCall(id=each, name="f", arguments="{}") for each in "ab")
+    messages = (
+        said("user", "Look."),
+        Message(role="assistant", tool_calls=calls),
+        said("tool", png("blue"), "B", tool_call_id="b"),
+        said("tool", png("red"), "A", tool_call_id="a"),
+        said("user", "Well?"),
+    )
+    prepared = intake.prepare(
+        GenerationRequest(model="x", messages=messages, max_tokens=8, template=ONE_EACH)
+    )
+    alone = [
+        intake.prepare(GenerationRequest(model="x", messages=(said("user", png(colour), "?"),), max_tokens=8))
+        for colour in ("red", "blue")
+    ]
+    assert prepared.text.index("A<") < prepared.text.index("B<")
+    assert [span.key for span in prepared.spans] == [each.spans[0].key for each in alone]
 
 
 def test_a_template_without_pictures_shows_them_all_the_same(intake: Intake) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.worker.prefix import Cut, Hit, PrefixTree
+from tests.tiers import examples
 
 SYSTEM = list(range(400))
 
@@ -104,7 +105,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(steps)
 def test_it_agrees_with_the_naive_list(script: list[tuple]) -> None:
     tree, naive = PrefixTree(), Naive()

@@ -17,6 +17,7 @@ from engine.runtime.worker import kvstore
 from engine.types import AdapterRef, CacheMiss, CachePolicy, GenerationRequest, LoadOptions, Message, Tool
 from starter import gguf_path
 from tests.engine.runtime.worker.desk import Answer, Desk, load
+from tests.tiers import mostly_long
 from tests.weights import Llama, tiny_adapter, tiny_gemma, tiny_hybrid, tiny_mamba, write_llama
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
@@ -254,7 +255,7 @@ def test_a_cancelled_answer_leaves_what_it_had_computed(desk: Desk) -> None:
     assert desk.answer(ask(SYSTEM + SYSTEM)).cached >= 256
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_long(NAMES, fast=("scripted", "llama", "hybrid")))
 def test_a_conversation_of_3000_tokens_goes_on_after_a_restart(name: str, tmp_path: Path) -> None:
     options = LoadOptions(
         context=4096, slots=2, batch=512, threads=1, batch_threads=1, flash_attention=False, kv_type="f32"

@@ -14,6 +14,7 @@ from engine.runtime.backends.base import StepBackend
 from engine.runtime.limits import Limits
 from engine.types import GenerationRequest, LoadOptions, Logprobs
 from tests.engine.runtime.worker.desk import Answer, Desk, load
+from tests.tiers import examples
 from tests.weights import tiny_gemma, tiny_hybrid, tiny_llama, tiny_mamba
 from tests.weights.hf_folders import write_hf
 
@@ -74,7 +75,7 @@ def expected(backend: StepBackend, prompt: str) -> list[int]:
 prompts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow])
 @given(asked=st.lists(st.tuples(prompts, st.integers(0, 6)), min_size=2, max_size=10))
 def test_every_answer_is_that_of_an_empty_cache(backend: StepBackend, asked: list[tuple[str, int]]) -> None:
     wanted = [expected(backend, prompt) for prompt, _ in asked]

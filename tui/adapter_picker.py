@@ -1,4 +1,4 @@
-"""Chooses the adapters of a conversation: the model's own, none, or several of those that it has with their scales."""
+"""Chooses adapters for a conversation or an alias: the model's own, none, or several of its with their scales."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class AdapterPicker(Dialogue[Chosen | None]):
     HELP = """Enter takes what is highlighted. Space marks several, the arrow keys left and right change a scale.
     `default` is the model's own adapter, if it has one; `base` is the model without any. Switching loads nothing
     anew."""
+    DEFAULT_CSS = """
+    AdapterPicker .dialogue { width: 66; }
+    AdapterPicker OptionList { height: auto; max-height: 14; }
+    AdapterPicker #broken { height: auto; margin-top: 1; color: $muted; }
+    """
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss", "Close", id="adapters.close"),
         Binding("space", "mark", "Mark", priority=True, id="adapters.mark"),

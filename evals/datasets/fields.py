@@ -1,0 +1,214 @@
+"""Rows of one's own as samples: which column is what, and what is wrong with a row, with its line.
+
+A row says what is asked as `input` (also `question`, `prompt`), as `turns` or as OpenAI `messages`, and what is right
+as `answers` (also `answer`, `target`, `expected`), `keywords`, `choices` with `answer`, `schema`, `tools` with `calls`,
+or `rubric`; `text` is a text for perplexity. A mapping gives other columns these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import HearthError
+from engine.types import ImagePart, Message, Tool
+from evals.datasets.rows import Row
+from evals.sample import CodeTests, ExpectedCall, Instruction, Sample
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "key", "task_id", "question_id"),
+    "input": ("input", "question", "prompt"),
+    "turns": ("turns",),
+    "messages": ("messages",),
+    "system": ("system",),
+    "answers": ("answers", "answer", "target", "expected"),
+    "keywords": ("keywords",),
+    "choices": ("choices", "options"),
+    "schema": ("schema",),
+    "tools": ("tools",),
+    "calls": ("calls",),
+    "instructions": ("instructions",),
+    "code": ("code",),
+    "rubric": ("rubric", "reference"),
+    "category": ("category", "subject"),
+    "images": ("images", "image"),
+    "text": ("text",),
+}
+"""The fields of a sample, and what columns may be called that hold them."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Wrong(ValueError):
+    """What is wrong with a row, as half a sentence."""
+
+
+def sample_of(row: Row, mapping: Mapping[str, str], folder: Path) -> Sample:
+    """The sample of a row; paths in it start in `folder`. Raises Wrong."""
+    values = row.values
+    for field, column in mapping.items():
+        if column not in values:
+            raise Wrong(f"it has no column {column!r}, which {field} was to come from")
+
+    def cell(field: str) -> Any:
+        if field in mapping:
+            return values[mapping[field]]
+        found = (values[name] for name in NAMES[field] if values.get(name) not in (None, ""))
+        return next(found, None)
+
+    choices = _strings(cell("choices"), "choices")
+    answer = cell("answers")
+    turns, history, system = _asked(cell)
+    text = cell("text")
+    if not turns and text is None:
+        raise Wrong("it has neither input, turns, messages nor text")
+    return Sample(
+        id=str(cell("id") if cell("id") is not None else row.line),
+        turns=turns,
+        system=system,
+        history=history,
+        images=_images(cell("images"), folder),
+        text=_string(text, "text"),
+        answers=() if choices else _strings(answer, "answers"),
+        keywords=_keywords(cell("keywords")),
+        choices=choices,
+        choice=place(answer, choices) if choices else None,
+        schema=_json(cell("schema")),
+        tools=tuple(_tool(each) for each in _list(cell("tools"), "tools")),
+        calls=_converted(cell("calls"), tuple[ExpectedCall, ...], "calls"),
+        instructions=_converted(cell("instructions"), tuple[Instruction, ...], "instructions") or (),
+        code=_converted(cell("code"), CodeTests, "code"),
+        rubric=_string(cell("rubric"), "rubric"),
+        category=_string(cell("category"), "category") or "",
+    )
+
+
+def place(answer: Any, choices: tuple[str, ...]) -> int:
+    """The place of the right choice: said as a number from 0, a letter (in brackets too), or its text. Raises Wrong."""
+    if isinstance(answer, bool) or answer is None:
+        raise Wrong("'answer' must say which of the choices is right")
+    if isinstance(answer, int):
+        found = answer
+    else:
+        text = str(answer).strip()
+        letter = text.strip("().").upper()
+        if text in choices:
+            found = choices.index(text)
+        elif len(letter) == 1 and letter in LETTERS:
+            found = LETTERS.index(letter)
+        elif text.isdigit():
+            found = int(text)
+        else:
+            raise Wrong(f"'answer' is {text!r}, which is none of the choices")
+    if not 0 <= found < len(choices):
+        raise Wrong(f"'answer' names choice {found}, and there are {len(choices)} (from 0)")
+    return found
+
+
+def lettered(question: str, choices: tuple[str, ...]) -> str:
+    """The question with its choices, a letter each."""
+    if len(choices) > len(LETTERS):
+        raise Wrong(f"it has {len(choices)} choices, more than there are letters")
+    return "\n".join([question.strip(), *(f"{LETTERS[n]}. {choice}" for n, choice in enumerate(choices))])
+
+
+def _asked(cell: Callable[[str], Any]) -> tuple[tuple[str, ...], tuple[Message, ...], str | None]:
+    """Turns, the messages before them, and the system prompt."""
+    system = _string(cell("system"), "system")
+    messages = cell("messages")
+    if messages is not None:
+        said = _converted(messages, tuple[Message, ...], "messages")
+        if not said or said[-1].role != "user":
+            raise Wrong("'messages' must end with a message of the user")
+        if said[0].role == "system":
+            system, said = system or said[0].text, said[1:]
+        return (said[-1].text,), said[:-1], system
+    turns = cell("turns")
+    if turns is not None:
+        found = _strings(turns, "turns")
+        if not found:
+            raise Wrong("'turns' is empty")
+        return found, (), system
+    asked = cell("input")
+    return ((_string(asked, "input") or "",) if asked is not None else ()), (), system
+
+
+def _string(value: Any, field: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise Wrong(f"{field!r} must be text, not {type(value).__name__}")
+
+
+def _list(value: Any, field: str) -> list[Any]:
+    """A list; in text files without lists it is JSON, or has its parts between bars."""
+    if value is None:
+        return []
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _json(value)
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [part.strip() for part in value.split("|")] if isinstance(value, str) else [value]
+
+
+def _strings(value: Any, field: str) -> tuple[str, ...]:
+    # A single answer may hold a bar or a bracket; only fields that are lists by nature are split.
+    parts = [value] if isinstance(value, str) and field in ("answers", "turns") else _list(value, field)
+    return tuple(_string(part, field) or "" for part in parts)
+
+
+def _keywords(value: Any) -> tuple[tuple[str, ...], ...]:
+    found = []
+    for each in _list(value, "keywords"):
+        words = tuple(
+            _string(word, "keywords") or "" for word in (each if isinstance(each, list | tuple) else [each])
+        )
+        if not words or not all(word.strip() for word in words):
+            raise Wrong("'keywords' holds an empty one")
+        found.append(words)
+    return tuple(found)
+
+
+def _images(value: Any, folder: Path) -> tuple[ImagePart, ...]:
+    found = []
+    for each in _list(value, "images"):
+        if isinstance(each, dict) and isinstance(
+            each.get("bytes"), bytes
+        ):  # as Parquet files of the hub hold them
+            found.append(ImagePart(data=each["bytes"]))
+            continue
+        path = folder / (_string(each, "images") or "")
+        try:
+            found.append(ImagePart(data=path.read_bytes()))
+        except OSError as error:
+            raise Wrong(f"the image {path} cannot be read: {error.strerror}") from None
+    return tuple(found)
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError as error:
+        raise Wrong(f"it holds JSON that cannot be read: {error}") from None
+
+
+def _tool(value: Any) -> Tool:
+    """A tool as OpenAI writes it, or its `function` alone."""
+    if isinstance(value, dict) and isinstance(value.get("function"), dict):
+        value = value["function"]
+    found: Tool = _converted(value, Tool, "tools")
+    return found
+
+
+def _converted(value: Any, kind: Any, field: str) -> Any:
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(_json(value), kind)
+    except (msgspec.ValidationError, HearthError) as error:
+        raise Wrong(f"{field!r} cannot be used: {error}") from None

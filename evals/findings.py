@@ -1,0 +1,159 @@
+"""All that a run has found: the figures of each subject, the comparisons, and what the baseline says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.errors import InvalidRequest
+from evals.compare import Comparison, Duel, compare, duel
+from evals.outcomes import Outcome, Summary, outcomes, summary
+from evals.sample import Sample
+from evals.store import EvalStore, Row, Run
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """One subject of a run, by its first scorer; `others` by the further ones."""
+
+    label: str
+    summary: Summary | None
+    """None where no row was scored."""
+    others: tuple[Summary, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    failed: tuple[Row, ...] = ()
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """What reports are made of."""
+
+    run: Run
+    samples: tuple[Sample, ...]
+    subjects: tuple[Examined, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    """Of each subject with the first one."""
+    baseline: tuple[Comparison, ...] = ()
+    """Of each subject with the pinned baseline."""
+    baseline_run: str = ""
+    baseline_note: str = ""
+    """Why what is compared with the baseline is not the same set, if it is not."""
+    duels: tuple[Duel, ...] = ()
+    noise: Comparison | None = None
+    """The first subject against itself, asked twice: what chance alone changes."""
+
+
+def findings(store: EvalStore, run: Run, *, baseline: bool = False, twice: Run | None = None) -> Findings:
+    """What `run` found; against the pinned baseline, and against itself asked `twice`, if asked for.
+
+    Raises InvalidRequest where none is pinned.
+    """
+    samples = store.samples(run)
+    examined = [_examined(store, run, samples, place) for place in range(len(run.settings.subjects))]
+    held = [each for each in examined if each.outcomes]
+    scorer = run.settings.scorers[0].name
+    found = Findings(
+        run=run,
+        samples=tuple(samples),
+        subjects=tuple(examined),
+        comparisons=tuple(
+            compare(examined[0].outcomes, each.outcomes, (examined[0].label, each.label), scorer)
+            for each in held
+            if each is not examined[0]
+            and examined[0].outcomes
+            and _common(examined[0].outcomes, each.outcomes)
+        ),
+        duels=_duels(store, run),
+        noise=comparison_of(store, (run, 0), (twice, 0))[0] if twice is not None else None,
+    )
+    return _with_baseline(store, found) if baseline else found
+
+
+def comparison_of(store: EvalStore, one: tuple[Run, int], other: tuple[Run, int]) -> tuple[Comparison, str]:
+    """Two subjects, of two runs perhaps, and what to know of it. Raises InvalidRequest where they share nothing."""
+    (first_run, first), (second_run, second) = one, other
+    scorer = first_run.settings.scorers[0].name
+    if scorer not in {spec.name for spec in second_run.settings.scorers}:
+        raise InvalidRequest(
+            "These runs cannot be compared.", f"{second_run.id} was not scored by {scorer}.", param="run"
+        )
+    sides = []
+    for run, place in (one, other):
+        samples = store.samples(run)
+        sides.append(outcomes(run, samples, store.rows(run, place), scorer))
+    if not _common(*sides):
+        raise InvalidRequest(
+            "These runs cannot be compared.", "They have no answered sample in common.", param="run"
+        )
+    names = (label(first_run, first), label(second_run, second))
+    if names[0] == names[1] or first_run.id != second_run.id:
+        names = (f"{names[0]} ({first_run.id})", f"{names[1]} ({second_run.id})")
+    return compare(sides[0], sides[1], names, scorer), _difference(first_run, second_run)
+
+
+def label(run: Run, subject: int) -> str:
+    """What the subject of a run is called."""
+    return run.settings.subjects[subject].label
+
+
+def _examined(store: EvalStore, run: Run, samples: Sequence[Sample], place: int) -> Examined:
+    rows = store.rows(run, place)
+    name = label(run, place)
+    sums: list[Summary] = []
+    firsts: list[Outcome] = []
+    for number, spec in enumerate(run.settings.scorers):
+        found = outcomes(run, samples, rows, spec.name)
+        if number == 0:
+            firsts = found
+        if found:
+            sums.append(summary(name, spec.name, found, rows, run.categories))
+    return Examined(
+        label=name,
+        summary=sums[0] if sums and firsts else None,
+        others=tuple(sums[1:]),
+        outcomes=tuple(firsts),
+        failed=tuple(row for row in rows if not row.scored),
+    )
+
+
+def _with_baseline(store: EvalStore, found: Findings) -> Findings:
+    pinned = store.baseline(found.run.dataset)
+    if pinned is None:
+        raise InvalidRequest(
+            f"Nothing is pinned as the baseline of {found.run.dataset}.",
+            fix="Pin a run: hearth eval pin RUN.",
+            param="against",
+        )
+    run = store.run(pinned.run)
+    compared, note = [], ""
+    for place, each in enumerate(found.subjects):
+        if each.outcomes:
+            comparison, note = comparison_of(store, (run, pinned.subject), (found.run, place))
+            compared.append(comparison)
+    return replace(found, baseline=tuple(compared), baseline_run=run.id, baseline_note=note)
+
+
+def _difference(one: Run, other: Run) -> str:
+    notes = []
+    if one.digest != other.digest:
+        notes.append("The sets differ: only samples with the same id were compared.")
+    if one.settings.conditions != other.settings.conditions:
+        notes.append("The conditions differ.")
+    if one.facts.get("machine") != other.facts.get("machine"):
+        versions = [run.facts.get("machine", {}).get("versions") for run in (one, other)]
+        if versions[0] != versions[1]:
+            notes.append("The versions of libraries differ.")
+    return " ".join(notes)
+
+
+def _duels(store: EvalStore, run: Run) -> tuple[Duel, ...]:
+    verdicts = store.verdicts(run)
+    places = sorted({each.subject for each in verdicts})
+    return tuple(
+        duel([each for each in verdicts if each.subject == place], (label(run, 0), label(run, place)))
+        for place in places
+    )
+
+
+def _common(one: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
+    return bool({each.id for each in one} & {each.id for each in other})

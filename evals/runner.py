@@ -1,0 +1,258 @@
+"""Runs a run: asks every subject every sample, scores each answer, keeps each row at once.
+
+Subjects take turns as wholes, so that the batches which their answers are computed in are alike. Whoever watches looks
+at `progress`; a run can be paused, and stopped at any moment: what is kept stays, and `resume` asks the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.errors import HearthError
+from engine.types import Json
+from evals.asking.answers import answer
+from evals.asking.model import AskedModel
+from evals.asking.subject import Subject
+from evals.machine import machine
+from evals.pairwise import Verdict
+from evals.sample import Sample, Score
+from evals.scorers import Scorer
+from evals.scorers.judge import PairwiseJudge
+from evals.store import EvalStore, Row, Run
+
+Opener = Callable[[Subject], AskedModel]
+Told = Callable[["Progress"], None]
+_T = TypeVar("_T")
+_WINDOW = 64
+"""Rows that the time left is reckoned from."""
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a run is. `left_s` is None before anything can be said."""
+
+    done: int
+    total: int
+    failed: int = 0
+    elapsed_s: float = 0.0
+    left_s: float | None = None
+    subject: str = ""
+    score: float | None = None
+    """The mean so far of the subject that is being asked, by the first scorer."""
+    paused: bool = False
+
+
+class Runner:
+    """One run on its way. Belongs to one event loop; `pause`, `go_on` and `stop` are for that loop too."""
+
+    def __init__(
+        self,
+        store: EvalStore,
+        run: Run,
+        opener: Opener,
+        scorers: Sequence[Scorer],
+        *,
+        judge: PairwiseJudge | None = None,
+        told: Told = lambda progress: None,
+    ) -> None:
+        self._store, self.run, self._open, self._scorers = store, run, opener, tuple(scorers)
+        self._judge, self._told = judge, told
+        # SQLite waits for the disk and for others; one thread, since the store belongs to one at a time.
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="evals")
+        self._going = asyncio.Event()
+        self._going.set()
+        self._stopped = False
+        self._asking: set[asyncio.Task[None]] = set()
+        self._began = time.monotonic()
+        self._ends: deque[float] = deque(maxlen=_WINDOW)
+        self._values: list[float] = []
+        self.progress = Progress(done=0, total=run.total)
+
+    def pause(self) -> None:
+        """Ask nothing new; what has been asked is finished."""
+        self._going.clear()
+        self._tell(paused=True)
+
+    def go_on(self) -> None:
+        """Ask again."""
+        self._going.set()
+        self._ends.clear()  # the pause is not how long an answer takes
+        self._tell(paused=False)
+
+    def stop(self) -> None:
+        """End as soon as possible; answers on their way are given up."""
+        self._stopped = True
+        self._going.set()
+        for task in self._asking:
+            task.cancel()
+
+    async def go(self) -> Run:
+        """Ask what is not answered yet; the run as it has ended. Raises HearthError for what ends all of it."""
+        state = "stopped"
+        try:
+            samples = await self._kept(lambda: self._store.samples(self.run))
+            known = await self._kept(lambda: self._store.scored(self.run))
+            self._tell(done=len(known))
+            for place, subject in enumerate(self.run.settings.subjects):
+                if not self._stopped:
+                    await self._examine(place, subject, samples, known)
+            if not self._stopped and self._judge is not None:
+                await self._compare(samples)
+            if not self._stopped:
+                state = "finished"
+        finally:
+            for task in self._asking:
+                task.cancel()
+            await asyncio.gather(*self._asking, return_exceptions=True)
+            finished = state == "finished"
+            self.run = await self._kept(
+                lambda: self._store.end(self.run, "finished" if finished else "stopped")
+            )
+            self._keeper.shutdown()
+        return self.run
+
+    async def _examine(
+        self, place: int, subject: Subject, samples: Sequence[Sample], known: set[tuple[int, int, int]]
+    ) -> None:
+        """Every sample that `subject` has not answered."""
+        settings = self.run.settings
+        work = [
+            (sample, epoch)
+            for epoch in range(settings.epochs)
+            for sample in range(len(samples))
+            if (place, sample, epoch) not in known
+        ]
+        self._values.clear()
+        self._tell(subject=subject.label, score=None)
+        if not work:
+            return
+        model = self._open(subject)
+        try:
+            await self._describe(subject, model)
+            lanes = 1 if settings.conditions.reproducible else settings.at_once or await model.at_once()
+            ahead = iter(work)
+
+            async def lane() -> None:
+                for sample, epoch in ahead:
+                    await self._going.wait()
+                    if self._stopped:
+                        return
+                    await self._ask(model, place, sample, samples[sample], epoch)
+
+            await self._together([lane() for _ in range(min(lanes, len(work)))])
+        finally:
+            await model.close()
+
+    async def _ask(self, model: AskedModel, place: int, number: int, sample: Sample, epoch: int) -> None:
+        settings = self.run.settings
+        first = self._scorers[0]
+        # Scorers that ask in different ways ask apart: an answer held to a form is no free answer.
+        found = await answer(
+            model,
+            sample,
+            settings.conditions,
+            method=first.method,
+            shape=first.shape,
+            max_tokens=settings.max_tokens,
+            epoch=epoch,
+            salt=self.run.id,
+        )
+        scores: dict[str, Score] = {}
+        if found.error is None:
+            try:
+                for scorer in self._scorers:
+                    scores[scorer.name] = await scorer.score(sample, found)
+            except HearthError as error:
+                if error.code == "invalid_request":
+                    raise  # a scorer that cannot be used is no fault of this answer
+                found, scores = replace(found, error=error.info), {}
+        row = Row(subject=place, sample=number, epoch=epoch, answer=found, scores=scores)
+        await self._kept(lambda: self._store.record(self.run, [row]))
+        self._count(row)
+
+    async def _compare(self, samples: Sequence[Sample]) -> None:
+        """The judge's verdict on every pair of answers of the first subject and each other."""
+        assert self._judge is not None
+        judge = self._judge
+        rows = await self._kept(lambda: self._store.rows(self.run))
+        done = {
+            (v.subject, v.sample, v.epoch) for v in await self._kept(lambda: self._store.verdicts(self.run))
+        }
+        firsts = {(row.sample, row.epoch): row for row in rows if row.subject == 0 and row.scored}
+        pairs = [
+            (firsts[row.sample, row.epoch], row)
+            for row in rows
+            if row.subject and row.scored and (row.sample, row.epoch) in firsts
+        ]
+        ahead = iter([pair for pair in pairs if (pair[1].subject, pair[1].sample, pair[1].epoch) not in done])
+        lanes = 1 if self.run.settings.conditions.reproducible else await judge.at_once()
+
+        async def lane() -> None:
+            for first, other in ahead:
+                await self._going.wait()
+                if self._stopped:
+                    return
+                better, agreed, note = await judge.better(samples[other.sample], first.answer, other.answer)
+                verdict = Verdict(
+                    subject=other.subject,
+                    sample=other.sample,
+                    epoch=other.epoch,
+                    better=better,
+                    agreed=agreed,
+                    note=note,
+                )
+                await self._kept(partial(self._store.judge, self.run, [verdict]))
+
+        await self._together([lane() for _ in range(lanes)])
+
+    async def _together(self, lanes: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """Run lanes to their end; the first error ends all of them and is raised."""
+        tasks = [asyncio.create_task(lane) for lane in lanes]
+        self._asking.update(tasks)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._asking.difference_update(tasks)
+
+    async def _describe(self, subject: Subject, model: AskedModel) -> None:
+        """Keep what is known of the machine and of this subject, as it is now."""
+        models = dict(self.run.facts.get("models") or {})
+        models[subject.label] = await model.described()
+        facts: dict[str, Json] = {"machine": machine(), **self.run.facts, "models": models}
+        self.run = replace(self.run, facts=facts)
+        await self._kept(lambda: self._store.change(self.run))
+
+    async def _kept(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._keeper, call)
+
+    def _count(self, row: Row) -> None:
+        now = time.monotonic()
+        self._ends.append(now)
+        if not row.scored:
+            self._tell(failed=self.progress.failed + 1)
+            return
+        self._values.append(row.scores[self._scorers[0].name].value)
+        done = self.progress.done + 1
+        left = None
+        if len(self._ends) > 1:
+            left = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1) * (self.run.total - done)
+        self._tell(done=done, left_s=left, score=sum(self._values) / len(self._values))
+
+    def _tell(self, **changed: object) -> None:
+        elapsed = time.monotonic() - self._began
+        self.progress = replace(self.progress, elapsed_s=elapsed, **changed)
+        self._told(self.progress)

@@ -1,0 +1,67 @@
+"""Multiple choice: by the likelihood of the letters, or by the letter that is written."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec.structs import replace
+
+from engine.types import GenerationRequest, Message
+from evals.asking.likelihood import question_with_choices
+from evals.sample import Answer, Sample, Score, right
+from evals.scorers.scorer import Context, Options, Scorer
+from evals.scorers.words import announced, has_words
+
+_LETTER = re.compile(r"\(?\b([A-Z])\b\)?")
+_ALONE = re.compile(r"\s*[(\[*]*([A-Z])[)\]*]*(?:[.:,]|\s*$|\s)")
+
+
+def likeliest(sample: Sample, answer: Answer) -> Score:
+    """The choice with the highest log-probability; of equals the first. `value` is 1 or 0."""
+    told = answer.likelihoods
+    best = max(range(len(told)), key=lambda place: told[place])
+    return right(best == sample.choice, answer=chr(ord("A") + best))
+
+
+def letter(sample: Sample, answer: Answer) -> Score:
+    """The letter that the answer begins with, announces or says alone; else the one choice that it repeats."""
+    found = written_letter(answer.text, len(sample.choices))
+    if found is None:
+        said = [place for place, choice in enumerate(sample.choices) if has_words(answer.text, choice)]
+        found = said[0] if len(said) == 1 else None
+    if found is None:
+        return right(False, note="no choice")
+    return right(found == sample.choice, answer=chr(ord("A") + found))
+
+
+def written_letter(text: str, choices: int) -> int | None:
+    """The place of the letter that `text` answers with."""
+    line = announced(text) if re.search(r"\banswer\s*(?:is|:)", text, re.IGNORECASE) else text.strip()
+    if (begun := _ALONE.match(line)) and not _is_word(line, begun.start(1)):
+        return _place(begun.group(1), choices)
+    found = [each for each in _LETTER.finditer(line) if not _is_word(line, each.start(1))]
+    places = {_place(each.group(1), choices) for each in found} - {None}
+    return places.pop() if len(places) == 1 else None
+
+
+def _is_word(line: str, place: int) -> bool:
+    """Whether the letter there begins a sentence as a word does: "A cat", "I think"."""
+    return line[place] in "AI" and re.match(r"\s+[a-z]", line[place + 1 :]) is not None
+
+
+def _place(letter: str, choices: int) -> int | None:
+    place = ord(letter) - ord("A")
+    return place if 0 <= place < choices else None
+
+
+def make(name: str, options: Options, context: Context) -> Scorer:
+    """Neither takes options."""
+    if name == "choice":
+        return Scorer(name=name, needs=("choices", "choice"), verdict=likeliest, method="likelihood")
+
+    def shape(sample: Sample, request: GenerationRequest) -> GenerationRequest:
+        *before, last = request.messages or ()
+        asked = Message(role="user", content=question_with_choices(sample))
+        return replace(request, messages=(*before, asked if isinstance(last.content, str) else last))
+
+    return Scorer(name=name, needs=("choices", "choice"), verdict=letter, shape=shape)

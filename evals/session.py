@@ -1,0 +1,144 @@
+"""From what was asked for to a run and its runner: the one door for the command line and for screens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from engine import Engine
+from engine.errors import InvalidRequest
+from evals.asking import AskedModel, Subject
+from evals.asking.local import LocalModel
+from evals.asking.subject import subject
+from evals.datasets import Dataset, open_dataset, with_shots
+from evals.runner import Runner, Told
+from evals.scorers import Context, Scorer, Spec, make_scorer
+from evals.store import EvalStore, Run, Settings
+
+Progressing = Told
+
+
+def opener(engine: Engine) -> Callable[[Subject], AskedModel]:
+    """How subjects are reached: through `engine`, or over HTTP."""
+
+    def opened(subject: Subject) -> AskedModel:
+        if subject.url:
+            from evals.asking.remote import RemoteModel
+
+            return RemoteModel(subject)
+        return LocalModel(engine, subject)
+
+    return opened
+
+
+def dataset_of(settings: Settings) -> Dataset:
+    """The dataset that `settings` name. Raises InvalidRequest."""
+    found = open_dataset(
+        settings.dataset, format=settings.format, mapping=settings.mapping, limit=settings.limit
+    )
+    return with_shots(found, settings.shots)
+
+
+def begin(store: EvalStore, settings: Settings) -> Run:
+    """A new run, with its samples kept. Raises InvalidRequest for what cannot be run."""
+    if not settings.subjects:
+        raise InvalidRequest("No model was named.", fix="Name one: --model NAME.", param="model")
+    if settings.epochs < 1 or not 1 <= settings.k <= settings.epochs:
+        raise InvalidRequest(
+            "The epochs cannot be so.", f"{settings.epochs} of them, k = {settings.k}.", param="epochs"
+        )
+    if settings.epochs > 1 and settings.conditions.greedy:
+        raise InvalidRequest(
+            "Greedy answers do not differ from epoch to epoch.",
+            fix="Draw them: --temperature 0.7, or leave --epochs out.",
+            param="epochs",
+        )
+    dataset = dataset_of(settings)
+    if not settings.scorers:
+        settings = replace(settings, scorers=(Spec(name=dataset.scorer),))
+    settings = replace(settings, max_tokens=dataset.max_tokens)
+    for scorer in scorers_of(settings, None):
+        scorer.check(dataset.samples)
+    moment = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.localtime(moment))
+    run = Run(
+        id=store.free_name(f"{dataset.name}-{stamp}"),
+        dataset=dataset.name,
+        digest=dataset.digest,
+        categories=dataset.categories,
+        settings=settings,
+        created=moment,
+        total=len(dataset.samples) * settings.epochs * len(settings.subjects),
+        samples=len(dataset.samples),
+    )
+    store.begin(run, dataset.samples)
+    return run
+
+
+def again(store: EvalStore, run: Run) -> Run:
+    """Take up a run that was stopped, or of which rows failed. Raises ModelUnavailable while somebody runs it."""
+    store.hold(run.id)
+    taken = replace(run, state="running", ended=None)
+    store.change(taken)
+    return taken
+
+
+def scorers_of(settings: Settings, judge: AskedModel | None) -> list[Scorer]:
+    """The scorers, made. Raises InvalidRequest for those that do not go together or cannot be used."""
+    if len({spec.name for spec in settings.scorers}) != len(settings.scorers):
+        raise InvalidRequest("A scorer is named twice.", param="scorer")
+    judged = settings.pairwise or any(spec.name == "rubric" for spec in settings.scorers)
+    if judged and settings.judge is None:
+        raise InvalidRequest("There is no judge.", fix="Name a model: --judge MODEL.", param="judge")
+    if judged and any(settings.judge == each.label for each in settings.subjects):
+        raise InvalidRequest(
+            f"{settings.judge} cannot judge itself.",
+            "Models prefer their own answers.",
+            "Name another judge.",
+            param="judge",
+        )
+    if settings.pairwise and len(settings.subjects) < 2:
+        raise InvalidRequest(
+            "There is nothing to compare.", fix="Name a second model: --against MODEL.", param="pairwise"
+        )
+    made = [
+        make_scorer(spec, Context(judge=judge, runs_code=settings.runs_code)) for spec in settings.scorers
+    ]
+    if len({scorer.method for scorer in made}) > 1 or sum(scorer.shape is not None for scorer in made) > 1:
+        raise InvalidRequest(
+            "These scorers cannot share their answers.",
+            "They have the model asked in different ways.",
+            "Run them one after the other.",
+            param="scorer",
+        )
+    if any(scorer.shape is not None for scorer in made[1:]):
+        raise InvalidRequest(
+            f"{next(s.name for s in made[1:] if s.shape is not None)} must be the first scorer.",
+            "It has a say in how the model is asked.",
+            param="scorer",
+        )
+    return made
+
+
+def runner(engine: Engine, store: EvalStore, run: Run, told: Told = lambda progress: None) -> Runner:
+    """What runs `run`, be it new or taken up again."""
+    from evals.scorers.judge import PairwiseJudge
+
+    opened = opener(engine)
+    judge = opened(subject(run.settings.judge)) if run.settings.judge is not None else None
+    return Runner(
+        store,
+        run,
+        opened,
+        scorers_of(run.settings, judge),
+        judge=PairwiseJudge(judge) if run.settings.pairwise and judge is not None else None,
+        told=told,
+    )
+
+
+def settings_text(settings: Settings) -> str:
+    """As JSON, for people."""
+    return msgspec.json.format(msgspec.json.encode(settings)).decode()

@@ -1,0 +1,218 @@
+"""Benches: figures against independent sums, loads of both kinds, the file of rows and its history, the picture."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import statistics
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from engine import LocalEngine
+from engine.errors import ErrorInfo, HearthError, InvalidRequest, StorageFailed
+from engine.types import Delta, Done, Failed, GenerationRequest, StreamEvent, Timings, Usage
+from evals.asking.local import LocalModel
+from evals.asking.subject import subject
+from evals.bench import DEFINITIONS, Plan, Shape, Slo, Target, Timed, bench, figures
+from evals.bench.chart import bars, png
+from evals.bench.energy import Energy
+from evals.bench.figures import spread
+from evals.bench.table import COLUMNS, append, history, rows
+
+MS = 10**6
+
+
+def request(start: int, first: int, last: int, end: int, tokens: int, **more: object) -> Timed:
+    """Moments in milliseconds."""
+    timings = Timings(
+        submitted=start * MS, admitted=(start + 1) * MS, first_prefill=(start + 2) * MS, first_token=first * MS,
+        last_token=last * MS, ended=end * MS,
+    )  # fmt: skip
+    return Timed(
+        timings=timings, usage=Usage(prompt_tokens=10, cached_tokens=2, completion_tokens=tokens), **more
+    )  # type: ignore[arg-type]
+
+
+def test_figures_by_their_definitions() -> None:
+    found = figures(
+        [
+            request(0, 100, 190, 200, 10, gaps=(0.01,) * 9, steps=10),
+            request(50, 250, 650, 700, 5, gaps=(0.1, 0.1, 0.2), steps=4),
+            request(60, 0, 0, 80, 0, error="no"),
+        ],
+        Slo(ttft=0.15, tpot=0.05),
+        joules=30.0,
+    )
+    assert (found.requests, found.failed, found.seconds) == (3, 1, pytest.approx(0.7))
+    assert found.ttft.avg == pytest.approx((0.1 + 0.2) / 2)
+    assert found.tpot.avg == pytest.approx((0.09 / 9 + 0.4 / 4) / 2)
+    assert found.e2e.largest == pytest.approx(0.65)
+    assert found.itl.count == 12 and found.itl.p50 == pytest.approx(0.01)
+    assert found.tokens_per_s == pytest.approx(15 / 0.7) and found.requests_per_s == pytest.approx(2 / 0.7)
+    assert found.total_tokens_per_s == pytest.approx(35 / 0.7)
+    assert found.prefill_per_s == pytest.approx(16 / (0.098 + 0.198))
+    assert found.goodput_per_s == pytest.approx(1 / 0.7), "the second is slow in both, the third failed"
+    assert found.tokens_per_step == pytest.approx(15 / 14)
+    assert found.joules_per_token == pytest.approx(2.0)
+
+
+def test_one_token_has_no_time_per_token() -> None:
+    assert request(0, 5, 5, 6, 1).tpot_s is None
+    assert request(0, 0, 0, 6, 0).ttft_s is None
+
+
+def test_percentiles_are_numpys_and_duckdbs() -> None:
+    values = [float(n * n % 97) / 10 for n in range(1, 41)]
+    found = spread(values)
+    assert (found.p50, found.p90, found.p99) == tuple(
+        float(each) for each in np.percentile(values, (50, 90, 99))
+    )
+    with duckdb.connect() as connection:
+        told = connection.execute(
+            "SELECT quantile_cont(v, 0.9), stddev_samp(v) FROM (SELECT unnest(?) AS v)", [values]
+        ).fetchall()
+    assert (found.p90, found.stdev) == pytest.approx(told[0])
+    assert found.stdev == pytest.approx(statistics.stdev(values))
+    few = spread(values[:9])
+    assert few.p90 is None and few.p99 is None and few.smallest == min(values[:9])
+    assert spread([]).avg is None and spread([1.0]).stdev is None
+
+
+class Paced:
+    """A model that answers after a pause, and counts how many are asked at once."""
+
+    def __init__(self, pause: float = 0.02) -> None:
+        self._pause = pause
+        self.now = self.most = 0
+        self.began: list[float] = []
+        self.requests: list[GenerationRequest] = []
+
+    async def stream(self, request: GenerationRequest) -> AsyncIterator[StreamEvent]:
+        if request.max_tokens == 3:
+            yield Failed(error=ErrorInfo(code="x", what="No."), timings=Timings(submitted=1, ended=2))
+            return
+        self.requests.append(request)
+        self.began.append(time.monotonic())
+        start = time.monotonic_ns()
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(self._pause)
+        self.now -= 1
+        end = time.monotonic_ns()
+        words = (request.messages or ())[0].text.count(" ") + 1
+        yield Delta(text="x", tokens=1, t_ns=end)
+        yield Done(
+            reason="finished",
+            usage=Usage(prompt_tokens=2 * words + 5, completion_tokens=1),
+            timings=Timings(submitted=start, first_token=end, last_token=end, ended=end),
+        )
+
+
+def run(model: Paced, **plan: object) -> list[Target]:
+    wanted = Plan(**{"runs": 8, "warmup": 1, "input_len": 45, "output_len": 1, **plan})  # type: ignore[arg-type]
+    return asyncio.run(bench([(subject("paced"), model)], wanted))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 8])
+def test_a_closed_loop_keeps_so_many_at_once(concurrency: int) -> None:
+    model = Paced()
+    (target,) = run(model, shapes=(Shape(concurrency=concurrency),))
+    assert model.most == concurrency and target.figures.requests == 8
+    counted = model.requests[-8:]
+    assert len({(each.messages or ())[0].text for each in counted}) == 8, "each prompt is another"
+    assert target.figures.prompt_tokens == 8 * 45, "lengths are fitted to the model's tokens"
+
+
+def test_an_open_loop_comes_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Paced(pause=0.3)
+    (target,) = run(model, shapes=(Shape(rate=100.0),), warmup=0)
+    assert model.most >= 4, "nobody waits for an answer before the next is asked"
+    other = Paced(pause=0.0)
+    run(other, shapes=(Shape(rate=100.0),), warmup=0)
+    assert target.shape.label == "100/s"
+
+
+def test_a_target_that_answers_nothing_is_an_error() -> None:
+    with pytest.raises(HearthError, match="does not answer"):
+        run(Paced(), shapes=(Shape(concurrency=1),), output_len=3)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"runs": 0},
+        {"output_len": 0},
+        {"shapes": (Shape(concurrency=0),)},
+        {"shapes": (Shape(rate=0.0),)},
+        {"warmup": -1},
+    ],
+)
+def test_plans_that_cannot_be(plan: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest):
+        run(Paced(), **{"shapes": (Shape(concurrency=1),), **plan})
+
+
+def test_a_real_model_writes_as_many_tokens_as_asked(evals_engine: LocalEngine) -> None:
+    here = subject("ember")
+    plan = Plan(shapes=(Shape(concurrency=2), Shape(rate=20.0)), runs=4, input_len=64, output_len=12)
+    found = asyncio.run(bench([(here, LocalModel(evals_engine, here))], plan))
+    assert [target.shape.label for target in found] == ["2 at once", "20/s"]
+    for target in found:
+        told = target.figures
+        assert (told.completion_tokens, told.failed, told.cached_tokens) == (48, 0, 0)
+        assert abs(told.prompt_tokens / 4 - 64) <= 6
+        assert told.tpot.count == 4 and told.itl.count >= 4 and (told.prefill_per_s or 0) > 0
+
+
+def test_rows_are_added_and_read_back(tmp_path: Path) -> None:
+    found = run(Paced(), shapes=(Shape(concurrency=2), Shape(rate=50.0)))
+    plan = Plan(shapes=(Shape(concurrency=2),))
+    path = tmp_path / "results" / "bench.csv"
+    for _ in range(2):
+        append(path, rows(found, plan, {"paced": {"backend": "none", "quantisation": "Q8"}}))
+    lines = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert len(lines) == 4 and tuple(lines[0]) == COLUMNS
+    told = history(path)
+    assert len(told) == 4 and {row["shape"] for row in told} == {"2 at once", "50/s"}
+    assert told[0]["processor"] and told[0]["quantisation"] == "Q8" and told[0]["hearth"] is not None
+    assert history(path, ["another"]) == [] and len(history(path, ["paced"], limit=3)) == 3
+    assert history(tmp_path / "none.csv") == []
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(StorageFailed, match="other columns"):
+        append(path, rows(found, plan, {}))
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_the_picture_and_the_bars() -> None:
+    from PIL import Image
+
+    found = run(Paced(), shapes=(Shape(concurrency=2),))
+    picture = Image.open(io.BytesIO(png(found)))
+    assert picture.format == "PNG" and picture.width == 960
+    assert len(picture.convert("RGB").getcolors(1 << 16) or []) > 3
+    assert bars([("a", 2.0), ("b", 1.0)], width=4) == ["a  ████ 2.0", "b  ██ 1.0"]
+    with pytest.raises(ValueError):
+        png([])
+
+
+def test_energy_is_read_where_it_can_be(tmp_path: Path) -> None:
+    assert Energy(tmp_path / "none").joules() is None
+    zone = tmp_path / "intel-rapl:0"
+    zone.mkdir()
+    (zone / "energy_uj").write_text("9000000\n")
+    (zone / "max_energy_range_uj").write_text("10000000\n")
+    energy = Energy(tmp_path)
+    (zone / "energy_uj").write_text("2000000\n")
+    assert energy.joules() == pytest.approx(3.0), "the counter began anew"
+    (zone / "energy_uj").unlink()
+    assert energy.joules() is None
+
+
+def test_every_figure_has_its_definition() -> None:
+    assert {"TTFT", "TPOT", "ITL", "E2E", "goodput", "percentiles"} <= {name for name, _ in DEFINITIONS}

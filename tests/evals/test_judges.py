@@ -1,0 +1,181 @@
+"""Judges: marks and pairwise verdicts, held to a form, with the places of answers changed; by scripted and real models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import LocalEngine
+from engine.errors import HearthError, InternalError, Unsupported
+from engine.types import Delta, Done, Failed, Finished, GenerationRequest, StreamEvent
+from evals.asking.local import LocalModel
+from evals.asking.subject import subject
+from evals.compare import duel
+from evals.findings import findings
+from evals.pairwise import Verdict
+from evals.sample import Answer, Sample
+from evals.scorers import Context, Spec, make_scorer, spec_of
+from evals.scorers.judge import MARK_SCHEMA, PairwiseJudge, ruled
+from evals.store import EvalStore
+from tests.evals.conftest import Execute
+
+SAMPLE = Sample(id="x", turns=("What is 2 + 2?",), answers=("4",))
+
+
+class Said:
+    """A judge whose verdict is a function of what it reads."""
+
+    def __init__(self, verdict: Callable[[str], Any]) -> None:
+        self._verdict = verdict
+        self.requests: list[GenerationRequest] = []
+
+    async def at_once(self) -> int:
+        return 2
+
+    async def stream(self, request: GenerationRequest) -> AsyncIterator[StreamEvent]:
+        self.requests.append(request)
+        found = self._verdict((request.messages or ())[-1].text)
+        if isinstance(found, HearthError):
+            yield Failed(error=found.info)
+            return
+        yield Delta(text=found if isinstance(found, str) else json.dumps(found), tokens=1)
+        yield Finished(reason="stop")
+        yield Done(reason="finished")
+
+
+def mark(judge: Said, text: str) -> float:
+    scorer = make_scorer(spec_of("rubric"), Context(judge=judge))  # type: ignore[arg-type]
+    return asyncio.run(scorer.score(SAMPLE, Answer(texts=(text,)))).value
+
+
+@pytest.mark.parametrize("value", range(1, 11))
+@pytest.mark.parametrize("text", ["4", "It is four.", ""])
+def test_a_mark_from_one_to_ten_becomes_a_value_from_zero_to_one(value: int, text: str) -> None:
+    judge = Said(lambda prompt: {"reason": "so", "mark": value})
+    assert mark(judge, text) == pytest.approx((value - 1) / 9)
+    request = judge.requests[0]
+    assert request.sampling["temperature"] == 0 and request.constraint is not None
+    assert request.constraint.value == MARK_SCHEMA
+    prompt = (request.messages or ())[-1].text
+    assert "What is 2 + 2?" in prompt and "A right answer: 4" in prompt and (text or "(nothing)") in prompt
+
+
+@pytest.mark.parametrize(
+    "said", ["no JSON", {"reason": "x"}, {"reason": "x", "mark": 11}, {"mark": "9"}, "[1]"]
+)
+def test_a_verdict_that_is_none_is_an_error_and_no_mark(said: Any) -> None:
+    with pytest.raises(InternalError, match="verdict cannot be read"):
+        mark(Said(lambda prompt: said), "4")
+
+
+def longer(prompt: str) -> dict[str, str]:
+    """Likes what is longer, wherever it stands."""
+    first, second = prompt.partition("[Answer A]")[2].split("[Answer B]")
+    sizes = len(first.strip()), len(second.strip())
+    return {
+        "reason": "size",
+        "better": "tie" if sizes[0] == sizes[1] else "A" if sizes[0] > sizes[1] else "B",
+    }
+
+
+TEXTS = ["", "4", "four", "It is 4.", "The answer to it is 4.", "I do not know, sorry."]
+PAIRS = [(one, other) for one in TEXTS for other in TEXTS]
+
+
+def test_a_pair_is_judged_by_its_texts_and_not_by_their_places() -> None:
+    assert len(PAIRS) >= 30
+    judge = PairwiseJudge(Said(longer))  # type: ignore[arg-type]
+
+    async def verdicts() -> list[tuple[str, bool, str]]:
+        return [await judge.better(SAMPLE, Answer(texts=(a,)), Answer(texts=(b,))) for a, b in PAIRS]
+
+    for (one, other), (better, agreed, _) in zip(PAIRS, asyncio.run(verdicts()), strict=True):
+        # The judge sees "(nothing)" where there is no text.
+        sizes = len(one or "(nothing)"), len(other or "(nothing)")
+        assert better == ("tie" if sizes[0] == sizes[1] else "first" if sizes[0] > sizes[1] else "second")
+        assert agreed
+
+
+@pytest.mark.parametrize("always", ["A", "B"])
+def test_a_judge_that_goes_by_the_place_decides_nothing(always: str) -> None:
+    judge = PairwiseJudge(Said(lambda prompt: {"reason": "", "better": always}))  # type: ignore[arg-type]
+    better, agreed, _ = asyncio.run(judge.better(SAMPLE, Answer(texts=("a",)), Answer(texts=("b",))))
+    assert (better, agreed) == ("tie", False)
+
+
+def test_a_judge_that_fails_says_so() -> None:
+    judge = PairwiseJudge(Said(lambda prompt: Unsupported("No schema here.")))  # type: ignore[arg-type]
+    better, agreed, note = asyncio.run(judge.better(SAMPLE, Answer(texts=("a",)), Answer(texts=("b",))))
+    assert (better, agreed) == ("tie", False) and "No schema here." in note
+
+
+def test_what_was_said_before_is_shown_to_the_judge() -> None:
+    judge = Said(lambda prompt: {"reason": "", "mark": 5})
+    scorer = make_scorer(spec_of("rubric"), Context(judge=judge))  # type: ignore[arg-type]
+    sample = Sample(id="x", turns=("One?", "Two?"), rubric="Look at two.")
+    asyncio.run(scorer.score(sample, Answer(texts=("1.", "2."))))
+    prompt = (judge.requests[0].messages or ())[-1].text
+    assert "User: One?\n\nAssistant: 1.\n\nUser: Two?" in prompt and "Look at two." in prompt
+    assert "[The answer]\n2." in prompt
+
+
+def test_a_real_judge_is_held_to_its_form(evals_engine: LocalEngine) -> None:
+    found = asyncio.run(ruled(LocalModel(evals_engine, subject("ember")), "Give a mark.", MARK_SCHEMA))
+    assert found["mark"] in range(1, 11)
+
+
+def test_a_run_with_a_judge_and_its_duel(store: EvalStore, execute: Execute) -> None:
+    run = execute(
+        "golden_general", "ember", "scripted:tokens=4", limit=3, pairwise=True, judge="ember:pirate",
+        scorers=(Spec(name="rubric"), Spec(name="keywords")),
+    )  # fmt: skip
+    assert store.count(run) == (6, 0), [row.answer.error for row in store.rows(run)]
+    found = findings(store, run)
+    assert {row.scores.keys() >= {"rubric", "keywords"} for row in store.rows(run)} == {True}
+    assert found.subjects[0].others[0].scorer == "keywords"
+    (fought,) = found.duels
+    assert fought.wins + fought.losses + fought.ties == 3 and fought.finding == "not enough evidence"
+
+
+def test_a_duel_counts_wins_and_tests_them() -> None:
+    def made(better: str, count: int, agreed: bool = True) -> list[Verdict]:
+        return [Verdict(subject=1, sample=n, better=better, agreed=agreed) for n in range(count)]  # type: ignore[arg-type]
+
+    won = duel([*made("second", 15), *made("first", 2), *made("tie", 3, agreed=False)], ("a", "b"))
+    assert (won.wins, won.losses, won.ties, won.disagreed, won.finding) == (15, 2, 3, 3, "better")
+    assert won.share == pytest.approx(16.5 / 20)
+    assert duel(made("second", 5), ("a", "b")).finding == "not enough evidence"
+
+
+def test_the_file_of_ones_own_function(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from evals.sample import Score\n"
+        "def verdict(sample, answer):\n    return len(answer.text) < 5\n"
+        "def share(sample, answer):\n    return min(1, len(answer.text) / 10)\n"
+        "def whole(sample, answer):\n    return Score(value=0.5, note=sample.id)\n"
+        "def wrong(sample, answer):\n    return 'yes'\n"
+        "def raises(sample, answer):\n    return 1 / 0\n"
+    )
+
+    def score(function: str, text: str) -> Any:
+        scorer = make_scorer(spec_of(f"python:path={path};function={function}"), Context())
+        return asyncio.run(scorer.score(SAMPLE, Answer(texts=(text,))))
+
+    for size in range(30):
+        text = "x" * size
+        assert score("verdict", text).passed is (size < 5)
+        assert score("share", text).value == min(1, size / 10)
+    assert score("whole", "").note == "x"
+    for function, says in (
+        ("wrong", "returned 'yes'"),
+        ("raises", "ZeroDivisionError"),
+        ("none", "no function"),
+    ):
+        with pytest.raises(HearthError, match=says):
+            score(function, "")

@@ -1,0 +1,234 @@
+"""Whole runs on real models: their figures, the same when run again; stopped, killed and gone on with; paused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine import LocalEngine
+from engine.errors import InvalidRequest, ModelUnavailable
+from engine.paths import Paths
+from evals.asking import Conditions, subjects
+from evals.findings import findings
+from evals.runner import Progress, Runner
+from evals.session import again, begin, runner
+from evals.store import EvalStore, Run, Settings
+from tests.cli.terminal import environment
+from tests.evals.conftest import STEADY, Execute
+
+
+def texts(store: EvalStore, run: Run) -> list[tuple[int, int, tuple[str, ...]]]:
+    return [(row.subject, row.sample, row.answer.texts) for row in store.rows(run)]
+
+
+def test_base_against_adapter_and_the_same_again(store: EvalStore, execute: Execute) -> None:
+    one = execute("golden_general", "ember", "ember:pirate")
+    assert (one.state, one.total, store.count(one)) == ("finished", 100, (100, 0))
+    found = findings(store, one)
+    base, pirate = (each.summary for each in found.subjects)
+    assert base is not None and pirate is not None and base.passed is not None and pirate.passed is not None
+    assert base.passed > 30, "ember knows most of it"
+    (compared,) = found.comparisons
+    assert compared.pairs == 50 and len(compared.fixed) + len(compared.broken) + compared.same == 50
+    assert compared.delta == pytest.approx((pirate.passed - base.passed) / 50)
+    assert compared.identical < 10, "a pirate says the same in other words"
+    other = execute("golden_general", "ember", "ember:pirate")
+    assert texts(store, one) == texts(store, other)
+
+
+def test_a_row_holds_what_was_asked_answered_and_scored(store: EvalStore, execute: Execute) -> None:
+    run = execute("golden_general", "ember", limit=1)
+    (row,) = store.rows(run)
+    assert row.answer.text == "The capital of France is Paris." and row.answer.finish == "stop"
+    assert row.scores["keywords"].hits == {"Paris": True}
+    assert row.answer.prompt_tokens > 0 and row.answer.completion_tokens > 0 and (row.answer.ttft_s or 0) > 0
+    assert store.samples(run)[0].id == "geo-01"
+    assert run.facts["models"]["ember"]["quantisation"] == "Q8_0"
+    assert run.facts["machine"]["versions"]["hearth"]
+
+
+def test_one_at_a_time_says_the_same_again(store: EvalStore, execute: Execute) -> None:
+    conditions = Conditions(reproducible=True)
+    runs = [execute("golden_general", "ember", limit=8, conditions=conditions) for _ in range(2)]
+    assert texts(store, runs[0]) == texts(store, runs[1])
+
+
+def test_a_prompt_that_does_not_fit_fails_its_row_and_is_asked_again(
+    store: EvalStore, execute: Execute, evals_engine: LocalEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.jsonl"
+    rows = [
+        {"input": "What is the capital of France?", "keywords": ["Paris"]},
+        {"input": "word " * 5000, "keywords": ["x"]},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    run = execute(str(path), "ember")
+    assert store.count(run) == (1, 1) and run.state == "finished"
+    failed = findings(store, run).subjects[0].failed
+    assert len(failed) == 1 and failed[0].answer.error is not None
+    assert "context" in failed[0].answer.error.sentence()
+
+    async def work() -> Run:
+        return await runner(evals_engine, store, again(store, run)).go()
+
+    asyncio.run(work())
+    assert store.count(run) == (1, 1)
+
+
+def test_epochs_are_drawn_apart_and_the_same_again(store: EvalStore, execute: Execute) -> None:
+    conditions = replace(STEADY, sampling={"temperature": 1.5}, seed=3)
+    runs = [
+        execute("golden_general", "ember", limit=4, epochs=3, reduce="pass_at", k=2, conditions=conditions)
+        for _ in range(2)
+    ]
+    rows = store.rows(runs[0])
+    assert len(rows) == 12 and len({row.answer.seed for row in rows}) == 12
+    assert [row.answer.seed for row in rows] == [row.answer.seed for row in store.rows(runs[1])]
+    summary = findings(store, runs[0]).subjects[0].summary
+    assert summary is not None and summary.passed is None and summary.count == 4
+    assert 0 <= summary.score <= 1
+
+
+def test_pause_stop_and_go_on(store: EvalStore, evals_engine: LocalEngine) -> None:
+    told: list[Progress] = []
+    begun = begin(store, Settings(dataset="golden_general", subjects=subjects(["ember"]), conditions=STEADY))
+
+    async def work() -> None:
+        def watch(progress: Progress) -> None:
+            told.append(progress)
+            if progress.done == 5 and not progress.paused:
+                running.pause()
+
+        running: Runner = runner(evals_engine, store, begun, watch)
+        task = asyncio.create_task(running.go())
+        while not running.progress.paused or evals_engine.running():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        paused_at = running.progress.done
+        assert 5 <= paused_at < 50
+        await asyncio.sleep(0.1)
+        assert running.progress.done == paused_at, "nothing new is asked"
+        running.go_on()
+        while running.progress.done < paused_at + 4:
+            await asyncio.sleep(0.005)
+        running.stop()
+        ended = await task
+        assert ended.state == "stopped"
+
+    asyncio.run(work())
+    scored, failed = store.count(begun)
+    assert 0 < scored < 50 and not failed
+
+    async def rest() -> Run:
+        return await runner(evals_engine, store, again(store, begun)).go()
+
+    assert asyncio.run(rest()).state == "finished"
+    assert store.count(begun) == (50, 0)
+    assert told[-1].left_s is not None
+
+
+def test_a_run_belongs_to_one_at_a_time(store: EvalStore, eval_paths: Paths) -> None:
+    begun = begin(store, Settings(dataset="golden_general", subjects=subjects(["ember"])))
+    other = EvalStore(eval_paths)
+    with pytest.raises(ModelUnavailable, match="is being run"):
+        again(other, begun)
+    with pytest.raises(ModelUnavailable):
+        other.remove(begun)
+    store.release(begun.id)
+    again(other, begun)
+    other.release(begun.id)
+    other.remove(begun)
+    assert other.runs() == [] and store.rows(begun) == []
+    other.close()
+
+
+CHILD = """
+import sys
+from cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_killed_run_of_200_rows_goes_on_and_scores_each_row_once(eval_paths: Paths, tmp_path: Path) -> None:
+    path = tmp_path / "two-hundred.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({"id": f"s{n}", "input": f"{n}?", "keywords": ["eve"]}) for n in range(200))
+    )
+    home = eval_paths.config
+    home.mkdir()
+    # A model that takes its time: 60 ms an answer, so that a kill comes in the middle.
+    arguments = ["eval", "run", str(path), "-m", "scripted:tokens=6,delay_ms=10,slots=4"]
+    killed = 0
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, *(arguments if not killed else ["eval", "resume", "last"])],
+            env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        wanted, store = killed + 30, None
+        while store is None or not (runs := store.runs()) or store.count(runs[0])[0] < wanted:
+            if store is None and eval_paths.evals_file.exists():
+                store = EvalStore(eval_paths)
+            time.sleep(0.02)
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed = store.count(runs[0])[0]
+        before = {(row.sample, row.answer.total_s) for row in store.rows(runs[0])}
+        store.close()
+    assert 60 <= killed < 200
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "eval", "resume", "last", "--json"],
+        env=environment(home), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    store = EvalStore(eval_paths)
+    (run,) = store.runs()
+    rows = store.rows(run)
+    assert (run.state, len(rows), store.count(run)) == ("finished", 200, (200, 0))
+    assert sorted(row.sample for row in rows) == list(range(200))
+    assert before <= {(row.sample, row.answer.total_s) for row in rows}, "what was scored is not asked again"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"subjects": ()}, "No model was named"),
+        ({"epochs": 3}, "Greedy answers do not differ"),
+        ({"epochs": 0}, "epochs cannot be so"),
+        ({"pairwise": True}, "There is no judge"),
+        ({"pairwise": True, "judge": "ember"}, "cannot judge itself"),
+        ({"pairwise": True, "judge": "other"}, "nothing to compare"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_and_leaves_nothing(store: EvalStore, changes: dict, says: str) -> None:
+    settings = replace(Settings(dataset="golden_general", subjects=subjects(["ember"])), **changes)
+    with pytest.raises(InvalidRequest, match=says):
+        begin(store, settings)
+    assert store.runs() == []
+
+
+def test_a_scorer_that_lacks_what_it_needs_is_refused(store: EvalStore) -> None:
+    from evals.scorers import Spec
+
+    settings = Settings(
+        dataset="golden_general", subjects=subjects(["ember"]), scorers=(Spec(name="json_schema"),)
+    )
+    with pytest.raises(InvalidRequest, match="cannot score the sample geo-01"):
+        begin(store, settings)
+    two = replace(settings, scorers=(Spec(name="keywords"), Spec(name="keywords")))
+    with pytest.raises(InvalidRequest, match="named twice"):
+        begin(store, two)
+
+
+def test_the_files_are_private(store: EvalStore, eval_paths: Paths) -> None:
+    assert os.stat(eval_paths.evals_file).st_mode & 0o077 == 0
