@@ -26,9 +26,9 @@ def run(context: typer.Context, json: bool) -> int:
     """Print the list; the exit status. Raises HearthError."""
     import msgspec
 
-    from engine import LocalEngine
+    from cli.engines import opened
 
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=False)
     with asyncio.Runner() as runner:
         try:
             entries = runner.run(engine.models())

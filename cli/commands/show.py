@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from engine import LocalEngine
+    from engine import Engine
     from engine.types import ModelEntry, Setup
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -42,7 +42,7 @@ def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, j
     from cli.commands.cache import print_json, with_engine
     from cli.terminal_text import for_stream
 
-    async def look(engine: LocalEngine) -> tuple[Setup, ModelEntry | None]:
+    async def look(engine: Engine) -> tuple[Setup, ModelEntry | None]:
         setup, entries = await asyncio.gather(engine.setup(name), engine.models())
         return setup, next((entry for entry in entries if entry.id == setup.model), None)
 
