@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -19,17 +19,22 @@ from api.errors import Unauthorized
 from api.meter import Meter
 from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
+from api.security.rates import Rates
 from api.uploads import Uploads
 from engine import Engine
-from engine.errors import HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
+from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
 from engine.paths import Paths, resolve
 from engine.settings import Settings
 from engine.store.server import ServerStore
 from engine.text_safety import plain
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from api.answering.live import Live
     from api.dialects.jobs.following import Following
+=======
+    from api.sockets.socket import Socket
+>>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
 
 _log = logging.getLogger("hearth.server")
 _TICK_S: Final = 1.0
@@ -51,6 +56,20 @@ class LoggedRequest(Struct, frozen=True, kw_only=True):
     status: int
     seconds: float
     ignored: tuple[str, ...] = ()
+
+
+class Answer(Protocol):
+    """What is being sent to a client, over HTTP or a socket."""
+
+    principal: Principal
+
+    def stop(self, why: ErrorInfo) -> None:
+        """End it with `why`."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Called every second, with the monotonic clock."""
+        ...
 
 
 class Hub:
@@ -77,7 +96,13 @@ class Hub:
         """Names, beside those of the settings, that requests may be addressed to: the address bound."""
         self.started = time.time()
         self.closing = False
+<<<<<<< HEAD
         self.live: set[Live | Following] = set()
+=======
+        self.live: set[Answer] = set()
+        self.sockets: set[Socket] = set()
+        self.rates = Rates()
+>>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
         self.meter = Meter()
         self.requests: deque[LoggedRequest] = deque(maxlen=500)
         self.default_adapters: dict[str, str] = {}
@@ -137,6 +162,8 @@ class Hub:
             live.stop(why.info)
         self._hurry.clear()
         await self._idle_within(_LAST_S)
+        for socket in list(self.sockets):
+            socket.stop(why.info)
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -146,11 +173,19 @@ class Hub:
         """Wait no longer for running answers. On the server's loop."""
         self._hurry.set()
 
+<<<<<<< HEAD
     def enter(self, live: Live | Following) -> None:
         """An answer begins."""
         self.live.add(live)
 
     def leave(self, live: Live | Following) -> None:
+=======
+    def enter(self, live: Answer) -> None:
+        """An answer begins."""
+        self.live.add(live)
+
+    def leave(self, live: Answer) -> None:
+>>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
         """An answer has ended."""
         self.live.discard(live)
         if self.closing and not self.live:
@@ -170,13 +205,17 @@ class Hub:
         while True:
             await asyncio.sleep(_TICK_S)
             now = time.monotonic()
-            for live in list(self.live):
+            for live in [*self.live, *self.sockets]:
                 try:
                     self._look_after(live, now)
                 except Exception:
                     _log.exception("an answer could not be looked after")
 
+<<<<<<< HEAD
     def _look_after(self, live: Live | Following, now: float) -> None:
+=======
+    def _look_after(self, live: Answer | Socket, now: float) -> None:
+>>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
         key = live.principal.key
         if key is not None:
             try:

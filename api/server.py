@@ -23,6 +23,7 @@ from api.hub import Hub, LoggedRequest
 from api.security.hosts import is_loopback
 from api.security.keyring import Keyring
 from api.security.tokens import publish, withdraw
+from api.sockets.socket import MOST_MESSAGE
 from engine import Engine
 from engine.errors import HearthError, InvalidSettings, NotAllowed
 from engine.paths import Paths, resolve
@@ -176,7 +177,10 @@ class Server:
             lifespan="on",
             server_header=False,
             http=Connection,
-            ws="none",
+            ws="auto",
+            ws_max_size=MOST_MESSAGE,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
             backlog=_BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,

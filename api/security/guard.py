@@ -17,8 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from api import errors
 from api.errors import NoRoute, TooLarge, TooSlow
 from api.security.hosts import host_allowed, origin_allowed
+<<<<<<< HEAD
 from api.security.rates import Rates
 from api.security.routes import covers, inside, need
+=======
+from api.security.routes import covers, need
+>>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelUnavailable, NotAllowed
 
 if TYPE_CHECKING:
@@ -50,7 +54,6 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         self._app, self._hub = app, hub
-        self._rates = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -78,6 +81,7 @@ class Guard:
                     await self._app(scope, body.receive if raw["type"] == "http" else receive, answer.send)
         except HearthError as error:
             if raw["type"] == "websocket":
+                answer.status = error.info.http_status
                 await _refuse_socket(raw, send, error.info)
             elif not answer.started:
                 await answer.fail(error.info, dialect, head=raw.get("method") == "HEAD")
@@ -143,8 +147,9 @@ class Guard:
                 f"`hearth keys create NAME --scopes {needed}` makes one that may.",
             )
         scope["hearth.principal"] = principal
-        if principal.key is not None:
-            held.enter_context(self._rates.taken(principal.key))
+        # A socket takes a turn for each generation, not for its whole life.
+        if principal.key is not None and scope["type"] == "http":
+            held.enter_context(hub.rates.taken(principal.key))
 
 
 class _Answer:
@@ -163,6 +168,8 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message.get("headers", ()))]
+        elif message["type"] == "websocket.accept":
+            self.status = 101
         elif self.status >= 400 and not message.get("more_body", False) and not self._body.over:
             told: Any = {**message, "more_body": True}
             await self._send(told)
