@@ -19,7 +19,9 @@ import uvicorn
 
 from api.app import build
 from api.connections import Connection
-from api.hub import Hub, LoggedRequest
+from api.hub import Hub
+from api.port_holder import Holder
+from api.request_log import LoggedRequest
 from api.security.hosts import is_loopback
 from api.security.keyring import Keyring
 from api.security.tokens import publish, withdraw
@@ -36,9 +38,10 @@ _SWITCH_S: Final = 0.0005
 
 
 class PortTaken(HearthError):
-    """Somebody else listens there."""
+    """Somebody else listens there: `holder`, where that can be found out."""
 
     code = "port_taken"
+    holder: Holder | None = None
 
 
 class Server:
@@ -252,15 +255,17 @@ def _bound(host: str, port: int, took: Callable[[int], None]) -> list[socket.soc
 
 def _unbindable(host: str, port: int, error: OSError) -> HearthError:
     if error.errno == errno.EADDRINUSE:
-        from api.port_holder import holder
+        from api.port_holder import find
 
-        who = holder(host, port)
-        return PortTaken(
+        who = find(port)
+        taken = PortTaken(
             f"Port {port} on {host} is taken.",
-            f"{who} listens there." if who else "Another program listens there.",
+            f"{who.words} listens there." if who else "Another program listens there.",
             "Stop that program, or choose another port with --port (server.port).",
             param="server.port",
         )
+        taken.holder = who
+        return taken
     return InvalidSettings(
         f"The server cannot listen on {host}, port {port}.",
         f"{error.strerror or error}.",

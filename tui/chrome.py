@@ -74,6 +74,9 @@ def fitted(content: Content, width: int) -> Content:
     return content.truncate(width, ellipsis=True).pad_right(max(0, width - min(width, content.cell_length)))
 
 
+WATCH_S = 0.5
+
+
 class Header(Line):
     """Where we are, on the left; with which model, on the right."""
 
@@ -84,11 +87,11 @@ class Header(Line):
     _drawn: object = None
 
     def on_mount(self) -> None:
-        """Listen: where the engine is turns out after the first frame, and may get lost."""
-        self.hearth.sampled.subscribe(self, lambda _: self._follow())
+        """Look now and again: where the engine is turns out after the first frame, and the server comes and goes."""
+        self.set_interval(WATCH_S, self._follow)
 
     def _follow(self) -> None:
-        now = (self.hearth.connection.attached, self.hearth.sample.lost)
+        now = (self.hearth.connection.attached, self.hearth.sample.lost, self.hearth.serving.state)
         if now != self._drawn:
             self._drawn = now
             self.refresh()
@@ -120,8 +123,10 @@ class Header(Line):
         ]
 
     def _where(self, room: int) -> Content:
-        """Where the engine is, if it is not here: half of the line at most."""
-        attached = self.hearth.connection.attached
+        """Where the engine is, if it is not here (half of the line at most), or the port on which it is lent out."""
+        attached, serving = self.hearth.connection.attached, self.hearth.serving
+        if not attached and serving.state == "on":
+            return Content.assemble(("● ", "$state-ready"), f":{serving.port}", "   ")
         if not attached or room < 40:
             return Content("")
         lost = self.hearth.sample.lost

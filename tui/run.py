@@ -46,6 +46,7 @@ def run(
     app.run()
     # What the app froze after its first frame must be freed, or DuckDB writes of leaks to the terminal.
     gc.unfreeze()
+    app.serving.stop(now=True)
     if (engine := app.connection.ready) is not None:
         import asyncio
 

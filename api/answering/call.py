@@ -73,7 +73,13 @@ class Call:
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with the extensions that every route knows, and who asks."""
         full = extended(request, self.fields, self.headers, self.principal)
-        return replace(full, id=self.id, client=self.principal.name, source=self.dialect)
+        whole = replace(full, id=self.id, client=self.principal.name, source=self.dialect)
+        self.noted(whole)
+        return whole
+
+    def noted(self, request: GenerationRequest) -> None:
+        """Have the log tell of `request`."""
+        self._scope["hearth.request"] = request
 
     async def settled(self, request: GenerationRequest, **usual: Any) -> GenerationRequest:
         """`request` with what is `usual` in its dialect, and without a wish for thinking where the model cannot.

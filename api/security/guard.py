@@ -17,12 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from api import errors
 from api.errors import NoRoute, TooLarge, TooSlow
 from api.security.hosts import host_allowed, origin_allowed
-<<<<<<< HEAD
-from api.security.rates import Rates
 from api.security.routes import covers, inside, need
-=======
-from api.security.routes import covers, need
->>>>>>> 1c88afa (Talk over WebSockets: one answer a message, and streams that can be cancelled and resumed)
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelUnavailable, NotAllowed
 
 if TYPE_CHECKING:
@@ -112,6 +107,7 @@ class Guard:
         if len(host) != 1 or not headers["host"].strip():
             raise InvalidRequest("The Host header is missing.", "A request names the host it is meant for.")
         if not host_allowed(headers["host"], (*settings.allowed_hosts, *hub.own_names)):
+            scope["hearth.refused"] = f"host {headers['host'].rpartition(':')[0] or headers['host']}"
             raise NotAllowed(
                 "This server does not go by that name.",
                 "The Host header names another one.",
@@ -119,6 +115,7 @@ class Guard:
             )
         origin = headers.get("origin", "")
         if origin and not origin_allowed(origin, headers["host"], settings.allowed_origins):
+            scope["hearth.refused"] = f"origin {origin}"
             raise NotAllowed(
                 "Web pages of this origin may not call.",
                 "It is not among those that are allowed.",

@@ -65,6 +65,7 @@ class Generation:
         self._room = asyncio.Event()
         self._reader: object | None = None
         self._left = time.monotonic()
+        self._asked, self._started = asked, time.monotonic()
         self._stream: Stream = hub.engine.generate(asked)
         hub.enter(self)
         self._task = asyncio.create_task(self._follow(), name="socket-generation")
@@ -121,6 +122,8 @@ class Generation:
     async def _follow(self) -> None:
         try:
             async for event in self._stream:
+                if isinstance(event, Done | Failed):
+                    self._hub.note(self._asked, event, time.monotonic() - self._started)
                 frame = self._frame(event)
                 if frame is not None:
                     self._keep(frame)

@@ -6,13 +6,19 @@ The answer is that of `POST /chat` (`response`, `model`, `usage` and more); what
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 from api.answering.result import collect
 from api.dialects.hub.chat import ChatAnswer
 from api.sockets.asking import request_of
 from api.sockets.socket import Socket
 from engine.errors import HearthError
+from engine.types import Done, Failed, GenerationRequest, StreamEvent
+
+if TYPE_CHECKING:
+    from engine import Stream
 
 
 class PlainChat(Socket):
@@ -32,10 +38,19 @@ class PlainChat(Socket):
         asked = request_of(message, self.hub, self.principal, f"{self.id}-{self._count}")
         with self.taken():
             stream = self.hub.engine.generate(asked)
+            started = time.monotonic()
             try:
-                result = await collect(stream)
+                result = await collect(self._noted(stream, asked, started))
             finally:
                 stream.cancel()
         self.hub.meter.add(result.usage, result.timings)
         names = ", ".join(each.name for each in result.adapters) or None
         await self.send_raw(ChatAnswer(result.model, names).body(result))
+
+    async def _noted(
+        self, stream: Stream, asked: GenerationRequest, started: float
+    ) -> AsyncIterator[StreamEvent]:
+        async for event in stream:
+            if isinstance(event, Done | Failed):
+                self.hub.note(asked, event, time.monotonic() - started)
+            yield event

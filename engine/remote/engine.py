@@ -221,6 +221,10 @@ class RemoteEngine(RemoteHub, RemoteNaming):
     async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
         return await self._get(f"model_log?limit={limit}", list[dict[str, object]])
 
+    async def server_log(self, limit: int = 100) -> list[dict[str, object]]:
+        """The last requests to the server there, oldest first, as it keeps them: more than the engine's face tells."""
+        return await self._get(f"http_log?limit={limit}", list[dict[str, object]])
+
     def logs(self, limit: int = 500) -> list[LogLine]:
         self._logs.path = f"logs?limit={max(limit, 500)}"
         return self._look(self._logs)[-limit:]

@@ -146,7 +146,10 @@ def test_every_route_needs_what_the_table_says_and_no_unlisted_one_is_open(open_
 
     server = open_server(auth="required")
     listed = {
-        (method, path) for handler in routes() for path in handler.paths for method in handler.http_methods
+        (method, path)
+        for handler in routes()
+        for path in handler.paths
+        for method in getattr(handler, "http_methods", ())  # sockets have tests of their own
     }
     assert len(listed) > 60
     with httpx.Client(base_url=server.url) as client:

@@ -55,6 +55,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     """The events of a generation."""
     call, asked = await read_for_model(request, GenerationRequest)
     asked = replace(asked, client=asked.client or call.principal.name, source=asked.source or "hearth")
+    call.noted(asked)
     return NativeLive(
         call.hub,
         call.hub.engine.generate(asked),
