@@ -19,7 +19,8 @@ from tui.recorded import RecordedEngine
 from tui.serving import Serving
 
 Drive = Callable[[Pilot[None], HearthApp], Awaitable[None]]
-NOW = time.mktime((2026, 11, 25, 14, 30, 12, 0, 0, -1))
+NOW = time.time()
+"""The lists tell moments of the day; pictures of two runs differ in them."""
 
 
 class RecordedServing(Serving):

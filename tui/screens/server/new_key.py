@@ -19,7 +19,7 @@ from tui.dialogue import Dialogue
 RIGHTS = (
     ("generate", "ask models, and list them"),
     ("generate,manage", "and load, unload, pull and delete them"),
-    ("admin", "everything, also a Hearth elsewhere: hearth --connect"),
+    ("admin", "everything, for hearth --connect too"),
 )
 
 
@@ -38,6 +38,7 @@ class NewKey(Dialogue[Wish | None]):
     DEFAULT_CSS = """
     NewKey Static { color: $muted; margin-top: 1; height: auto; }
     NewKey OptionList { height: auto; margin-top: 1; }
+    NewKey #lifetime { margin-top: 1; }
     NewKey #wrong { color: $text-error; }
     """
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="new_key.cancel")]  # noqa: RUF012

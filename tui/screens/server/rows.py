@@ -13,10 +13,13 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
 
-GAP = 2
-MARGIN = 1
+GAP, SMALL_GAP = 2, 1
+"""Cells between columns, and where there is little room."""
+AMPLE = 100
+MARGIN = 2
 
 
 class Column(Struct, frozen=True):
@@ -96,7 +99,7 @@ class RowList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The names, or one visible row under them."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         # The names stay where they are.
         place = -1 if y == 0 else y + self.scroll_offset.y - 1
         if place >= len(self._keys):
@@ -104,13 +107,15 @@ class RowList(ScrollView, can_focus=True):
         part = "rows--head" if place < 0 else "rows--cursor" if place == self.cursor else ""
         style = self.visual_style
         if part:
-            style = style + self.get_visual_style(part, partial=True)
+            rich = self.get_component_rich_style(part, partial=True)
+            style = style + Style.from_rich_style(rich)
         strips = Visual.to_strips(self, self._row(place, width), width, 1, style)
         return strips[0] if strips else Strip.blank(width, self.rich_style)
 
     def _row(self, place: int, width: int) -> Content:
         shown = [column for column in self._columns if width >= column.least]
-        taken = sum(column.width for column in shown) + GAP * (len(shown) - 1) + 2 * MARGIN
+        gap = GAP if width >= AMPLE else SMALL_GAP
+        taken = sum(column.width for column in shown) + gap * (len(shown) - 1) + MARGIN + 1
         left = max(0, width - taken)
         pieces: list[Content] = [Content(" " * MARGIN)]
         for number, column in enumerate(shown):
@@ -119,9 +124,9 @@ class RowList(ScrollView, can_focus=True):
             cell = cell.truncate(room, ellipsis=True)
             space = room - cell.cell_length
             cell = cell.pad_left(space) if column.right else cell.pad_right(space)
-            pieces += [Content(" " * GAP)] if number else []
+            pieces += [Content(" " * gap)] if number else []
             pieces.append(cell)
-        return Content("").join([*pieces, Content(" " * MARGIN)])
+        return Content("").join([*pieces, Content(" ")])
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""

@@ -97,8 +97,8 @@ def _figures(app: HearthApp, width: int) -> Content:
         }
         said.append(f"{len(lately)} client{'' if len(lately) == 1 else 's'} lately")
         said.append(f"{app.serving.answers} streaming")
-        if app.serving.sockets:
-            said.append(f"{app.serving.sockets} sockets")
+        if app.serving.sockets and width >= 100:
+            said.append(f"{app.serving.sockets} open socket{'' if app.serving.sockets == 1 else 's'}")
         if width >= 100:
             said.append(f"since {time.strftime('%H:%M', time.localtime(app.serving.since))}")
     if server.log_prompts:

@@ -31,10 +31,10 @@ TITLES = {
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "requests": (
         Column("time", 8),
-        Column("client", 12),
+        Column("client", 11),
         Column("dialect", 9),
         Column("model", 0),
-        Column("tokens", 11, right=True, least=58),
+        Column("tokens", 9, right=True, least=58),
         Column("status", 6),
         Column("took", 7, right=True),
     ),
@@ -51,7 +51,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("may", 24),
         Column("made", 10, least=70),
         Column("ends", 10),
-        Column("state", 8),
+        Column("state", 9),
     ),
     "access": (Column("what", 8), Column("value", 0), Column("from", 20, least=50)),
     "clients": (Column("client", 22), Column("note", 0)),
@@ -191,7 +191,7 @@ def _of_key(key: Key, column: str, now: float) -> Content:
             return Content.styled(_day(key.expires) if key.expires else "never", "$muted")
         case _:
             word = "revoked" if key.revoked else "usable" if usable else "expired"
-            return Content.styled(f"{'●' if usable else '○'} {word}"[:8], "$success" if usable else "$muted")
+            return Content.styled(f"{'●' if usable else '○'} {word}", "$success" if usable else "$muted")
 
 
 def detail(view: str, known: Known, place: int, width: int) -> list[Content]:
@@ -256,10 +256,14 @@ def detail(view: str, known: Known, place: int, width: int) -> list[Content]:
 def _line_detail(line: LoggedRequest, width: int) -> list[Content]:
     rate = line.rate
     computed = max(0, line.prompt_tokens - line.cached_tokens)
-    head = _table(
+    outcome = line.outcome or ("" if line.status < 400 else "refused")
+    found = [Content.assemble((_call(line), "bold"), "  ", status(line), f" {outcome}")]
+    if line.outcome:
+        found += [_heading(f"Time, {units.seconds(line.seconds)} in all", width), *waterfall(line, width)]
+    found += [Content("")]
+    found += _table(
         {
-            "call": _call(line),
-            "status": f"{line.status} {line.outcome}".strip(),
+            "took": "" if line.outcome else units.seconds(line.seconds),
             "client": line.client,
             "model": line.model,
             "prompt": f"{line.prompt_tokens:,} tokens, {computed:,} computed" if line.prompt_tokens else "",
@@ -271,8 +275,6 @@ def _line_detail(line: LoggedRequest, width: int) -> list[Content]:
             "id": line.id,
         }
     )
-    found = [*head, Content(""), _heading(f"Time, {units.seconds(line.seconds)} in all", width)]
-    found += waterfall(line, width)
     if line.options:
         found += [Content(""), _heading("Options", width)]
         found += _table(line.options, wide=True)

@@ -12,7 +12,7 @@ LABEL, VALUE = 9, 9
 COLOURS = {
     "queue": "$muted",
     "load": "$secondary",
-    "prefill": "$accent",
+    "prefill": "$state-ready",
     "decode": "$gauge",
     "other": "$line",
 }
@@ -38,9 +38,9 @@ def waterfall(line: LoggedRequest, width: int) -> list[Content]:
     before = 0.0
     for name, seconds in parts:
         begin = min(room - 1, round(before / whole * room)) if whole else 0
-        length = max(1, round(seconds / whole * room)) if whole and seconds > 0 else 0
-        length = min(length, room - begin)
         before += seconds
+        end = round(before / whole * room) if whole else 0
+        length = min(max(1, end - begin), room - begin) if seconds > 0 else 0
         bar = Content.assemble(
             (f"{name:<{LABEL}}", "$muted"),
             " " * begin,
