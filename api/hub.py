@@ -39,6 +39,10 @@ _LAST_S: Final = 2.0
 """How long answers may take to say that they are ended."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200}){0,2}", re.ASCII)
 SCRIPTED: Final = "scripted:"
+POLLED: Final = frozenset(
+    f"/hearth/v1/{name}" for name in ("running", "loaded", "pulls", "logs", "http_log", "hardware")
+)
+"""What another Hearth asks again and again while somebody looks."""
 
 
 class Answer(Protocol):
@@ -251,8 +255,11 @@ class Hub:
 
     def keep(self, line: LoggedRequest) -> None:
         """Put `line` into the log."""
-        self.requests.append(line)
         self.meter.answers[line.dialect, line.status] += 1
+        if line.path in POLLED and line.status == 200:
+            # A screen elsewhere looks twice a second; nobody wants to read that.
+            return
+        self.requests.append(line)
         if self._on_request is not None:
             self._on_request(line)
         _log.info(

@@ -126,10 +126,12 @@ class Call:
         self, request: GenerationRequest, *, whole: Whole, codec: Codec | None, model: str = ""
     ) -> Live:
         """Start a generation and hand back what sends its answer."""
+        self.noted(request)
         return self.send(self.hub.engine.generate(request), whole=whole, codec=codec, model=model)
 
     def merged(self, requests: Sequence[GenerationRequest]) -> Merged:
         """Start several generations, whose choices become those of one."""
+        self.noted(requests[0])
         if len(requests) > 1:
             requests = [replace(each, id=f"{self.id}-{place}") for place, each in enumerate(requests)]
         return Merged(self.id, [self.hub.engine.generate(each) for each in requests], requests[0].n)

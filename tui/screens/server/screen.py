@@ -136,9 +136,9 @@ class ServerScreen(WorkspaceScreen):
         )
         if time.monotonic() - self._keys_read > KEYS_S:
             self._keys_read = time.monotonic()
-            self.run_worker(self._read_keys(), group="keys", exclusive=True)
+            self.run_worker(self._read_keys, group="keys", exclusive=True)
         if app.connection.attached:
-            self.run_worker(self._read_remote(), group="remote", exclusive=True)
+            self.run_worker(self._read_remote, group="remote", exclusive=True)
         self.redraw()
 
     async def _read_keys(self) -> None:

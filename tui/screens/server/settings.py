@@ -63,7 +63,7 @@ async def write(app: HearthApp, key: str, text: str) -> bool:
     """Write `key` into the user's file, read all settings again and go by them."""
 
     def work() -> settings.Settings:
-        own = app.config_path or app.paths.config_file
+        own = settings.load_with_sources(app.config_path, cli=dict(app.flags)).own
         if text:
             settings.set_value(own, key, text)
         else:
