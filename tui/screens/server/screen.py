@@ -81,6 +81,7 @@ class ServerScreen(WorkspaceScreen):
         self.known = views.Known()
         self._keys: tuple[Key, ...] = ()
         self._keys_read = float("-inf")
+        self._ring: Keyring | None = None
         self._remote: list[LoggedRequest] = []
         self._drawn: Any = None
 
@@ -162,9 +163,11 @@ class ServerScreen(WorkspaceScreen):
             return
 
     def _keyring(self) -> Keyring:
-        from api import Keyring
+        if self._ring is None:
+            from api import Keyring
 
-        return Keyring(self.hearth.paths)
+            self._ring = Keyring(self.hearth.paths)
+        return self._ring
 
     # --- drawing
 
