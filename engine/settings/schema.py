@@ -75,7 +75,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
     log_prompts: Annotated[
         bool,
-        Meta(description="Show in the request log what was asked; it is kept in memory alone.", extra=OWN | NOW),
+        Meta(
+            description="Show in the request log what was asked; it is kept in memory alone.", extra=OWN | NOW
+        ),
     ] = False
     drain_seconds: Annotated[
         float,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from api import Keyring
 from engine.paths import resolve
 from tests.cli.program import run
+from tests.cli.terminal import Terminal, environment, hearth
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +69,32 @@ def test_another_home_works_with_it_by_address_and_key(home: Path, tmp_path: Pat
     assert nowhere.returncode == 1 and "127.0.0.1:9" in nowhere.stderr
     wrong = run(laptop, "--connect", "ftp://x", "models")
     assert wrong.returncode == 2
+
+
+def test_a_workstation_with_its_server_on_is_used_and_not_stopped(tmp_path: Path) -> None:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port = trial.getsockname()[1]
+    settings = {"HEARTH_SERVER__PORT": str(port), "HEARTH_SERVER__WITH_WORKSTATION": "true"}
+    terminal = Terminal(tuple(hearth()), environment(tmp_path, **settings), tmp_path)
+    second = None
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "run" / "server.json").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert notice(tmp_path)["workstation"] and notice(tmp_path)["port"] == port
+        before = set(workers(tmp_path))
+        answer = run(tmp_path, "chat", "ember", "What is the capital of France?", "--temperature", "0")
+        assert "Paris" in answer.stdout and set(workers(tmp_path)) - before
+        refused = run(tmp_path, "stop")
+        assert refused.returncode == 1 and "workstation" in refused.stderr
+        # And a second workstation works with the engine of the first.
+        second = Terminal(tuple(hearth()), environment(tmp_path, **settings), tmp_path)
+        second.expect(f"127.0.0.1:{port}".encode())
+    finally:
+        if second is not None:
+            second.close()
+        terminal.signal(signal.SIGTERM)
+        assert terminal.wait() == 128 + signal.SIGTERM
+        terminal.close()
+    assert not (tmp_path / "run" / "server.json").exists()
