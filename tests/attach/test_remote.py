@@ -14,8 +14,10 @@ from PIL import Image
 from api import Keyring, Server
 from engine import LocalEngine, RemoteEngine, parse_address
 from engine.errors import HearthError, InvalidRequest, ModelUnavailable, NotAllowed, Unsupported
+from engine.face import Engine, Hub, Naming
 from engine.paths import Paths, resolve
-from engine.settings import Hub, Settings
+from engine.settings import Hub as HubSettings
+from engine.settings import Settings
 from engine.types import (
     Alias,
     Attachment,
@@ -214,7 +216,9 @@ async def test_a_pull_is_followed_through_a_cut(
     paths = resolve({"HEARTH_HOME": str(tmp_path / "home")})
     with HubServer() as hub:
         hub.add("org/tiny-GGUF", {"tiny-Q8_0.gguf": EMBER.read_bytes()})
-        engine = LocalEngine(Settings(hub=Hub(endpoint=hub.endpoint)), screen_attached=False, paths=paths)
+        engine = LocalEngine(
+            Settings(hub=HubSettings(endpoint=hub.endpoint)), screen_attached=False, paths=paths
+        )
         server = Server(engine, Settings(), paths=paths, port=0)
         server.start()
         wire = Wire(server.port)
@@ -236,6 +240,10 @@ async def test_a_pull_is_followed_through_a_cut(
             wire.close()
             await asyncio.to_thread(server.stop, now=True)
             await engine.close()
+
+
+def test_it_has_every_part_of_the_face(remote: RemoteEngine) -> None:
+    assert isinstance(remote, Engine) and isinstance(remote, Hub) and isinstance(remote, Naming)
 
 
 async def test_sixteen_streams_at_once(remote: RemoteEngine) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tui.app import HearthApp
 
 RECENT_S = 300.0
+AMPLE = 120
+"""Cells from which on everything is said."""
 
 
 def address(app: HearthApp) -> str:
@@ -97,9 +99,9 @@ def _figures(app: HearthApp, width: int) -> Content:
         }
         said.append(f"{len(lately)} client{'' if len(lately) == 1 else 's'} lately")
         said.append(f"{app.serving.answers} streaming")
-        if app.serving.sockets and width >= 100:
+        if app.serving.sockets and width >= AMPLE:
             said.append(f"{app.serving.sockets} open socket{'' if app.serving.sockets == 1 else 's'}")
-        if width >= 100:
+        if width >= AMPLE:
             said.append(f"since {time.strftime('%H:%M', time.localtime(app.serving.since))}")
     if server.log_prompts:
         said.append("prompts shown")

@@ -32,7 +32,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "requests": (
         Column("time", 8),
         Column("client", 11),
-        Column("dialect", 9),
+        Column("dialect", 9, least=60),
         Column("model", 0),
         Column("tokens", 9, right=True, least=58),
         Column("status", 6),
@@ -41,16 +41,16 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "running": (
         Column("state", 10),
         Column("client", 12),
-        Column("door", 9),
+        Column("door", 9, least=60),
         Column("model", 0),
         Column("tokens", 11, right=True, least=58),
         Column("waits", 8, right=True),
     ),
     "keys": (
         Column("name", 0),
-        Column("may", 24),
+        Column("may", 16),
         Column("made", 10, least=70),
-        Column("ends", 10),
+        Column("ends", 10, least=44),
         Column("state", 9),
     ),
     "access": (Column("what", 8), Column("value", 0), Column("from", 20, least=50)),
