@@ -71,6 +71,7 @@ def test_another_home_works_with_it_by_address_and_key(home: Path, tmp_path: Pat
     assert wrong.returncode == 2
 
 
+@pytest.mark.long
 def test_a_workstation_with_its_server_on_is_used_and_not_stopped(tmp_path: Path) -> None:
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))

@@ -234,6 +234,7 @@ async def test_a_port_of_a_stranger_is_left_alone(make_app: Make, port: int, hom
         stranger.wait()
 
 
+@pytest.mark.long
 async def test_a_hearth_of_this_user_on_the_port_can_be_stopped(
     make_app: Make, port: int, tmp_path: Path
 ) -> None:
@@ -264,7 +265,7 @@ async def test_a_server_elsewhere_is_beyond_reach_without_a_key(make_app: Make) 
         assert app.serving.state == "off" and "without a key" in str(app.serving.error)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (48, 20), (200, 60)])
+@pytest.mark.parametrize("size", [(48, 20), (200, 60)])
 async def test_every_list_is_drawn_in_every_size(make_app: Make, size: tuple[int, int]) -> None:
     app = make_app()
     async with shown(app, size) as (pilot, screen):
