@@ -16,6 +16,7 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.batches import openai as openai_batches
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
+    from api.dialects.jobs import native as native_jobs
     from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
@@ -44,6 +45,7 @@ def routes() -> list[ControllerRouterHandler]:
         *naming_routes.ROUTES,
         *machine_routes.ROUTES,
         *conversation_routes.ROUTES,
+        *native_jobs.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
         *lm_studio.ROUTES,

@@ -28,6 +28,9 @@ from engine.types import (
     GenerationRequest,
     HubQuery,
     ImagePart,
+    JobQuery,
+    JobRequest,
+    KeptFile,
     Logprobs,
     Message,
     PullRequest,
@@ -243,6 +246,30 @@ async def test_machine_and_records_are_told(engine: Engine) -> None:
             await asyncio.sleep(0.05)
     assert await engine.model_log(5)
     await until(lambda: bool(engine.logs(10)))
+
+
+async def test_jobs_are_queued_followed_and_forgotten(engine: Engine) -> None:
+    await engine.jobs.work()
+    job = await engine.jobs.submit(JobRequest(request=ask("What is the capital of France?")))
+    updates = [update async for update in engine.jobs.watch(job.id)]
+    assert updates[-1].job.state == "done", updates[-1]
+    assert any(update.event is not None for update in updates)
+    outcome = await engine.jobs.outcome(job.id)
+    assert outcome.job.id == job.id
+    assert job.id in [each.id for each in (await engine.jobs.find(JobQuery())).jobs]
+    long = await engine.jobs.submit(JobRequest(request=ask(model=LONG, max_tokens=None)))
+    assert (await engine.jobs.cancel(long.id)).state in ("cancelled", "processing")
+    file = await engine.jobs.keep_file(
+        KeptFile(id=f"file-{id(engine)}", name="in.jsonl", purpose="batch"), b"{}"
+    )
+    assert await engine.jobs.read_file(file.id) == b"{}"
+    await engine.jobs.drop_file(file.id)
+    await engine.jobs.drop(job.id)
+    with pytest.raises(HearthError):
+        await engine.jobs.get(job.id)
+    with pytest.raises(HearthError):
+        async for _ in engine.jobs.watch(job.id):
+            pass
 
 
 async def test_a_hub_that_is_offline_says_so(engine: Engine) -> None:
