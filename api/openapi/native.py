@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from api.dialects.jobs import native as jobs
 from api.dialects.native import conversation_routes as conversations
 from api.dialects.native import hub_routes as hub
 from api.dialects.native import machine_routes as machine
@@ -78,6 +79,7 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "import_alias": (naming.Modelfile, RemarksAnswer),
     "export_alias": (naming.Name, TextAnswer),
     "setup": (naming.Name, types.Setup),
+    "setup_of": (types.Alias, types.Setup),
     "add_adapter": (naming.AdapterFile, NameAnswer),
     "remove_adapter": (naming.Name, Empty),
     "prompt": (naming.Name, types.NamedPrompt),
@@ -95,6 +97,23 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "conversations/restore": (conversations.Several, Empty),
     "conversations/export": (conversations.Export, types.ConversationFile),
     "conversations/take_in": (conversations.TakeIn, list[types.ConversationSummary]),
+    "jobs/submit": (types.JobRequest, types.Job),
+    "jobs/submit_batch": (jobs.Together, types.Batch),
+    "jobs/find": (types.JobQuery, types.JobPage),
+    "jobs/get": (jobs.OfJob, types.Job),
+    "jobs/outcome": (jobs.OfJob, types.JobOutcome),
+    "jobs/outcomes": (jobs.Outcomes, list[types.JobOutcome]),
+    "jobs/cancel": (jobs.OfJob, types.Job),
+    "jobs/retry": (jobs.OfJob, types.Job),
+    "jobs/drop": (jobs.OfJob, None),
+    "jobs/batch": (jobs.OfBatch, types.Batch),
+    "jobs/batches": (jobs.Batches, list[types.Batch]),
+    "jobs/cancel_batch": (jobs.OfBatch, types.Batch),
+    "jobs/drop_batch": (jobs.OfBatch, None),
+    "jobs/keep_file": (jobs.Kept, types.KeptFile),
+    "jobs/file": (jobs.OfFile, types.KeptFile),
+    "jobs/files": (jobs.Files, list[types.KeptFile]),
+    "jobs/drop_file": (jobs.OfFile, None),
 }
 _GET: Final[dict[str, Any]] = {
     "models": list[types.ModelEntry],
@@ -128,6 +147,10 @@ NATIVE: Final[dict[str, Operation]] = {
     "/hearth/v1/hardware_history": Operation(
         answer=list[types.HardwarePoint], query={"seconds": "How far back, 600 if nothing is said."}
     ),
+    "/hearth/v1/jobs/watch": Operation(
+        body=jobs.OfJob, answer=types.JobUpdate, streams=EVENTS, stream_only=True
+    ),
+    "/hearth/v1/jobs/read_file": Operation(body=jobs.OfFile, answer=bytes, media="application/octet-stream"),
     "/hearth/v1/conversations/attachment": Operation(
         body=conversations.ShownPicture, answer=bytes, media="application/octet-stream"
     ),

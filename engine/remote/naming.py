@@ -43,6 +43,9 @@ class RemoteNaming(Asking):
     async def setup(self, name: str) -> Setup:
         return await self._post("setup", Setup, {"name": name}, patient=True)
 
+    async def setup_of(self, alias: Alias) -> Setup:
+        return await self._post("setup_of", Setup, alias, patient=True)
+
     async def add_adapter(self, path: str, name: str | None = None) -> str:
         return str(await self._said("add_adapter", {"path": path, "name": name}, patient=True))
 

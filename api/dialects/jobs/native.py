@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from api.answering.reply import Reply, as_json
 from api.dialects.jobs.following import Following
 from api.dialects.native.files import check_names
 from api.dialects.native.reading import read
-from engine.errors import ErrorInfo
+from engine.errors import Conflict, ErrorInfo, InvalidRequest, JobNotFound
 from engine.types import BatchRequest, JobQuery, JobRequest, JobUpdate, KeptFile
 
 if TYPE_CHECKING:
@@ -69,34 +70,34 @@ class Kept(Struct, frozen=True, kw_only=True):
     data: bytes
 
 
-_METHODS: dict[str, type[Struct]] = {
-    "get": OfJob,
-    "outcome": OfJob,
-    "outcomes": Outcomes,
-    "cancel": OfJob,
-    "retry": OfJob,
-    "drop": OfJob,
-    "batch": OfBatch,
-    "batches": Batches,
-    "cancel_batch": OfBatch,
-    "drop_batch": OfBatch,
-    "keep_file": Kept,
-    "file": OfFile,
-    "files": Files,
-    "drop_file": OfFile,
+_METHODS: dict[str, tuple[type[Struct], str]] = {
+    "get": (OfJob, "A job."),
+    "outcome": (OfJob, "What was asked and what came of it."),
+    "outcomes": (Outcomes, "Those of a batch."),
+    "cancel": (OfJob, "End a job."),
+    "retry": (OfJob, "Queue a job that failed once more."),
+    "drop": (OfJob, "Forget a job."),
+    "batch": (OfBatch, "A batch."),
+    "batches": (Batches, "Batches of a kind, the newest first."),
+    "cancel_batch": (OfBatch, "End all jobs of a batch."),
+    "drop_batch": (OfBatch, "Forget a batch and its jobs."),
+    "keep_file": (Kept, "Keep a file, its bytes in base64."),
+    "file": (OfFile, "What is known of a file."),
+    "files": (Files, "Files, the newest first."),
+    "drop_file": (OfFile, "Forget a file."),
 }
-"""Those whose arguments are the fields of a Struct as they stand."""
+"""Those whose arguments are the fields of a Struct as they stand; what each does."""
 
 
-def _route(name: str, kind: type[Struct]) -> HTTPRouteHandler:
-    @post(f"/hearth/v1/jobs/{name}", status_code=200, name=f"jobs-{name}")
+def _route(name: str, kind: type[Struct], does: str) -> HTTPRouteHandler:
     async def handler(request: Request[Any, Any, Any]) -> ASGIApp:
         call, asked = await read(request, kind)
         method = getattr(call.hub.engine.jobs, name)
         fields = {field: getattr(asked, field) for field in asked.__struct_fields__}
         return as_json(await method(**fields))
 
-    return handler
+    handler.__doc__, handler.__name__ = does, name
+    return post(f"/hearth/v1/jobs/{name}", status_code=200, name=f"jobs-{name}")(handler)
 
 
 @post("/hearth/v1/jobs/submit", status_code=200)
@@ -111,7 +112,13 @@ async def submit_batch(request: Request[Any, Any, Any]) -> ASGIApp:
     """Queue jobs together."""
     call, asked = await read(request, Together)
     requests = [_named(each, call.hub) for each in asked.requests]
-    return as_json(await call.hub.engine.jobs.submit_batch(asked.batch, requests))
+    queue = call.hub.engine.jobs
+    if not asked.batch.id:
+        raise InvalidRequest("A batch needs an id.", param="batch.id")
+    with contextlib.suppress(JobNotFound):
+        there = await queue.batch(asked.batch.id)
+        raise Conflict(f"There is a batch {there.id!r} already.", fix="Choose another id.", param="batch.id")
+    return as_json(await queue.submit_batch(asked.batch, requests))
 
 
 @post("/hearth/v1/jobs/find", status_code=200)
@@ -163,5 +170,5 @@ ROUTES: list[Any] = [
     find,
     read_file,
     watch,
-    *(_route(name, kind) for name, kind in _METHODS.items()),
+    *(_route(name, kind, does) for name, (kind, does) in _METHODS.items()),
 ]

@@ -141,6 +141,14 @@ async def setup(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_json(await call.attended(call.hub.engine.setup(call.hub.model(asked.name))))
 
 
+@post("/hearth/v1/setup_of", status_code=200)
+async def setup_of(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The same for an alias that is not kept."""
+    call, alias = await read(request, Alias)
+    check_alias(alias, call)
+    return as_json(await call.attended(call.hub.engine.setup_of(alias)))
+
+
 @post("/hearth/v1/add_adapter", status_code=200)
 async def add_adapter(request: Request[Any, Any, Any]) -> ASGIApp:
     """Copy an adapter of this machine into Hearth's own folder; its name."""
@@ -199,5 +207,6 @@ def _hub(request: Request[Any, Any, Any]) -> Hub:
 
 ROUTES = [
     aliases, alias, put_alias, copy_alias, rename_alias, remove_alias, import_alias, export_alias, listing, setup,
+    setup_of,
     add_adapter, remove_adapter, prompts, prompt, put_prompt, restore_prompt, remove_prompt,
 ]  # fmt: skip
