@@ -45,6 +45,8 @@ EXAMPLES = """
 
                                         which of the two answers better
 
+  hearth jobs submit "Rhyme on GPU."    leave a question to be answered
+
   hearth serve                          serve them to other programs, here
 
   hearth start                          the same, behind this terminal
@@ -88,6 +90,9 @@ class Commands(LazyGroup):
         LazyCommand("adapters", "cli.commands.adapters", "List, add and remove LoRA adapters."),
         LazyCommand(
             "conversations", "cli.commands.conversations", "List, search, export and import conversations."
+        ),
+        LazyCommand(
+            "jobs", "cli.commands.jobs", "Leave questions to be answered, and see what became of them."
         ),
         LazyCommand("models", "cli.commands.models", "List the models that this machine could run."),
         LazyCommand("search", "cli.commands.search", "Look for models at the hub."),

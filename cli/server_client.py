@@ -1,4 +1,4 @@
-"""Asks the server that runs for this user, in the words of Ollama's API and with the token of its own programs."""
+"""Asks the server that runs for this user, in Ollama's words or Hearth's own, with the token of its own programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.errors import HearthError, ModelNotFound, ModelUnavailable
+from engine.errors import ErrorInfo, HearthError, ModelNotFound, ModelUnavailable
 from engine.paths import resolve
 
 if TYPE_CHECKING:
@@ -50,7 +50,11 @@ def ask(
             "See `hearth status` and `hearth logs`.",
         ) from None
     if answer.status >= 400:
-        raise _refusal(answer.status, str(found.get("error", "")))
+        try:
+            # Hearth's own routes say it whole.
+            raise HearthError.from_info(msgspec.convert(found, ErrorInfo))
+        except msgspec.ValidationError:
+            raise _refusal(answer.status, str(found.get("error", ""))) from None
     return found
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.face import Engine, Pulling, Stream
     from engine.jobs.face import Jobs
     from engine.jobs.local import LocalJobs
+    from engine.jobs.webhook import secret as webhook_secret
     from engine.library.adapter_names import parse as parse_adapters
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
@@ -42,6 +43,7 @@ __all__ = [
     "parse_address",
     "parse_query",
     "resolve_sampling",
+    "webhook_secret",
 ]
 
 
@@ -98,4 +100,8 @@ def __getattr__(name: str) -> Any:
         from engine.sampling import resolve
 
         return resolve
+    if name == "webhook_secret":
+        from engine.jobs.webhook import secret
+
+        return secret
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -258,9 +258,18 @@ class Engine(Hub, Naming, Protocol):
         ...
 
     async def load(
-        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+        self,
+        model: str,
+        options: LoadOptions | None = None,
+        *,
+        keep_alive: float | None = None,
+        force: bool = False,
     ) -> None:
-        """Make `model` resident. `keep_alive` in seconds as in `GenerationRequest`."""
+        """Make `model` resident. `keep_alive` in seconds as in `GenerationRequest`.
+
+        Raises InsufficientMemory, with figures, for one that does not fit; `force` tries all the same, when every
+        idle model has left.
+        """
         ...
 
     async def unload(self, model: str) -> None:

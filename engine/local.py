@@ -21,12 +21,15 @@ from engine.checking import check
 from engine.conversations.local import LocalConversations
 from engine.errors import HearthError, InternalError, InvalidRequest, Unsupported
 from engine.jobs.local import LocalJobs
+from engine.library.load_options import meant_for
+from engine.library.uses import Uses
 from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
 from engine.local_loop import LocalLoop
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
+from engine.runtime.backends.script import PREFIX
 from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
 from engine.runtime.fits import in_order
@@ -47,10 +50,11 @@ from engine.runtime.wire import (
     ToWorker,
 )
 from engine.settings import Settings
-from engine.store.rows import refused_row, row_of
+from engine.store.rows import ModelEventRow, refused_row, row_of
 from engine.stream import EventStream
 from engine.types import (
     BackendName,
+    Done,
     Embeddings,
     EmbedRequest,
     Estimate,
@@ -99,7 +103,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
             self._settings,
             self._log,
             Estimator(self._settings, self._paths, self._log, self._targets),
-            record=lambda row: self._store().record(row),
+            record=self._record_event,
             screen_attached=screen_attached,
             kv_folder=self._paths.cache / "kv",
         )
@@ -109,6 +113,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         self._open_hardware()
         self._known: dict[tuple[str, str], tuple[object, Target]] = {}
         """Targets of resident models by name and backend, with the stamp of the files by which they were found."""
+        self._uses = Uses(self._paths.uses_file)
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
         self._metrics: Metrics | None = None
@@ -147,14 +152,22 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     # --- models
 
     async def load(
-        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+        self,
+        model: str,
+        options: LoadOptions | None = None,
+        *,
+        keep_alive: float | None = None,
+        force: bool = False,
     ) -> None:
         check(options or LoadOptions())
 
         async def there() -> None:
             target = await self._find(model)
             await self._supervisor.load(
-                target, load_of(options or LoadOptions(), target), keep_alive_of(keep_alive, target)
+                target,
+                load_of(options or LoadOptions(), target),
+                keep_alive_of(keep_alive, target),
+                force=force,
             )
 
         await self._on_loop(there())
@@ -189,10 +202,10 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
     async def fits(
         self, models: Sequence[str] | None = None, options: LoadOptions | None = None
     ) -> list[Fit]:
-        check(options or LoadOptions())
-
+        check(asked := options or LoadOptions())
         targets = self._targets.runnable(await self.models())
-        return in_order(await self._on_loop(self._supervisor.fits(targets, options or LoadOptions())), models)
+        wanted = [(target, load_of(meant_for(target.backend, asked), target)) for target in targets]
+        return in_order(await self._on_loop(self._supervisor.fits(wanted)), models)
 
     def adopt(self, settings: Settings) -> None:
         # Whoever is at work has read what it needs, and the rest reads it anew each time.
@@ -431,8 +444,22 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         # The reader has the terminal event; the row is made and written behind its back.
         self._call(self._record, ticket)
 
+    def _record_event(self, row: ModelEventRow) -> None:
+        self._store().record(row)
+        if row.state in ("loaded", "unloaded"):
+            self._note_use(row.model)
+
+    def _note_use(self, model: str) -> None:
+        """Write down that it is used, behind everybody's back."""
+        if not model.startswith(PREFIX) and self._uses.is_due(model):
+            task = asyncio.get_running_loop().create_task(asyncio.to_thread(self._uses.note, model))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
     def _record(self, ticket: Ticket) -> None:
         assert ticket.terminal is not None
+        if ticket.target is not None and isinstance(ticket.terminal, Done):
+            self._note_use(ticket.target.id)
         self._store().record(
             row_of(
                 ticket.request,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from engine.errors import HearthError
 from engine.library import modelfile, own_adapters
 from engine.runtime.effective import setup
-from engine.runtime.listing import Listing
+from engine.runtime.listing import candidates, rows
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.types import Alias, BackendName, Listed, ModelFacts, NamedAlias, NamedPrompt, Setup
 
@@ -81,10 +81,9 @@ class LocalAliases:
         return await asyncio.to_thread(work)
 
     async def listing(self) -> list[Listed]:
-        devices, free = await self._on_loop(self._supervisor.memory())
-        return await asyncio.to_thread(
-            lambda: Listing(self._targets.names, self._targets.catalog, self._settings, devices, free).rows()
-        )
+        found = await asyncio.to_thread(candidates, self._targets)
+        wanted = [each.wanted for each in found if each.wanted is not None]
+        return rows(found, await self._on_loop(self._supervisor.fits(wanted, windows=False)))
 
     async def setup(self, name: str) -> Setup:
         return await self._setup(name, await self._on_loop(self._find(name)))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from engine.checking import check
 from engine.errors import HearthError, InvalidRequest, ModelUnavailable
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.hub.judge import Judge
     from engine.paths import Paths
     from engine.runtime.supervisor import Supervisor
+    from engine.runtime.targets import Targets
     from engine.settings import Settings
 
 _T = TypeVar("_T")
@@ -51,6 +52,7 @@ class LocalHub:
     _settings: Settings
     _paths: Paths
     _supervisor: Supervisor
+    _targets: Targets
 
     def _open_hub(self) -> None:
         """Get ready; nothing is started."""
@@ -82,11 +84,13 @@ class LocalHub:
             found = await self._hub.search(query)
         except HearthError as error:
             return HubPage(local=local, problem=error.info)
+        free = await self._free() if found else 0
         here = {entry.id.partition(":")[0].partition("@")[0].lower() for entry in entries}
+        # Off the caller's loop, which may be a screen's: this imports.
+        marked = await asyncio.to_thread(lambda: [_marked(each, here, free) for each in found])
         if query.fits:
-            free = await self._free()
-            found = [each for each in found if _could_fit(each, free)]
-        marked = [_marked(each, here) for each in found[: query.limit]]
+            marked = [each for each in marked if each.verdict != "too big"]
+        marked = marked[: query.limit]
         return HubPage(models=tuple(marked), local=local)
 
     async def hub_card(self, model: str) -> HubCard:
@@ -187,7 +191,14 @@ class LocalHub:
 
     async def _cached(self, model: str) -> Reference:
         """The reference that `model` means: one of the hub's, or a name that is listed here."""
-        entry = next((entry for entry in await self.models() if entry.id.lower() == model.lower()), None)
+        entry = await self._entry_of(model)
+        if entry is not None and entry.removal:
+            raise InvalidRequest(
+                f"{entry.id} belongs to {_OWNERS.get(entry.source, entry.source)} and is not deleted.",
+                f"It lies at {entry.path}.",
+                f"Delete it there: {entry.removal}",
+                param="model",
+            )
         if entry is not None and entry.source != "huggingface":
             raise InvalidRequest(
                 f"{entry.id} is not deleted.",
@@ -197,6 +208,17 @@ class LocalHub:
             )
         # As a listed name a short commit stands behind its repository, which is no revision of the hub's.
         return parse(model) if entry is None else _reference_of(entry)
+
+    async def _entry_of(self, model: str) -> ModelEntry | None:
+        """The model that is listed as `model`, or that it means as the name of a store's."""
+        name = model.lower()
+        listed = await self.models()
+        exact = next(
+            (entry for entry in listed if name in (entry.id.lower(), *map(str.lower, entry.also))), None
+        )
+        if exact is not None or not name.startswith(("ollama:", "lmstudio:")):
+            return exact
+        return await asyncio.to_thread(self._targets.catalog.entry, model)
 
     def _loaded(self) -> Loaded:
         from engine.hub.cache import Loaded
@@ -222,16 +244,18 @@ class LocalHub:
         return max(free.values(), default=0)
 
 
-def _could_fit(each: HubModel, free: int) -> bool:
-    """Whether a model may fit in its usual form: about 5 bits a weight in GGUF, 16 elsewhere; unknown sizes may."""
-    bits = 5 if "gguf" in each.libraries else 16
-    return each.parameters * bits // 8 <= free
+_OWNERS: Final = {"ollama": "Ollama", "lmstudio": "LM Studio"}
 
 
-def _marked(each: HubModel, here: set[str]) -> HubModel:
+def _marked(each: HubModel, here: set[str], free: int) -> HubModel:
     from msgspec.structs import replace
 
-    return replace(each, local=True) if each.id.lower() in here else each
+    from engine.library.fit import PROCESS
+    from engine.library.pools import MAIN
+    from engine.library.verdicts import verdict
+
+    said = verdict({MAIN: each.size + PROCESS}, {MAIN: free}) if each.size else "unknown"
+    return replace(each, local=each.id.lower() in here, verdict=said)
 
 
 def _reference_of(entry: ModelEntry) -> Reference:

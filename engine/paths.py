@@ -77,6 +77,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.cache / "adapters"
 
     @property
+    def headers_file(self) -> Path:
+        """What was read of model files."""
+        return self.cache / "headers.msgpack"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 
@@ -133,6 +138,11 @@ class Paths(Struct, frozen=True, kw_only=True):
     def calibration_file(self) -> Path:
         """What models took of memory, over what was predicted."""
         return self.state / "calibration.json"
+
+    @property
+    def uses_file(self) -> Path:
+        """When models were last in memory."""
+        return self.state / "uses.json"
 
     @property
     def pulls_file(self) -> Path:

@@ -1,1 +1,96 @@
-"""The evaluation room: datasets, scorers and reports over the face of `engine`. It holds no code yet."""
+"""The evaluation room: is a model better, and is it faster? Datasets, scorers, runs, comparisons, reports and benches.
+
+    asking      who is asked, here or behind a URL, and what an answer is     datasets    shipped, published, one's own
+    scorers     what is looked at in an answer                                statistics  intervals and paired tests
+    store       runs, row by row                                              runner      asks what is not answered yet
+    findings    what a run found; outcomes, compare                           report      Markdown and HTML
+    bench       how fast
+
+Rooms above import from here; everything else is this room's own. Importing this package imports nothing: each name is
+loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evals.asking import Conditions, Subject, subjects
+    from evals.bench import Plan, Shape, Slo, Target
+    from evals.bench import bench as run_bench
+    from evals.compare import Comparison
+    from evals.datasets import SHIPPED, Dataset, open_dataset
+    from evals.findings import Findings, comparison_of
+    from evals.findings import findings as findings_of
+    from evals.report import write_reports
+    from evals.runner import Progress, Runner
+    from evals.sample import Answer, Sample, Score
+    from evals.scorers import SCORERS, Spec, spec_of
+    from evals.session import again, begin, opener
+    from evals.session import runner as open_runner
+    from evals.store import EvalStore, Row, Run, Settings
+
+_ROOMS = {
+    "evals.asking": ("Conditions", "Subject", "subjects"),
+    "evals.bench": ("Plan", "Shape", "Slo", "Target"),
+    "evals.compare": ("Comparison",),
+    "evals.datasets": ("SHIPPED", "Dataset", "open_dataset"),
+    "evals.findings": ("Findings", "comparison_of"),
+    "evals.report": ("write_reports",),
+    "evals.runner": ("Progress", "Runner"),
+    "evals.sample": ("Answer", "Sample", "Score"),
+    "evals.scorers": ("SCORERS", "Spec", "spec_of"),
+    "evals.session": ("again", "begin", "opener"),
+    "evals.store": ("EvalStore", "Row", "Run", "Settings"),
+}
+_OTHERWISE = {
+    "findings_of": ("evals.findings", "findings"),
+    "open_runner": ("evals.session", "runner"),
+    "run_bench": ("evals.bench", "bench"),
+}
+"""Functions that are called as their modules are, by the names that they have here."""
+__all__ = [
+    "SCORERS",
+    "SHIPPED",
+    "Answer",
+    "Comparison",
+    "Conditions",
+    "Dataset",
+    "EvalStore",
+    "Findings",
+    "Plan",
+    "Progress",
+    "Row",
+    "Run",
+    "Runner",
+    "Sample",
+    "Score",
+    "Settings",
+    "Shape",
+    "Slo",
+    "Spec",
+    "Subject",
+    "Target",
+    "again",
+    "begin",
+    "comparison_of",
+    "findings_of",
+    "open_dataset",
+    "open_runner",
+    "opener",
+    "run_bench",
+    "spec_of",
+    "subjects",
+    "write_reports",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OTHERWISE:
+        room, own = _OTHERWISE[name]
+        return getattr(import_module(room), own)
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(room), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import HearthError
+from engine.errors import ErrorInfo, HearthError
 from engine.types import Json
 from evals.asking.answers import answer
 from evals.asking.model import AskedModel
@@ -32,6 +32,9 @@ from evals.store import EvalStore, Row, Run
 Opener = Callable[[Subject], AskedModel]
 Told = Callable[["Progress"], None]
 _T = TypeVar("_T")
+_HOPELESS = frozenset({"model_not_found", "model_load_failed", "insufficient_memory", "not_allowed"})
+_PATIENCE = 20
+"""Rows of a model that may fail, one after the other, before any is answered."""
 _WINDOW = 64
 """Rows that the time left is reckoned from."""
 
@@ -73,7 +76,7 @@ class Runner:
         self._asking: set[asyncio.Task[None]] = set()
         self._began = time.monotonic()
         self._ends: deque[float] = deque(maxlen=_WINDOW)
-        self._values: list[float] = []
+        self._sum, self._scored, self._failing = 0.0, 0, 0
         self.progress = Progress(done=0, total=run.total)
 
     def pause(self) -> None:
@@ -130,7 +133,7 @@ class Runner:
             for sample in range(len(samples))
             if (place, sample, epoch) not in known
         ]
-        self._values.clear()
+        self._sum, self._scored, self._failing = 0.0, 0, 0
         self._tell(subject=subject.label, score=None)
         if not work:
             return
@@ -148,6 +151,7 @@ class Runner:
                     await self._ask(model, place, sample, samples[sample], epoch)
 
             await self._together([lane() for _ in range(min(lanes, len(work)))])
+            await self._describe(subject, model)  # where it runs is known once it is loaded
         finally:
             await model.close()
 
@@ -177,6 +181,8 @@ class Runner:
         row = Row(subject=place, sample=number, epoch=epoch, answer=found, scores=scores)
         await self._kept(lambda: self._store.record(self.run, [row]))
         self._count(row)
+        if found.error is not None:
+            self._check(found.error)
 
     async def _compare(self, samples: Sequence[Sample]) -> None:
         """The judge's verdict on every pair of answers of the first subject and each other."""
@@ -213,6 +219,12 @@ class Runner:
 
         await self._together([lane() for _ in range(lanes)])
 
+    def _check(self, error: ErrorInfo) -> None:
+        """Raises HearthError where it is the model that fails and not a row: nothing else would come of the rest."""
+        self._failing += 1
+        if error.code in _HOPELESS or (self._scored == 0 and self._failing >= _PATIENCE):
+            raise HearthError.from_info(error)
+
     async def _together(self, lanes: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run lanes to their end; the first error ends all of them and is raised."""
         tasks = [asyncio.create_task(lane) for lane in lanes]
@@ -245,12 +257,14 @@ class Runner:
         if not row.scored:
             self._tell(failed=self.progress.failed + 1)
             return
-        self._values.append(row.scores[self._scorers[0].name].value)
+        self._failing = 0
+        self._sum += row.scores[self._scorers[0].name].value
+        self._scored += 1
         done = self.progress.done + 1
         left = None
         if len(self._ends) > 1:
             left = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1) * (self.run.total - done)
-        self._tell(done=done, left_s=left, score=sum(self._values) / len(self._values))
+        self._tell(done=done, left_s=left, score=self._sum / self._scored)
 
     def _tell(self, **changed: object) -> None:
         elapsed = time.monotonic() - self._began

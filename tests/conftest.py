@@ -56,6 +56,9 @@ def apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.setenv("HEARTH_HOME", str(tmp_path_factory.mktemp("hearth-home")))
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf-home")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        # Models of Ollama and LM Studio are found by these.
+        patch.setenv("OLLAMA_MODELS", str(tmp_path_factory.mktemp("ollama-models")))
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("user-home")))
         yield
     # The app freezes what it has; frozen objects of DuckDB would be reported as leaks at the end.
     gc.unfreeze()

@@ -154,7 +154,7 @@ class HearthApp(AppActions, inherit_bindings=False):
         gc.enable()
         self.run_worker(Sampler(self.connection).run(self._take_sample), name="sampler", group="shell")
         self.run_worker(self._begin, name="engine", group="shell", thread=True)
-        self.run_worker(self._run_jobs(), name="jobs", group="shell")
+        self.run_worker(self._run_jobs, name="jobs", group="shell")
         self.preferences.apply_keymap()
         self.preferences.register_themes()
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)

@@ -65,6 +65,8 @@ def hub_models() -> list[HubModel]:
             likes=likes,
             parameters=round(billions * 1e9),
             architecture=family,
+            size=round(billions * 5e9 / 8),
+            verdict="unknown" if not billions else "too big" if billions * 5e9 / 8 > FREE else "fits",
             **said,  # type: ignore[arg-type]
         )
 
@@ -127,7 +129,7 @@ def hub_files() -> list[HubFiles]:
         for name, part in ladder[:names]:
             size = int(largest * part * GIB)
             need = int(size * 1.16) + 300 * MIB
-            verdict = "fits" if need < 0.8 * FREE else "tight" if need < FREE else "too_big"
+            verdict = "fits" if need < 0.8 * FREE else "tight" if need < FREE else "too big"
             file = HubFile(
                 path=f"{repository.rpartition('/')[2]}-{name}.gguf", size=size, etag="e" * 64, sha256="e" * 64
             )

@@ -72,6 +72,8 @@ def leave(app: HearthApp) -> None:
 
     def take(way: Way | None) -> None:
         if way == "leave":
+            for each in screens:
+                each.forget_unsaved()
             app.exit()
         elif way == "save":
             app.run_worker(save(), group="leaving")

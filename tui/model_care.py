@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.errors import HearthError
+from engine.errors import HearthError, InsufficientMemory
 from engine.text_safety import plain
 from tui.workspace_screen import WorkspaceScreen
 
@@ -10,9 +10,9 @@ from tui.workspace_screen import WorkspaceScreen
 class ModelCare(WorkspaceScreen):
     """For screens that list models in memory."""
 
-    def load_model(self, model: str) -> None:
-        """Load it; errors are shown."""
-        self.run_worker(self._load_model(model), group="load")
+    def load_model(self, model: str, *, force: bool = False) -> None:
+        """Load it; errors are shown. What does not fit is loaded with `force`, which is asked for."""
+        self.run_worker(self._load_model(model, force), group="load")
 
     def unload_model(self, model: str, *, answers: bool) -> None:
         """Unload it; asks first while it `answers`."""
@@ -35,14 +35,28 @@ class ModelCare(WorkspaceScreen):
         self.hearth.choose_model(model)
         self.hearth.flash(f"The chat talks to {model} now.", "success")
 
-    async def _load_model(self, model: str) -> None:
+    async def _load_model(self, model: str, force: bool) -> None:
         self.hearth.flash(f"Loading {model} …")
         try:
-            await self.hearth.engine.load(model)
+            await self.hearth.engine.load(model, force=force)
+        except InsufficientMemory as error:
+            if force:
+                self.hearth.show_error(error)
+            else:
+                self._ask_to_force(model, error)
         except HearthError as error:
             self.hearth.show_error(error)
         else:
             self.hearth.flash(f"{model} is loaded.", "success")
+
+    def _ask_to_force(self, model: str, error: InsufficientMemory) -> None:
+        from tui.confirm import Confirm
+
+        detail = f"{error.why} {error.fix}\n\nLoaded all the same, it may be very slow, or be ended for want of memory."
+        self.app.push_screen(
+            Confirm(f"{plain(model, 60)} does not fit. Load it all the same?", detail),
+            lambda sure: self.load_model(model, force=True) if sure else None,
+        )
 
     async def _unload_model(self, model: str) -> None:
         try:

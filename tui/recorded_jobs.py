@@ -13,7 +13,7 @@ from engine.types import Delta, Job, JobPage, JobQuery, JobRequest, JobUpdate
 
 
 class RecordedJobs:
-    """The part of `engine.jobs.face.Jobs` that the pane sees. `jobs` may be set; `partial` is written of those that run."""
+    """What the pane sees of `engine.jobs.face.Jobs`. `jobs` may be set; `partial` is written of those that run."""
 
     def __init__(self, jobs: Sequence[Job] = ()) -> None:
         self.jobs = list(jobs)

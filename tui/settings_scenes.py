@@ -24,6 +24,10 @@ memory_limit = "12GB"
 [models]
 folders = ["/data/models", "/mnt/archive/gguf"]
 """
+NAMES = """\
+mistral = "/models/mistral-7b.gguf"
+llama3.2 = "bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M"
+"""
 VARIABLE = "HEARTH_RUNTIME__SLOTS"
 
 
@@ -62,6 +66,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "settings-choice": ("settings", _then("slash", *"kv_type", "enter", "enter")),
     "settings-text": ("settings", _then("slash", *"system prompt", "enter", "enter", *"Be brief.")),
     "settings-wrong": ("settings", _then(text=FILE + '[server]\nport = "many"\nprot = 1\n')),
+    "settings-names": ("settings", _then("slash", *"models.", "enter", "end", "up", text=FILE + NAMES)),
     "settings-none": ("settings", _then("slash", *"zebra")),
 }
 """Scene name: the workspace it starts in, and what is done there."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 def size(count: int) -> str:
     """Bytes in binary units: `742 MiB`, `7.6 GiB`; nothing known is `–`."""
@@ -74,3 +76,15 @@ def wait(value: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours < 100 else "days"
+
+
+def ago(moment: float, now: float | None = None) -> str:
+    """How long a moment (Unix seconds) is past: `just now`, `12 min ago`, `3 h ago`, `5 days ago`; 0 is `never`."""
+    if moment <= 0:
+        return "never"
+    passed = (time.time() if now is None else now) - moment
+    for limit, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if passed >= limit:
+            count = int(passed // limit)
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"

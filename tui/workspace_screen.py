@@ -74,6 +74,9 @@ class WorkspaceScreen(BaseScreen):
         """Save it; whether all of it is."""
         return True
 
+    def forget_unsaved(self) -> None:
+        """Let it be lost."""
+
     def compose_workspace(self) -> ComposeResult:
         """The panes."""
         raise NotImplementedError

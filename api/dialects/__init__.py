@@ -16,11 +16,10 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.batches import openai as openai_batches
     from api.dialects.decisions import routes as decisions
     from api.dialects.hub import routes as hub
-    from api.dialects.jobs import native as native_jobs
     from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
-    from api.dialects.native import conversation_routes, hub_routes, machine_routes, naming_routes
+    from api.dialects.native import conversation_routes, hub_routes, job_routes, machine_routes, naming_routes
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -45,7 +44,7 @@ def routes() -> list[ControllerRouterHandler]:
         *naming_routes.ROUTES,
         *machine_routes.ROUTES,
         *conversation_routes.ROUTES,
-        *native_jobs.ROUTES,
+        *job_routes.ROUTES,
         *llama.ROUTES,
         *responses.ROUTES,
         *lm_studio.ROUTES,

@@ -138,8 +138,10 @@ def _aliased(named: NamedAlias, entry: ModelEntry, model: Listed | None) -> List
 
 def _named(listed: Iterable[Listed], wanted: str) -> Listed | None:
     """The one of that name, in lower case; an alias goes before a model."""
+    listed = tuple(listed)
     several = [one for one in listed if one.id.lower() == wanted]
-    return several[-1] if several else None
+    also = (one for one in listed if wanted in (name.lower() for name in one.entry.also))
+    return several[-1] if several else next(also, None)
 
 
 def _listed(entries: list[ModelEntry]) -> tuple[Listed, ...]:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from api.dialects.jobs import native as jobs
 from api.dialects.native import conversation_routes as conversations
 from api.dialects.native import hub_routes as hub
+from api.dialects.native import job_routes as jobs
 from api.dialects.native import machine_routes as machine
 from api.dialects.native import naming_routes as naming
 from api.dialects.native import routes as engine
@@ -79,7 +79,24 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "import_alias": (naming.Modelfile, RemarksAnswer),
     "export_alias": (naming.Name, TextAnswer),
     "setup": (naming.Name, types.Setup),
-    "setup_of": (types.Alias, types.Setup),
+    "setup_of": (naming.Unkept, types.Setup),
+    "jobs/submit": (types.JobRequest, types.Job),
+    "jobs/submit_batch": (jobs.SubmitBatch, types.Batch),
+    "jobs/get": (jobs.JobName, types.Job),
+    "jobs/find": (types.JobQuery, types.JobPage),
+    "jobs/outcome": (jobs.JobName, types.JobOutcome),
+    "jobs/outcomes": (jobs.Outcomes, list[types.JobOutcome]),
+    "jobs/cancel": (jobs.JobName, types.Job),
+    "jobs/retry": (jobs.JobName, types.Job),
+    "jobs/drop": (jobs.JobName, Empty),
+    "jobs/batch": (jobs.BatchName, types.Batch),
+    "jobs/batches": (jobs.Batches, list[types.Batch]),
+    "jobs/cancel_batch": (jobs.BatchName, types.Batch),
+    "jobs/drop_batch": (jobs.BatchName, Empty),
+    "jobs/keep_file": (jobs.KeepFile, types.KeptFile),
+    "jobs/file": (jobs.FileName, types.KeptFile),
+    "jobs/drop_file": (jobs.FileName, Empty),
+    "jobs/files": (jobs.Files, list[types.KeptFile]),
     "add_adapter": (naming.AdapterFile, NameAnswer),
     "remove_adapter": (naming.Name, Empty),
     "prompt": (naming.Name, types.NamedPrompt),
@@ -97,23 +114,6 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "conversations/restore": (conversations.Several, Empty),
     "conversations/export": (conversations.Export, types.ConversationFile),
     "conversations/take_in": (conversations.TakeIn, list[types.ConversationSummary]),
-    "jobs/submit": (types.JobRequest, types.Job),
-    "jobs/submit_batch": (jobs.Together, types.Batch),
-    "jobs/find": (types.JobQuery, types.JobPage),
-    "jobs/get": (jobs.OfJob, types.Job),
-    "jobs/outcome": (jobs.OfJob, types.JobOutcome),
-    "jobs/outcomes": (jobs.Outcomes, list[types.JobOutcome]),
-    "jobs/cancel": (jobs.OfJob, types.Job),
-    "jobs/retry": (jobs.OfJob, types.Job),
-    "jobs/drop": (jobs.OfJob, None),
-    "jobs/batch": (jobs.OfBatch, types.Batch),
-    "jobs/batches": (jobs.Batches, list[types.Batch]),
-    "jobs/cancel_batch": (jobs.OfBatch, types.Batch),
-    "jobs/drop_batch": (jobs.OfBatch, None),
-    "jobs/keep_file": (jobs.Kept, types.KeptFile),
-    "jobs/file": (jobs.OfFile, types.KeptFile),
-    "jobs/files": (jobs.Files, list[types.KeptFile]),
-    "jobs/drop_file": (jobs.OfFile, None),
 }
 _GET: Final[dict[str, Any]] = {
     "models": list[types.ModelEntry],
@@ -138,6 +138,12 @@ NATIVE: Final[dict[str, Operation]] = {
     "/hearth/v1/pull": Operation(
         body=types.PullRequest, answer=types.PullState, streams=EVENTS, stream_only=True
     ),
+    "/hearth/v1/jobs/watch": Operation(
+        body=jobs.JobName, answer=types.JobUpdate, streams=EVENTS, stream_only=True
+    ),
+    "/hearth/v1/jobs/read_file": Operation(
+        body=jobs.FileName, answer=bytes, media="application/octet-stream"
+    ),
     "/hearth/v1/running/{request_id:str}": Operation(answer=CancelAnswer),
     "/hearth/v1/pulls/{pull_id:str}": Operation(answer=CancelAnswer),
     "/hearth/v1/logs": Operation(answer=list[types.LogLine], query=_LIMIT),
@@ -147,10 +153,6 @@ NATIVE: Final[dict[str, Operation]] = {
     "/hearth/v1/hardware_history": Operation(
         answer=list[types.HardwarePoint], query={"seconds": "How far back, 600 if nothing is said."}
     ),
-    "/hearth/v1/jobs/watch": Operation(
-        body=jobs.OfJob, answer=types.JobUpdate, streams=EVENTS, stream_only=True
-    ),
-    "/hearth/v1/jobs/read_file": Operation(body=jobs.OfFile, answer=bytes, media="application/octet-stream"),
     "/hearth/v1/conversations/attachment": Operation(
         body=conversations.ShownPicture, answer=bytes, media="application/octet-stream"
     ),

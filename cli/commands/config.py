@@ -173,7 +173,7 @@ def _set(context: typer.Context, key: str, text: str) -> int:
     value = settings.set_value(file, key, text)
     print(f"{key} = {_shown(value)}, written to {file}")
     _say_what_stands_above(context, key, file)
-    for problem in _on_the_screen(context.obj.check()[0]):
+    for problem in on_the_screen(context.obj.check()[0]):
         if problem.param == key:
             print(dim(problem.sentence(), sys.stderr), file=sys.stderr)
     return 0
@@ -226,7 +226,7 @@ def _check(context: typer.Context) -> int:
     from cli.errors import OK, USAGE, show
 
     loaded, problems = context.obj.check()
-    infos = [problem.info for problem in problems] + _on_the_screen(loaded)
+    infos = [problem.info for problem in problems] + on_the_screen(loaded)
     for info in infos:
         show(info)
     if infos:
@@ -238,7 +238,7 @@ def _check(context: typer.Context) -> int:
     return OK
 
 
-def _on_the_screen(loaded: Loaded) -> list[ErrorInfo]:
+def on_the_screen(loaded: Loaded) -> list[ErrorInfo]:
     """What the workstation could not use of its section: a theme that is none, keys that are none."""
     from engine import paths
     from engine.errors import InvalidSettings

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cli.doctor.check import Check
     from engine.paths import Paths
     from engine.settings import Settings
-    from engine.types import Hardware
+    from engine.types import Hardware, Listed
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -49,32 +49,46 @@ def run(context: typer.Context, json: bool) -> int:
 def checks(context: typer.Context) -> list[Check]:
     """Everything that can be looked at."""
     from api import presence
-    from cli.doctor import backends, files, machine, terminal
+    from cli.doctor import backends, files, kept, machine, models, terminal
     from engine import paths as places
+    from engine.settings import Settings
 
-    settings_check, settings = files.settings(context.obj.load)
+    settings_check, loaded = files.settings(context.obj.load)
+    settings = loaded.settings if loaded is not None else Settings()
     paths = places.resolve()
-    now = asyncio.run(reading(settings, paths))
+    now, rows = asyncio.run(reading(settings, paths))
     return [
         backends.python(),
         backends.llama(len(now.gpus)),
         *backends.extras(),
         *machine.checks(now),
         settings_check,
+        *kept.screen(loaded, paths),
         *files.aliases(paths),
+        *kept.prompts(paths),
+        kept.conversations(paths),
+        *models.checks(rows, settings),
         *files.folders(paths),
         machine.port(settings.server.host, settings.server.port, presence.running(paths)),
         *terminal.checks(),
     ]
 
 
-async def reading(settings: Settings, paths: Paths) -> Hardware:
-    """One look at the machine."""
+async def reading(settings: Settings, paths: Paths) -> tuple[Hardware, list[Listed]]:
+    """One look at the machine, and one at its models and aliases."""
     from engine import LocalEngine
+    from engine.errors import StorageFailed
+    from engine.types import Listed
 
     engine = LocalEngine(settings, screen_attached=False, paths=paths)
     try:
-        return await engine.hardware()
+        try:
+            rows = await engine.listing()
+        except StorageFailed:
+            # Of aliases; the check of their file says it.
+            models = await engine.models()
+            rows = [Listed(kind="model", name=each.id, model=each.id, entry=each) for each in models]
+        return await engine.hardware(), rows
     finally:
         await engine.close()
 

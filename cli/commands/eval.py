@@ -286,6 +286,7 @@ def compare(
     def work() -> int:
         from cli.commands.cache import print_json
         from cli.evals.running import opened, plain_comparison, side
+        from cli.evals.showing import show_comparison
         from cli.terminal_text import dim
         from evals.findings import comparison_of
 

@@ -24,7 +24,7 @@ def list_(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print every detail as JSON.")] = False,
 ) -> None:
-    """List models and aliases, with what each would take in memory.
+    """List models, aliases and the names of your settings, with what each would take in memory.
 
     That is reckoned from headers alone; `hearth estimate` says it exactly. What does not fit, or cannot be used,
     comes last, with the reason.
@@ -44,26 +44,29 @@ def list_(
         if json:
             print_json(rows)
         else:
-            show(rows)
+            show(rows, narrowed=bool(wanted) or fits)
         return 0
 
     raise typer.Exit(guarded(work))
 
 
-def show(rows: list[Listed]) -> None:
-    """The list in columns, what cannot be used in grey."""
+def show(rows: list[Listed], *, narrowed: bool = False) -> None:
+    """The list in columns, what cannot be used in grey. `narrowed`: there may be others."""
     from cli.columns import columns
     from cli.commands.models import size_of
     from cli.terminal_text import dim
 
     if not rows:
-        print(dim("Nothing to list. Fetch a model with: hearth pull org/name", sys.stderr), file=sys.stderr)
+        none = "Nothing to list. Fetch a model with: hearth pull org/name"
+        if narrowed:
+            none = "Nothing here is called so, or fits. `hearth list` lists all there is."
+        print(dim(none, sys.stderr), file=sys.stderr)
         return
     cells = [("NAME", "KIND", "SIZE", "QUANT", "CONTEXT", "NEEDS", "FIT", "")]
     for row in rows:
         entry = row.entry
-        note = row.reason or (f"of {row.model}" if row.kind == "alias" else "")
-        fit = {"fits": "fits", "tight": "tight", "too_big": "too big"}.get(row.verdict, "-")
+        note = row.reason or (f"of {row.model}" if row.kind != "model" else "")
+        fit = row.verdict if row.verdict != "unknown" else "-"
         cells.append(
             (
                 row.name,

@@ -27,6 +27,7 @@ def run(context: typer.Context, json: bool) -> int:
     import msgspec
 
     from cli.engines import opened
+    from engine.text_safety import plain
 
     engine = opened(context.obj, context.obj.load().settings, computes=False)
     with asyncio.Runner() as runner:
@@ -37,7 +38,7 @@ def run(context: typer.Context, json: bool) -> int:
     if json:
         print(msgspec.json.format(msgspec.json.encode(entries)).decode())
         return 0
-    from cli.columns import columns
+    from cli.columns import room, within
 
     if not entries:
         from cli.terminal_text import dim
@@ -45,15 +46,37 @@ def run(context: typer.Context, json: bool) -> int:
         note = "No model was found. Fetch one with hearth pull, or name a folder of them in models.folders."
         print(dim(note, sys.stderr), file=sys.stderr)
         return 0
-    rows = [("MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "ADAPTERS", "")]
+    from tui.units import ago, parameters
+
+    heads = ("MODEL", "FAMILY", "PARAMS", "SIZE", "QUANT", "CONTEXT", "READS", "LICENCE", "SOURCE", "USED")
+    rows = [(*heads, "ADAPTERS", "")]
     for entry in entries:
         context_length = str(entry.context) if entry.context else "-"
         broken = [f"broken adapter {name}: {reason}" for name, reason in entry.broken_adapters.items()]
         note = f"broken: {entry.broken}" if entry.broken else " ".join(broken)
         size = size_of(entry.size) if entry.size else "-"
         adapters = " ".join(entry.adapters) or "-"
-        rows.append((entry.id, size, entry.quantisation or "-", context_length, entry.source, adapters, note))
-    print(columns(rows))
+        rows.append(
+            (
+                entry.id,
+                entry.architecture or "-",
+                parameters(entry.parameters) if entry.parameters else "-",
+                size,
+                entry.quantisation or "-",
+                context_length,
+                "+".join(entry.modalities),
+                plain(entry.licence, 16) or "-",
+                entry.source,
+                ago(entry.used),
+                adapters,
+                note,
+            )
+        )
+    print(
+        within(
+            rows, room(), ("LICENCE", "READS", "FAMILY", "ADAPTERS", "USED", "SOURCE", "CONTEXT", "PARAMS")
+        )
+    )
     return 0
 
 

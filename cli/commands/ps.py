@@ -64,14 +64,22 @@ def load(
         str | None,
         typer.Option("--keep-alive", metavar="TIME", help="How long each stays: 30s, 5m, 1h, -1 (for ever)."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Load what does not fit too: it may be slow, or end the server.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Have the running server load models."""
+    """Have the running server load models.
+
+    What does not fit into memory is refused, with the figures.
+    """
     from cli.errors import guarded
 
     def work() -> int:
-        seconds = None if keep_alive is None else _seconds(keep_alive)
-        return _each(context, models, {} if seconds is None else {"keep_alive": seconds}, "loaded", json=json)
+        said: dict[str, Any] = {"force": force}
+        if keep_alive is not None:
+            said["keep_alive"] = _seconds(keep_alive)
+        return _each(context, models, "/hearth/v1/load", said, "loaded", json=json)
 
     raise typer.Exit(guarded(work))
 
@@ -81,17 +89,19 @@ def unload(context: typer.Context, models: Models, json: Json = False) -> None:
     """Have the running server let models go; answers that are being written end."""
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: _each(context, models, {"keep_alive": 0}, "unloaded", json=json)))
+    raise typer.Exit(guarded(lambda: _each(context, models, "/hearth/v1/unload", {}, "unloaded", json=json)))
 
 
-def _each(context: typer.Context, models: list[str], more: dict[str, Any], word: str, *, json: bool) -> int:
-    """Load or unload one after the other, as Ollama's API does: a request that says nothing to read."""
+def _each(
+    context: typer.Context, models: list[str], path: str, more: dict[str, Any], word: str, *, json: bool
+) -> int:
+    """Load or unload one after the other."""
     from cli.commands.cache import print_json
     from cli.server_client import ask
     from engine.text_safety import plain
 
     for name in models:
-        ask(context.obj, "POST", "/api/generate", {"model": name, "stream": False, **more})
+        ask(context.obj, "POST", path, {"model": name, **more})
         if not json:
             print(f"{plain(name, 120)} is {word}.")
     if json:

@@ -143,7 +143,7 @@ def show_plan(plan: PullPlan) -> None:
         mark = "*" if each.name == plan.chosen.name and each.format == plan.chosen.format else ""
         here = f"{each.present / each.size:.0%}" if each.present and each.size else "-"
         need = size_of(each.need) if each.need else "-"
-        words = {"fits": "fits", "tight": "tight: with a small context only", "too_big": "too big"}
+        words = {"fits": "fits", "tight": "tight: with a small context only", "too big": "too big"}
         verdict = words.get(each.verdict, "")
         rows.append((mark, each.name, size_of(each.size), need, here, verdict))
     print(columns(rows))

@@ -65,7 +65,10 @@ async def _removed(engine: Engine, names: list[str], *, dry_run: bool) -> list[s
 
     # All of them are looked at before the first is removed.
     aliases = {each.name.lower(): each.name for each in await engine.aliases()}
-    ids = {entry.id.lower() for entry in await engine.models()}
+    entries = await engine.models()
+    ids = {entry.id.lower() for entry in entries}
+    # Another program's are deleted by it.
+    removals = {entry.id.lower(): entry.removal for entry in entries if entry.removal}
     # A repository is named without its quantisation too.
     models = ids | {each.partition(":")[0] for each in ids}
     keys = [name.strip().lower().removesuffix(":latest") for name in names]
@@ -74,7 +77,7 @@ async def _removed(engine: Engine, names: list[str], *, dry_run: bool) -> list[s
             raise InvalidRequest(
                 f"{plain(name, 120)!r} is a model, and no alias.",
                 "Weights are deleted only when they are named: they are large, and have to be fetched again.",
-                f"If that is what you want: hearth rm --weights {plain(name, 120)}",
+                f"If that is what you want: {removals.get(key) or f'hearth rm --weights {plain(name, 120)}'}",
                 param="name",
             )
         if key not in aliases:

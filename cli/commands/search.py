@@ -137,7 +137,7 @@ def show_page(page: HubPage) -> None:
         if page.local:
             print()
             print(dim("At the hub", sys.stdout))
-        rows = [("MODEL", "PARAMS", "FORMATS", "DOWNLOADS", "LIKES", "UPDATED", "LICENCE", "")]
+        rows = [("MODEL", "PARAMS", "FIT", "FORMATS", "DOWNLOADS", "LIKES", "UPDATED", "LICENCE", "")]
         print(columns(rows + [_row(each) for each in page.models]))
     elif page.problem is None:
         print(dim("The hub has nothing that matches.", sys.stderr), file=sys.stderr)
@@ -152,6 +152,7 @@ def _row(each: HubModel) -> tuple[str, ...]:
     return (
         each.id,
         _short(each.parameters) if each.parameters else "-",
+        each.verdict if each.verdict != "unknown" else "-",
         " ".join(each.libraries) or "-",
         _short(each.downloads),
         _short(each.likes),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from engine import Engine
     from engine.types import ModelEntry, Setup
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -42,11 +40,8 @@ def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, j
     from cli.commands.cache import print_json, with_engine
     from cli.terminal_text import for_stream
 
-    async def look(engine: Engine) -> tuple[Setup, ModelEntry | None]:
-        setup, entries = await asyncio.gather(engine.setup(name), engine.models())
-        return setup, next((entry for entry in entries if entry.id == setup.model), None)
-
-    setup, entry = with_engine(context, look)
+    setup: Setup = with_engine(context, lambda engine: engine.setup(name))
+    entry = setup.entry
     if modelfile:
         text = with_engine(context, lambda engine: engine.export_alias(name))
         if json:
@@ -84,6 +79,7 @@ def _show(context: typer.Context, name: str, effective: bool, modelfile: bool, j
 
 def _facts(setup: Setup, entry: ModelEntry | None) -> list[tuple[str, str]]:
     from cli.commands.models import size_of
+    from tui.units import ago
 
     alias = setup.alias
     facts = [("name", setup.name), ("kind", "model" if alias is None else "alias")]
@@ -105,6 +101,10 @@ def _facts(setup: Setup, entry: ModelEntry | None) -> list[tuple[str, str]]:
             ("adapters", ", ".join(entry.adapters)),
             ("licence of model", entry.licence),
             ("runs on", ", ".join(entry.backends)),
+            ("source", entry.source),
+            ("also called", ", ".join(entry.also)),
+            ("last used", ago(entry.used) if entry.used else ""),
+            *(("note", remark) for remark in entry.remarks),
         ]
     return facts
 

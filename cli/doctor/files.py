@@ -11,19 +11,19 @@ from cli.doctor.check import Check
 from engine.errors import HearthError
 from engine.hardware.disks import existing
 from engine.paths import Paths
-from engine.settings import Loaded, Settings
+from engine.settings import Loaded
 
 MOVE = "Make it writable, or set HEARTH_HOME to a folder of your own."
 
 
-def settings(load: Callable[[], Loaded]) -> tuple[Check, Settings]:
-    """Whether the settings can be read, and those to go on with."""
+def settings(load: Callable[[], Loaded]) -> tuple[Check, Loaded | None]:
+    """Whether the settings can be read, and what was."""
     try:
         loaded = load()
     except HearthError as error:
-        return Check("settings", "broken", f"{error.what} {error.why}".strip(), error.fix), Settings()
+        return Check("settings", "broken", f"{error.what} {error.why}".strip(), error.fix), None
     files = ", ".join(str(file) for file in loaded.files) or "no file; the defaults hold"
-    return Check("settings", "ok", files), loaded.settings
+    return Check("settings", "ok", files), loaded
 
 
 def aliases(paths: Paths) -> list[Check]:

@@ -128,10 +128,12 @@ def _whole(group: Sequence[HubFile]) -> bool:
 
 
 def _projector(projectors: Sequence[HubFile], stem: str) -> list[HubFile]:
-    """The projector that goes with the model `stem`: of its own folder or the top one, in the usual precision."""
+    """The projector that goes with the model `stem`: of the nearest folder above it, in the usual precision."""
     folder = stem.rpartition("/")[0]
-    near = [file for file in projectors if file.path.rpartition("/")[0] == folder]
-    near = near or [file for file in projectors if "/" not in file.path]
+    near = [file for file in projectors if file.path.rpartition("/")[0] == folder.removeprefix("/")]
+    while folder and not near:
+        folder = folder.rpartition("/")[0]
+        near = [file for file in projectors if file.path.rpartition("/")[0] == folder.removeprefix("/")]
 
     def order(file: HubFile) -> tuple[int, int]:
         label = label_of(file.path.rpartition("/")[2])

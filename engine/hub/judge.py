@@ -99,7 +99,7 @@ class Judge:
         usual = demand(self._options)
         if usual is None:
             return each
-        verdict: Verdict = "too_big"
+        verdict: Verdict = "too big"
         on_cpu = replace(self._options, gpu_layers=0)
         small = LEAST_CONTEXT if self._options.context is None else self._options.context
         for options, found in (

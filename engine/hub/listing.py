@@ -17,12 +17,15 @@ from engine.errors import PullFailed
 from engine.hub import addresses
 from engine.hub.client import MOST_PAGES, Client
 from engine.hub.reference import Reference, is_commit
+from engine.library.model_folder import WIDTHS
 from engine.text_safety import clean, plain
 from engine.types import HubCard, HubFile, HubModel, HubQuery, Library
 
 MOST_FILES: Final = 100_000
 MOST_CARD: Final = 2 << 20
 MOST_SIZE: Final = 2**50
+USUAL_BITS: Final = 5
+"""Bits a weight of the usual GGUF quantisation, Q4_K_M."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -44,6 +47,8 @@ class _Gguf(Struct):
 
 class _Safetensors(Struct):
     total: int = 0
+    parameters: dict[str, int] = {}
+    """By the type that they are kept in."""
 
 
 class _Model(Struct):
@@ -217,10 +222,19 @@ def _model(said: _Model, name: str | None = None) -> HubModel:
         gated=bool(said.gated),
         private=said.private,
         parameters=max(0, gguf.total or safetensors.total),
+        size=_weights(gguf, safetensors),
         architecture=plain(gguf.architecture, 60),
         context=max(0, gguf.context_length),
         commit=said.sha if said.sha and is_commit(said.sha) else "",
     )
+
+
+def _weights(gguf: _Gguf, safetensors: _Safetensors) -> int:
+    """Bytes of the weights, as far as parameters tell it."""
+    if gguf.total > 0:
+        return min(gguf.total, MOST_SIZE) * USUAL_BITS // 8
+    by_type = safetensors.parameters or {"BF16": safetensors.total}
+    return sum(WIDTHS.get(kind, 2) * min(max(0, count), MOST_SIZE) for kind, count in by_type.items())
 
 
 def _part(said: Any, kind: type[Any]) -> Any:

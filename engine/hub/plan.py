@@ -52,7 +52,7 @@ async def offer(client: Client, reference: Reference, judge: Judge | None = None
         offered, free = await judge(client, reference, about.commit, offered)
     if len(offered) > 1 or free:
         best = choice.best(offered) if offered else None
-        offered = [replace(each, recommended=each is best and each.verdict != "too_big") for each in offered]
+        offered = [replace(each, recommended=each is best and each.verdict != "too big") for each in offered]
     layout = Layout(client.access.cache, reference)
     offered = await asyncio.to_thread(
         lambda: [replace(each, present=_present(layout, each)) for each in offered]

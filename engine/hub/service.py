@@ -249,7 +249,9 @@ class HubService:
 
     async def _there(self, work: Coroutine[Any, Any, _T]) -> _T:
         try:
-            loop = self._started()
+            # A thread that starts is waited for: not on the caller's loop, which may be a screen's.
+            started = self._started
+            loop = started() if self._loop is not None else await asyncio.to_thread(started)
         except HearthError:
             work.close()
             raise

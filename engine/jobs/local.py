@@ -206,6 +206,14 @@ class LocalJobs:
         if runner is not None:
             await runner.close()
 
+    def attended(self) -> bool:
+        """Whether some process of this user runs jobs now."""
+        if self._runner is not None or self._paths is None:
+            return self._runner is not None
+        from engine.jobs.turns import attended
+
+        return attended(self._paths)
+
     def _wake(self) -> None:
         if self._runner is not None:
             self._runner.wake()

@@ -75,6 +75,21 @@ class End(Struct, frozen=True, kw_only=True):
     messages: tuple[StoredMessage, ...] = ()
 
 
+def attended(paths: Paths) -> bool:
+    """Whether a process runs the jobs of this folder."""
+    try:
+        lock = os.open(paths.jobs_lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 class Turns:
     """The runner's side of a `JobStore`; on the same thread."""
 

@@ -148,7 +148,16 @@ class Adapters:
             found |= _inside(Path(entry.path) / "adapters", only_folders=True)
         if self._configured is not None:
             found = {**_configured(self._configured, only_folders=only_folders), **found}
-        return {**_inside(self._own, only_folders=only_folders), **found}
+        found = {**_inside(self._own, only_folders=only_folders), **found}
+        return {**found, **own_of(entry)}
+
+
+def own_of(entry: ModelEntry) -> dict[str, Path]:
+    """The adapters that come with a model in its store: the only one is its default, several have numbers."""
+    paths = [Path(path) for path in entry.own_adapters]
+    if len(paths) == 1:
+        return {DEFAULT: paths[0]}
+    return {f"{entry.source}-{number}": path for number, path in enumerate(paths, 1)}
 
 
 def _misfit(adapter: Header | PeftAdapter, base: Base | FolderBase, name: str) -> HearthError | None:

@@ -1,7 +1,8 @@
 """Every model on this machine, and what a name stands for.
 
 Models are the starter models, the GGUF files and model folders (`model_folder`) in `models.folders` and in Hearth's own
-models folder, and those in the cache that all Hugging Face programs share (`hub_cache`).
+models folder, those in the cache that all Hugging Face programs share (`hub_cache`), and those of other programs
+(`stores`).
 Folders are read anew each time, headers only when a file has changed. Disk work: not for an event loop.
 """
 
@@ -15,36 +16,50 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import ModelLoadFailed, ModelNotFound
+from engine.library import lm_studio, ollama_store
 from engine.library.adapter_names import DEFAULT
-from engine.library.adapters import Adapters
+from engine.library.adapters import Adapters, own_of
 from engine.library.conversions import Conversions
 from engine.library.folder_lora import FolderBase, folder_base
-from engine.library.gguf import Header, read_header
+from engine.library.found import Found
+from engine.library.gguf import Header
 from engine.library.gguf_parts import PART, parts_of
 from engine.library.hub_cache import SOURCE, models_in
+from engine.library.kept_headers import KeptHeaders
+from engine.library.licence import licence_in
 from engine.library.lora import Base, base_of
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
+from engine.library.ollama_store import SOURCE as OLLAMA
 from engine.library.projectors import Projectors
 from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
+from engine.library.uses import Uses
 from engine.library.well_known import well_known
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
-from engine.types import AdapterRef, ModelEntry
+from engine.types import AdapterRef, Alias, ModelEntry
 
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
 _REPOSITORY = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
 _SITE = re.compile(r"^(?:https://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
+_PREFIXES = {ollama_store.PREFIX: OLLAMA, lm_studio.PREFIX: lm_studio.SOURCE}
+"""What says of a name that it is one of a store's."""
+_TOWER = ("v.blk.", "v.patch_embd", "mm.", "a.blk.")
+"""Tensors that stand in a projector's file."""
+_TEMPLATE = (
+    "Its prompt template is in the language of Go, which Hearth does not run, and its file has none of its own: it "
+    "gets a plain transcript. An alias can give it one in Jinja."
+)
 _LIBRARIES = {"transformers": ("transformers", "torch"), "mlx": ("mlx_lm", "mlx")}
 """What each backend of model folders must find installed."""
 
@@ -59,12 +74,20 @@ class Resolved(Struct, frozen=True, kw_only=True):
     """Sampling that comes with the model's files."""
     adapter_names: dict[str, str] = {}
     """Every adapter that fits the model: name to path."""
+    own: Alias | None = None
+    """What the store that keeps the model says it answers with; see `Found`."""
+
+
+class Store(Protocol):
+    """Models that another program keeps."""
+
+    def models(self) -> Iterator[Found]: ...
 
 
 class Catalog:
     """The models of this machine. `starter` is the folder of the only built-in model; None: there is none.
 
-    `hub_cache` is the cache of the Hugging Face programs.
+    `hub_cache` is the cache of the Hugging Face programs, `stores` are those of other programs.
     """
 
     def __init__(
@@ -74,14 +97,19 @@ class Catalog:
         *,
         starter: Path | str | None = "installed",
         hub_cache: Path | None = None,
+        stores: Sequence[Store] = (),
     ) -> None:
-        self._hub_cache = hub_cache
+        self._hub_cache, self._stores = hub_cache, tuple(stores)
+        self._own: dict[str, Alias] = {}
+        """What models of stores answer with, by id, as last looked at."""
         self._folders = [Path(folder) for folder in settings.models.folders] + [paths.models]
         if isinstance(starter, str):
             self._starters = starter_folders()
         else:
             self._starters = () if starter is None else (starter,)
-        self._headers = Remembered(read_header)
+        self._uses = Uses(paths.uses_file)
+        self._kept = KeptHeaders(paths.headers_file)
+        self._headers = Remembered(self._kept.of)
         trusted = settings.hub.trust_remote_code
         self._model_folders = Remembered(lambda path: read_folder(path, trusted), _folder_stamp)
         self.projectors = Projectors(self._headers.of)
@@ -99,18 +127,27 @@ class Catalog:
         """Every model, the starter first, then by name; what cannot be used is there with its reason."""
         taken: dict[str, ModelEntry] = {}
         seen: set[str] = set()
-        for path, source, name in self._files():
-            real = os.path.realpath(path)
-            if real in seen:
+        own: dict[str, Alias] = {}
+        used = self._uses.all()
+        for found in self._found():
+            real = os.path.realpath(found.path)
+            if (found.key or real) in seen:
                 continue
-            seen.add(real)
-            entry = self._entry(path, source, name)
+            seen |= {found.key or real, real}
+            entry = self._entry(found)
             if entry is None:
                 continue
-            for name in (entry.id, f"{path.parent.name}/{entry.id}", str(path)):
+            for name in _free_names(found, entry):
                 if name.lower() not in taken:
-                    taken[name.lower()] = _renamed(entry, name)
+                    entry = _renamed(entry, name)
+                    if entry.id in used:
+                        entry = replace(entry, used=used[entry.id])
+                    taken[name.lower()] = entry
+                    if found.own is not None:
+                        own[entry.id] = found.own
                     break
+        self._own = own
+        self._kept.save()
         starters = [entry for entry in taken.values() if entry.source == "starter"]
         others = [entry for entry in taken.values() if entry.source != "starter"]
         return starters + sorted(others, key=lambda entry: entry.id.lower())
@@ -164,14 +201,25 @@ class Catalog:
         """What a model folder holds. Raises ModelLoadFailed."""
         return self._model_folders.of(Path(entry.path))
 
+    def own(self, entry: ModelEntry) -> Alias | None:
+        """What the store that keeps a listed model says it answers with."""
+        return self._own.get(entry.id)
+
     def with_adapter(self, entry: ModelEntry, adapter: str) -> Resolved:
         """A model with what stands behind the colon of `model:adapter`. Raises what `Adapters.chosen` raises."""
+        own = self.own(entry)
+        asked: tuple[AdapterRef, ...] = ()
+        # What cannot be loaded at all is said first, and by whoever wants to load it.
+        if not entry.broken and adapter == DEFAULT and entry.own_adapters:
+            asked = self._adapters.chosen(entry, [AdapterRef(name) for name in own_of(entry)])
+        elif not entry.broken:
+            asked = self._adapters.named(entry, adapter)
         return Resolved(
             entry=entry,
-            # What cannot be loaded at all is said first, and by whoever wants to load it.
-            adapters=() if entry.broken else self._adapters.named(entry, adapter),
-            sampling=_recommended(entry),
+            adapters=asked,
+            sampling=_recommended(entry, own),
             adapter_names={name: str(path) for name, path in self._adapters.of(entry).items()},
+            own=own,
         )
 
     def _base(self, entry: ModelEntry) -> Base | FolderBase:
@@ -188,14 +236,15 @@ class Catalog:
 
     def _named(self, name: str, entries: list[ModelEntry]) -> ModelEntry | None:
         name = _SITE.sub("", name)
-        for entry in entries:
-            if entry.id.lower() == name.lower():
-                return entry
-        # A repository of which several quantisations are here.
-        several = [entry for entry in entries if entry.id.lower().startswith(name.lower() + ":")]
-        several = [entry for entry in several if entry.source == SOURCE and not entry.broken] or several
-        if several:
-            return min(several, key=lambda entry: rank(entry.quantisation, entry.size))
+        for prefix, source in _PREFIXES.items():
+            if name.lower().startswith(prefix):
+                of_store = [entry for entry in entries if entry.source == source]
+                # One whose name was taken by another is listed with the prefix.
+                found = _listed(name, of_store) or _listed(name[len(prefix) :], of_store)
+                if found is not None:
+                    return found
+        if (found := _listed(name, entries)) is not None:
+            return found
         # Of os.path, since those of Path raise for a name that is too long or a home that nobody has.
         path = Path(os.path.expanduser(name)).absolute() if "\0" not in name else Path(os.sep)
         is_file = name.lower().endswith(".gguf") and os.path.isfile(path)
@@ -204,36 +253,47 @@ class Catalog:
         listed = next(
             (entry for entry in entries if os.path.realpath(entry.path) == os.path.realpath(path)), None
         )
-        return listed or self._entry(path, "path", str(path), even_if_no_model=True)
+        return listed or self._entry(Found(path=path, source="path", name=str(path)), even_if_no_model=True)
 
-    def _files(self) -> Iterator[tuple[Path, str, str]]:
-        """Path, source and name of every file that looks like a model."""
+    def _found(self) -> Iterator[Found]:
+        """Every file and folder that looks like a model."""
         for starter in self._starters:
             for index, path in enumerate(sorted(starter.glob("*.gguf"))):
-                yield path, "starter", path.stem if index else starter.name
+                yield Found(path=path, source="starter", name=path.stem if index else starter.name)
             if is_model_folder(starter / "hf") and _installed(tuple(_LIBRARIES)):
-                yield starter / "hf", "starter", f"{starter.name}-hf"
+                yield Found(path=starter / "hf", source="starter", name=f"{starter.name}-hf")
         for folder in self._folders:
             for path in _model_files(folder):
                 if path.is_dir():
-                    yield path, "folder", path.name
+                    yield Found(path=path, source="folder", name=path.name)
                     continue
                 part = PART.match(path.stem)
                 if part is None or int(part["number"]) == 1:
-                    yield path, "folder", part["stem"] if part else path.stem
+                    yield Found(path=path, source="folder", name=part["stem"] if part else path.stem)
         if self._hub_cache is not None:
             for path, name in models_in(self._hub_cache):
-                yield path, SOURCE, name
+                yield Found(path=path, source=SOURCE, name=name)
+        for store in self._stores:
+            yield from store.models()
 
-    def _entry(
-        self, path: Path, source: str, name: str, *, even_if_no_model: bool = False
-    ) -> ModelEntry | None:
-        """The entry of the file or folder at `path`; None where it holds an adapter or a projector."""
+    def _entry(self, found: Found, *, even_if_no_model: bool = False) -> ModelEntry | None:
+        """The entry of a file or folder; None where it holds an adapter or a projector."""
+        path = found.path
+        entry = ModelEntry(
+            id=plain(found.name),
+            path=str(path),
+            format="gguf",
+            source=found.source,
+            also=tuple(plain(name) for name in found.also),
+            removal=found.removal,
+        )
+        if found.problem:
+            return replace(entry, broken=found.problem)
         if path.is_dir():
-            return self._folder_entry(path, source, name)
+            return self._folder_entry(replace(entry, format="safetensors"), path)
         parts = parts_of(path)
         size = sum(part.stat().st_size for part in parts if part.is_file())
-        entry = ModelEntry(id=plain(name), path=str(path), format="gguf", source=source, size=size)
+        entry = replace(entry, size=size)
         try:
             headers = [self._headers.of(part) for part in parts]
         except ModelLoadFailed as error:
@@ -248,30 +308,36 @@ class Catalog:
             broken = (
                 "It holds no weights." if first.architecture else "It does not say which architecture it has."
             )
+        elif found.source == OLLAMA and any(each.name.startswith(_TOWER) for each in first.tensors):
+            broken = "Its vision tower lies in the same file, as only Ollama's own engine reads it."
         entry = replace(
             entry,
             architecture=plain(first.architecture),
             parameters=sum(header.parameters for header in headers),
             quantisation=first.quantisation,
             context=first.context,
-            licence=plain(first.text("general.license"), 80),
+            licence=plain(first.text("general.license"), 80) or found.licence,
             backends=("llama",),
+            own_adapters=tuple(str(each) for each in found.adapters),
             broken=broken,
         )
         if broken:
             return entry
         fit, unusable = self._adapters.survey(entry)
-        projector = self.projectors.of(path)
+        projector = found.projector or self.projectors.of(path)
+        remarks = [_TEMPLATE] if found.template and first.chat_template is None else []
+        if projector is None and (problem := self.projectors.problem(path)):
+            remarks.append(problem)
         return replace(
             entry,
+            remarks=tuple(remarks),
             adapters=tuple(fit),
             broken_adapters=unusable,
             projector=None if projector is None else str(projector),
             modalities=("text",) if projector is None else ("text", "image"),
         )
 
-    def _folder_entry(self, path: Path, source: str, name: str) -> ModelEntry:
-        entry = ModelEntry(id=plain(name), path=str(path), format="safetensors", source=source)
+    def _folder_entry(self, entry: ModelEntry, path: Path) -> ModelEntry:
         try:
             folder = self._model_folders.of(path)
         except ModelLoadFailed as error:
@@ -287,6 +353,7 @@ class Catalog:
             quantisation=plain(folder.quantisation),
             context=folder.context,
             format="mlx" if runners == ("mlx",) else "safetensors",
+            licence=licence_in(path),
             backends=backends or runners,
             modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
             broken=None if backends else missing,
@@ -295,6 +362,32 @@ class Catalog:
             return entry
         fit, unusable = self._adapters.survey(entry)
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
+
+
+def _free_names(found: Found, entry: ModelEntry) -> tuple[str, ...]:
+    """What a model may be called, the best first."""
+    if found.source in _PREFIXES.values():
+        prefix = next(each for each, source in _PREFIXES.items() if source == found.source)
+        return entry.id, f"{prefix}{entry.id}"
+    return entry.id, f"{found.path.parent.name}/{entry.id}", str(found.path)
+
+
+def _listed(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
+    """The one of `entries` that is listed as `name`, or is the best of those that it may mean."""
+    wanted = name.lower()
+    for entry in entries:
+        if entry.id.lower() == wanted:
+            return entry
+    for entry in entries:
+        if wanted in (each.lower() for each in entry.also):
+            return entry
+    # A repository of which several quantisations are here.
+    several = [entry for entry in entries if entry.id.lower().startswith(wanted + ":")]
+    several = [entry for entry in several if entry.source == SOURCE and not entry.broken] or several
+    if len(several) > 1 and all(entry.source == OLLAMA for entry in several):
+        # Tags of Ollama's are other models, not the same one in other forms.
+        return None
+    return min(several, key=lambda entry: rank(entry.quantisation, entry.size), default=None)
 
 
 def starter_folders() -> tuple[Path, ...]:
@@ -313,7 +406,9 @@ def _base_of(name: str, read: Sequence[Header | ModelFolder]) -> Base | FolderBa
     return base_of(name, [header for header in read if isinstance(header, Header)])
 
 
-def _recommended(entry: ModelEntry) -> dict[str, Any]:
+def _recommended(entry: ModelEntry, own: Alias | None) -> dict[str, Any]:
+    if own is not None and own.sampling:
+        return dict(own.sampling)
     path = Path(entry.path)
     return recommended_in(path) if path.is_dir() else recommended_sampling(path)
 

@@ -9,7 +9,8 @@ last word on the KV cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.library.dimensions import Dimensions, Layer
@@ -48,15 +49,18 @@ def needs(
     split: str | None = None,
     mapped: bool = True,
     dry_run: DryRun | None = None,
+    weights: Mapping[str, int] | None = None,
 ) -> tuple[DeviceNeed, ...]:
     """What a model (the headers of all its parts) needs on each of `devices` that it would touch, the CPU first.
 
-    `mapped`: the file is mapped into memory, so that weights which are copied besides count twice.
+    `mapped`: the file is mapped into memory, so that weights which are copied besides count twice. `weights` are those
+    of `weights_on`, for who has asked before.
     """
     places = dry_run.layers if dry_run is not None else ()
     if len(places) != len(dimensions.layers) + 1:
         places = placed(len(dimensions.layers), devices, gpu_layers, split)
-    weights = _weights(headers, places, dry_run.rearranged if dry_run is not None else (), mapped=mapped)
+    if weights is None or dry_run is not None:
+        weights = _weights(headers, places, dry_run.rearranged if dry_run is not None else (), mapped=mapped)
     if dry_run is not None:
         kv_cache, compute = dry_run.kv_cache, dry_run.compute
     else:
@@ -78,6 +82,19 @@ def needs(
                 )
             )
     return tuple(found)
+
+
+def weights_on(
+    headers: Sequence[Header],
+    dimensions: Dimensions,
+    devices: Sequence[Device],
+    *,
+    gpu_layers: int | None = None,
+    split: str | None = None,
+    mapped: bool = True,
+) -> dict[str, int]:
+    """Bytes of a model's weights by device, whatever its window."""
+    return _weights(headers, placed(len(dimensions.layers), devices, gpu_layers, split), (), mapped=mapped)
 
 
 def sequences_of(dimensions: Dimensions, shape: ContextShape) -> int:
@@ -191,8 +208,9 @@ def _kv_cache(
 ) -> dict[str, int]:
     found: dict[str, int] = {}
     sequences = sequences_of(dimensions, shape)
-    for layer, device in zip(dimensions.layers, places, strict=False):
-        found[device] = found.get(device, 0) + kv_bytes(layer, shape, sequences, kv_type)
+    # Nearly all layers are alike.
+    for (layer, device), count in Counter(zip(dimensions.layers, places, strict=False)).items():
+        found[device] = found.get(device, 0) + count * kv_bytes(layer, shape, sequences, kv_type)
     return found
 
 

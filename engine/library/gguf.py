@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
+from functools import cached_property
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +34,7 @@ _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
 _TEXT, _ARRAY = 8, 9
+_LENGTH = struct.Struct("<Q")
 _WINDOW = 256 * 1024
 
 
@@ -52,7 +54,7 @@ class Tensor(Struct, frozen=True):
     size: int
 
 
-class Header(Struct, frozen=True, kw_only=True):
+class Header(Struct, frozen=True, kw_only=True, dict=True):
     """A GGUF header. Metadata values are numbers, booleans, texts, tuples of them, or `SkippedArray`."""
 
     version: int
@@ -62,11 +64,11 @@ class Header(Struct, frozen=True, kw_only=True):
     size: int = 0
     """Bytes of the header itself."""
 
-    @property
+    @cached_property
     def tensor_bytes(self) -> int:
         return sum(tensor.size for tensor in self.tensors)
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """Number of weights."""
         return sum(_product(tensor.shape) for tensor in self.tensors)
@@ -82,7 +84,7 @@ class Header(Struct, frozen=True, kw_only=True):
             return "mmproj"
         return self.text("general.type") or "model"
 
-    @property
+    @cached_property
     def quantisation(self) -> str:
         """The file type by name, such as Q4_K_M; the commonest tensor type by bytes where none is said."""
         number = self.metadata.get("general.file_type")
@@ -228,20 +230,21 @@ class _Reader:
 
     def skip_texts(self, count: int) -> None:
         """Pass over `count` texts, with as little work for each as Python allows: vocabularies are long."""
-        window, at = self._window, self._at
+        window, at, end = self._window, self._at, len(self._window)
+        length_at = _LENGTH.unpack_from
         for _ in range(count):
-            if at + 8 > len(window):
+            if at + 8 > end:
                 self._at = at
                 self._refill(8)
-                window, at = self._window, self._at
-            length = int.from_bytes(window[at : at + 8], "little")
-            if length > MAX_TEXT:
-                raise _Malformed(f"an item of an array is said to be {length:,} bytes long")
+                window, at, end = self._window, self._at, len(self._window)
+            (length,) = length_at(window, at)
             at += 8 + length
-            if at > len(window):
-                self._at = len(window)
-                self.skip(at - len(window))
-                window, at = self._window, self._at
+            if at > end:
+                if length > MAX_TEXT:
+                    raise _Malformed(f"an item of an array is said to be {length:,} bytes long")
+                self._at = end
+                self.skip(at - end)
+                window, at, end = self._window, self._at, len(self._window)
         self._at = at
 
     def _refill(self, count: int) -> None:

@@ -39,15 +39,19 @@ def models_in(cache: Path) -> Iterator[tuple[Path, str]]:
             continue
         repository = "/".join(part for part in match.groups() if part)
         for snapshot, is_main in _snapshots(Path(folder.path)):
-            name = repository if is_main else f"{repository}@{snapshot.name[:7]}"
-            if is_model_folder(snapshot):
-                yield snapshot, name
-            ggufs = list(_ggufs(snapshot))
-            labels = [label_of(path.stem) or label_of(path.parent.name) for path in ggufs]
-            for path, label in zip(ggufs, labels, strict=True):
-                part = PART.match(path.stem)
-                stem = part["stem"] if part else path.stem
-                yield path, f"{name}:{label if label and labels.count(label) == 1 else stem}"
+            yield from named_models(snapshot, repository if is_main else f"{repository}@{snapshot.name[:7]}")
+
+
+def named_models(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """The model files in the folder of the repository `name`, and it itself if it is a model folder."""
+    if is_model_folder(folder):
+        yield folder, name
+    ggufs = list(_ggufs(folder))
+    labels = [label_of(path.stem) or label_of(path.parent.name) for path in ggufs]
+    for path, label in zip(ggufs, labels, strict=True):
+        part = PART.match(path.stem)
+        stem = part["stem"] if part else path.stem
+        yield path, f"{name}:{label if label and labels.count(label) == 1 else stem}"
 
 
 def _snapshots(folder: Path) -> list[tuple[Path, bool]]:

@@ -30,7 +30,7 @@ from engine.types import AdapterRef, Alias, LoadOptions, Message
 LONGEST: Final = 8 * 1024 * 1024
 """Characters of a whole file."""
 OWN: Final = "# hearth:"
-_SAMPLING: Final = {
+SAMPLING: Final = {
     "temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p", "typical_p": "typical_p",
     "repeat_penalty": "repetition_penalty", "repeat_last_n": "repeat_last_n", "seed": "seed",
     "presence_penalty": "presence_penalty", "frequency_penalty": "frequency_penalty", "mirostat": "mirostat",
@@ -145,7 +145,7 @@ def with_text(alias: Alias, text: str) -> Alias:
 
 def _parameters(alias: Alias, own: dict[str, Any]) -> list[str]:
     lines: list[str] = []
-    theirs = {ours: word for word, ours in _SAMPLING.items()}
+    theirs = {ours: word for word, ours in SAMPLING.items()}
     rest: dict[str, Any] = {}
     for name, value in alias.sampling.items():
         if name in theirs and type(value) in (int, float) and math.isfinite(value):
@@ -369,8 +369,8 @@ class _Reader:
             # Ollama: -1 goes on without end, -2 fills the window, which is what happens here without a number.
             if number > 0:
                 self._fields["max_tokens"] = number
-        elif name in _SAMPLING:
-            self._sampling[_SAMPLING[name]] = _read_number(command, name, value)
+        elif name in SAMPLING:
+            self._sampling[SAMPLING[name]] = _read_number(command, name, value)
         elif name == "use_mmap":
             if value.lower() not in _SWITCHES:
                 raise _wrong(command.line, f"{name} cannot be {plain(value, 40)!r}", "It is true or false.")
@@ -380,7 +380,7 @@ class _Reader:
         elif name in _WITHOUT:
             self.remarks.append(f"Line {command.line}: {name} is left out: {_WITHOUT[name]}.")
         else:
-            known = _known({"stop", "num_predict", *_SAMPLING, *_LOADING, *_WITHOUT})
+            known = _known({"stop", "num_predict", *SAMPLING, *_LOADING, *_WITHOUT})
             raise _wrong(command.line, f"There is no parameter {plain(name, 40)!r}", f"Known: {known}.")
 
     def _template(self, command: _Command) -> None:

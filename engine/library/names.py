@@ -79,6 +79,10 @@ class Names:
                 raise
             return catalog.with_adapter(entry, DEFAULT)
 
+    def of_settings(self) -> list[tuple[str, str]]:
+        """The names of the settings, as they are spelt, and what each stands for."""
+        return list(self._names.values())
+
     def _of_settings(self, key: str) -> Resolved:
         name, target = self._names[key]
         try:

@@ -2,18 +2,21 @@
 
 Nothing in either file names the other for sure. Publishers put both into one folder, and say by the names which belong
 together; a projector whose name says nothing serves a folder that holds one model, in however many quantisations.
+Where each quantisation has a folder of its own, the projector may lie in the one above them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from engine.errors import ModelLoadFailed
 from engine.library.gguf import Header
 from engine.library.gguf_parts import PART
+from engine.library.quantisations import label_of
+from engine.text_safety import plain
 
 _MARK: Final = "mmproj"
 _TYPES: Final = ("f16", "bf16", "q8_0", "f32")
@@ -28,16 +31,47 @@ class Projectors:
 
     def __init__(self, header_of: Callable[[Path], Header]) -> None:
         self._header_of = header_of
-        self._folders: dict[Path, tuple[int, tuple[Path, ...]]] = {}
+        self._folders: dict[Path, tuple[int, tuple[Path, ...], tuple[Path, ...]]] = {}
 
     def of(self, model: Path) -> Path | None:
         """The projector of the GGUF file `model`; None where there is none, or none that is surely its own."""
-        found = [path for path in self._beside(model) if self._sees(path)]
         own = _base(model)
-        named = [path for path in found if _base(path) and _same(_base(path), own)]
-        if not named and found and _one_model(self._models(model.parent)):
-            named = [path for path in found if not _base(path)]
-        return min(named, key=_rank, default=None)
+        for projectors, models in self._places(model.parent):
+            found = [path for path in projectors if self._sees(path)]
+            named = [path for path in found if _base(path) and _same(_base(path), own)]
+            if not named and found and _one_model(models):
+                named = [path for path in found if not _base(path)]
+            if named:
+                return min(named, key=_rank)
+        return None
+
+    def problem(self, model: Path) -> str:
+        """Why a projector beside `model` is not used, if one cannot be read; empty if there is none such."""
+        for projectors, _ in self._places(model.parent):
+            for path in projectors:
+                try:
+                    self._header_of(path)
+                except ModelLoadFailed as error:
+                    return f"The projector {plain(path.name, 80)} beside it cannot be used: {error.why} {error.fix}"
+        return ""
+
+    def _places(self, folder: Path) -> Iterator[tuple[Sequence[Path], Sequence[Path]]]:
+        """Where the projector of a model in `folder` may lie, the nearest first: projectors, and models beside them."""
+        projectors, models = self._beside(folder)
+        yield projectors, models
+        if not label_of(folder.name):
+            return
+        above, others = self._beside(folder.parent)
+        if above:
+            yield above, [*others, *self._quantised(folder.parent)]
+
+    def _quantised(self, folder: Path) -> list[Path]:
+        """The models in those of its subfolders that are called by a quantisation."""
+        try:
+            inside = [each for each in folder.iterdir() if label_of(each.name) and each.is_dir()]
+        except OSError:
+            return []
+        return [path for each in sorted(inside) for path in self._beside(each)[1]]
 
     def size(self, path: Path) -> int:
         """Bytes of a projector's weights."""
@@ -55,20 +89,19 @@ class Projectors:
         heads = header.number("clip.vision.attention.head_count")
         return 4 * patches * (6 * width + 2 * inner + heads * patches)
 
-    def _beside(self, model: Path) -> tuple[Path, ...]:
-        folder = model.parent
+    def _beside(self, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """The files of a folder by their names: projectors, and models."""
         try:
             changed = folder.stat().st_mtime_ns
             known = self._folders.get(folder)
             if known is None or known[0] != changed:
                 files = sorted(each for each in folder.iterdir() if each.name.lower().endswith(".gguf"))
-                known = self._folders[folder] = (changed, tuple(files))
+                projectors = tuple(each for each in files if _MARK in each.name.lower())
+                models = tuple(each for each in files if _MARK not in each.name.lower())
+                known = self._folders[folder] = (changed, projectors, models)
         except OSError:
-            return ()
-        return tuple(path for path in known[1] if _MARK in path.name.lower())
-
-    def _models(self, folder: Path) -> list[Path]:
-        return [path for path in self._folders[folder][1] if _MARK not in path.name.lower()]
+            return (), ()
+        return known[1:]
 
     def _sees(self, path: Path) -> bool:
         try:

@@ -36,10 +36,11 @@ def recommended_in(folder: Path) -> dict[str, Any]:
         said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError):
         return {}
-    return {name: said[name] for name in FIELDS if said.get(name) is not None and _usable(name, said[name])}
+    return {name: said[name] for name in FIELDS if said.get(name) is not None and usable(name, said[name])}
 
 
-def _usable(name: str, value: Any) -> bool:
+def usable(name: str, value: Any) -> bool:
+    """Whether sampling can take a value."""
     try:
         resolve({name: value})
     except InvalidRequest:

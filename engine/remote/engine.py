@@ -133,9 +133,14 @@ class RemoteEngine(RemoteHub, RemoteNaming):
     # --- models
 
     async def load(
-        self, model: str, options: LoadOptions | None = None, *, keep_alive: float | None = None
+        self,
+        model: str,
+        options: LoadOptions | None = None,
+        *,
+        keep_alive: float | None = None,
+        force: bool = False,
     ) -> None:
-        asked = {"model": model, "options": options, "keep_alive": keep_alive}
+        asked = {"model": model, "options": options, "keep_alive": keep_alive, "force": force}
         await self._changing("load", asked)
 
     async def unload(self, model: str) -> None:

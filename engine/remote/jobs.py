@@ -144,4 +144,4 @@ class RemoteJobs:
         return found
 
     async def _do(self, path: str, body: object) -> None:
-        await self._engine._post(f"jobs/{path}", None, body, patient=True)
+        await self._engine._post(f"jobs/{path}", dict, body, patient=True)

@@ -44,7 +44,7 @@ class RemoteNaming(Asking):
         return await self._post("setup", Setup, {"name": name}, patient=True)
 
     async def setup_of(self, alias: Alias) -> Setup:
-        return await self._post("setup_of", Setup, alias, patient=True)
+        return await self._post("setup_of", Setup, {"alias": alias}, patient=True)
 
     async def add_adapter(self, path: str, name: str | None = None) -> str:
         return str(await self._said("add_adapter", {"path": path, "name": name}, patient=True))

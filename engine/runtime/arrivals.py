@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import HearthError, InsufficientMemory, InternalError, ModelLoadFailed
+from engine.library.load_options import meant_for
 from engine.library.pools import MAIN, joined, missing
 from engine.library.verdicts import largest_window
 from engine.runtime.backends.base import LoadSpec
@@ -34,7 +35,7 @@ from engine.runtime.fitting import (
 )
 from engine.runtime.host import Host, LoadDied
 from engine.runtime.limits import Limits
-from engine.runtime.load_defaults import EVERY, completed
+from engine.runtime.load_defaults import completed
 from engine.runtime.place import Place
 from engine.runtime.residency import Plan
 from engine.runtime.room import Room
@@ -151,24 +152,27 @@ class Arrivals:
 
         How demand grows is told by the headers; where it stands, by `figures`.
         """
-        asked, devices = figures.options, self._room.devices
-        base = self._estimator.outline(target, replace(asked, context=figures.shape.context), devices)
-        if base is None or asked.draft_model is not None or asked.cells is not None:
+        asked = figures.options
+        at = self._estimator.outliner(target, asked, self._room.devices)
+        if at is None or asked.cells is not None:
             return 0
+        base = at(figures.shape.context)
         more = {pool: size - base.demand.get(pool, 0) for pool, size in figures.demand.items()}
 
         def demand_at(context: int) -> dict[str, int]:
-            found = self._estimator.outline(target, replace(asked, context=context), devices)
-            return joined(found.demand, more) if found is not None else {}
+            return joined(at(context).demand, more)
 
         return largest_window(demand_at, room, base.trained or figures.shape.context)
 
-    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
-        """Whether each of `targets` would fit, by their headers alone."""
+    async def fits(self, wanted: Sequence[tuple[Target, LoadOptions]], *, windows: bool = True) -> list[Fit]:
+        """Whether each target would fit, loaded with the options beside it, by headers alone; see `fits.fits`."""
         await self._room.look_at_devices()
         room, devices, runtime = self._room.attainable(), self._room.devices, self._settings.runtime
-        asked = completed(options, runtime, EVERY)
-        return await asyncio.to_thread(fits, self._estimator, targets, asked, devices, room, runtime)
+        asked = [
+            (target, meant_for(target.backend, completed(options, runtime, target.backend)))
+            for target, options in wanted
+        ]
+        return await asyncio.to_thread(fits, self._estimator, asked, devices, room, runtime, windows=windows)
 
     # --- one arrival
 
@@ -209,6 +213,7 @@ class Arrivals:
         if place.narrowed is not None and is_automatic(asked, runtime):
             options = replace(options, context=place.narrowed)
         place.narrowed = None
+        place.forced = any(call.force for call in place.wanted)
         tries = _Tries()
         figures = await self._measured(place.target, options, place)
         while True:
@@ -246,9 +251,34 @@ class Arrivals:
             less = None
             if figures is not None and plan.short:
                 less = await smaller(figures, plan, asked, runtime, self._measure(place.target, place))
+            if less is None and figures is not None and plan.short and place.forced:
+                await self._force(place, asked, figures)
+                return
             if less is None:
                 raise no_room(place.id, figures, plan, self._room.others(place.id))
             figures, options = less, less.options
+
+    async def _force(self, place: Place, asked: LoadOptions, figures: Figures) -> None:
+        """Load a model that does not fit by the figures, in the least window where nobody asked for one.
+
+        Every idle model leaves first. Raises what the load raises.
+        """
+        if is_automatic(asked, self._settings.runtime):
+            least = replace(figures.options, context=LEAST_CONTEXT)
+            figures = await self._measured(place.target, least, place) or figures
+        place.figures = figures
+        async with self._alone(figures):
+            if idle := self._room.idle():
+                await self._room.make(Plan(evict=idle), {})
+            try:
+                await self._load(place, figures.options, figures)
+            except HearthError as error:
+                if not _wants_memory(error):
+                    raise
+                await self._room.refresh()
+                raise ran_out(
+                    place.id, figures, self._room.free(), self._room.others(place.id), error
+                ) from None
 
     async def _after_want(
         self, place: Place, figures: Figures, asked: LoadOptions, tries: _Tries, error: HearthError
@@ -384,7 +414,7 @@ class Arrivals:
                 async with self._alone(figures):
                     await self._room.refresh()
                     plan = self._room.plan(need, counted=False)
-                    if plan.granted:
+                    if plan.granted or (place.forced and not plan.possible):
                         place.shrunk = False
                         return
                     if plan.shrink or plan.evict:

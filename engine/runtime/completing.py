@@ -31,7 +31,7 @@ _SIZED = ("load_in_8bit", "load_in_4bit")
 
 def completed(request: GenerationRequest, target: Target, settings: Settings) -> GenerationRequest:
     """`request` to `target` with nothing left open that an alias or the settings know. Raises as `load_of`."""
-    alias = target.alias if target.alias is not None else _NONE
+    alias = said_by(target)
     defaults = settings.generation
     fills_a_gap = request.suffix is not None or bool(request.extra_context)
     is_chat = bool(request.messages) or (request.prompt is not None and not request.raw and not fills_a_gap)
@@ -72,9 +72,10 @@ def load_of(said: LoadOptions, target: Target) -> LoadOptions:
 
 
 def _laid_over(said: LoadOptions, target: Target) -> LoadOptions:
-    if target.alias is None or target.alias.load is None:
+    own = said_by(target).load
+    if own is None:
         return said
-    plain, own = LoadOptions(), target.alias.load
+    plain = LoadOptions()
     sized = any(getattr(said, name) for name in _SIZED)
     return replace(
         said,
@@ -83,6 +84,28 @@ def _laid_over(said: LoadOptions, target: Target) -> LoadOptions:
             for name in LoadOptions.__struct_fields__
             if getattr(said, name) == getattr(plain, name) and not (sized and name in _SIZED)
         },
+    )
+
+
+def said_by(target: Target) -> Alias:
+    """What the target's alias says over what its model says; an alias that says nothing if neither does.
+
+    Sampling is not in it. An alias with a system prompt or first messages of its own gets neither of the model's.
+    """
+    alias, own = target.alias, target.own
+    if alias is None or own is None:
+        return alias or own or _NONE
+    opened = alias.system is not None or bool(alias.messages)
+    load = alias.load
+    if own.load is not None and (load is None or load.context is None):
+        load = replace(load or LoadOptions(), context=own.load.context)
+    return replace(
+        alias,
+        system=alias.system if opened else own.system,
+        messages=alias.messages if opened else own.messages,
+        stop=alias.stop or own.stop,
+        max_tokens=_first(alias.max_tokens, own.max_tokens),
+        load=load,
     )
 
 

@@ -76,7 +76,7 @@ def together(main: Figures, draft: Figures, order: Draft) -> Figures:
     """The figures of a model with its draft model. Nothing is learnt from such a load: it would be of neither."""
     estimate = main.estimate
     needs = joined_needs(estimate.devices, draft.estimate.devices)
-    resident = estimate.resident + draft.estimate.resident - _shared(order.backend)
+    resident = estimate.resident + draft.estimate.resident - shared(order.backend)
     identity = main.identity
     if identity is not None and draft.identity is not None:
         # Either may be mapped: a change of one of the files is a change of the model.
@@ -92,7 +92,7 @@ def together(main: Figures, draft: Figures, order: Draft) -> Figures:
     )
 
 
-def _shared(backend: str) -> int:
+def shared(backend: str) -> int:
     """What both count and the process has once, about: the interpreter and its libraries, bytes."""
     if backend in folder_fit.PROCESS:
         return folder_fit.process_of(backend)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from engine.library.load_options import objection
 from engine.library.shape import DEFAULT_CONTEXT
 from engine.runtime.ticket import Target
@@ -32,6 +34,7 @@ def setup(
         name=target.name or name,
         model=target.id,
         backend=target.backend,
+        entry=target.entry,
         alias=alias,
         values=(
             *_said(target, adapters, settings, facts),
@@ -45,17 +48,25 @@ def _said(
     target: Target, adapters: tuple[AdapterRef, ...], settings: Settings, facts: ModelFacts | None
 ) -> Iterator[Effective]:
     alias = target.alias if target.alias is not None else Alias(model="-")
+    model = target.own if target.own is not None else Alias(model="-")
+    if alias.system is not None or alias.messages:
+        model = replace(model, system=None, messages=())
     generation, media, runtime = settings.generation, settings.media, settings.runtime
     plain = Generation()
-    yield _value("system", (alias.system, ALIAS), (generation.system, SETTINGS))
+    yield _value("system", (alias.system, ALIAS), (model.system, MODEL), (generation.system, SETTINGS))
     if alias.prompt is not None:
         yield Effective(name="prompt", value=alias.prompt, origin=ALIAS)
     yield _value(
         "template", (alias.template, ALIAS), (facts.chat_template if facts is not None else None, MODEL)
     )
-    yield _value("messages", (alias.messages or None, ALIAS), ((), DEFAULT))
-    yield _value("stop", (alias.stop or None, ALIAS), ((), DEFAULT))
-    yield _value("max_tokens", (alias.max_tokens, ALIAS), (generation.max_tokens, SETTINGS))
+    yield _value("messages", (alias.messages or None, ALIAS), (model.messages or None, MODEL), ((), DEFAULT))
+    yield _value("stop", (alias.stop or None, ALIAS), (model.stop or None, MODEL), ((), DEFAULT))
+    yield _value(
+        "max_tokens",
+        (alias.max_tokens, ALIAS),
+        (model.max_tokens, MODEL),
+        (generation.max_tokens, SETTINGS),
+    )
     yield _value("json_mode", (alias.json_mode or None, ALIAS), (False, DEFAULT))
     own = alias.thinking if alias.thinking is not None else Thinking()
     for field in Thinking.__struct_fields__:
@@ -100,6 +111,8 @@ def _load(
         said = getattr(own, name)
         values: list[tuple[Any, str]] = [(said if said != standard else None, ALIAS)]
         if name == "context":
+            if target.own is not None and target.own.load is not None:
+                values.append((target.own.load.context, MODEL))
             trained = target.entry.context or (facts.context_trained if facts is not None else 0)
             values.append((runtime.context, SETTINGS))
             if trained:

@@ -27,7 +27,7 @@ from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.library_settings import library_settings
 from engine.runtime.drafts import draft_of, options_of, together
 from engine.runtime.logring import LogRing
-from engine.runtime.outlines import Outline, outline_of, outline_of_script, with_projector
+from engine.runtime.outlines import At, outline_of_script, outliner, projector_bytes, with_projector
 from engine.runtime.probes import Probes, build
 from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target
@@ -143,9 +143,9 @@ class Estimator:
         tell("checking")
         return await self._gguf(target, options, devices, screen_attached, tell)
 
-    def outline(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> Outline | None:
-        """What loading `target` would take by its headers alone, which are read for it. Raises ModelLoadFailed."""
-        return outline_of(self._targets, target, options, devices)
+    def outliner(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> At | None:
+        """What loading `target` would take by its headers alone, which are read for it: see `outlines.outliner`."""
+        return outliner(self._targets, target, options, devices, self._settings.runtime)
 
     async def unchanged(self, identity: Identity) -> bool:
         """Whether the files are still those of `identity`, or were when somebody looked a moment ago."""
@@ -228,9 +228,8 @@ class Estimator:
         )
         if target.entry.projector is not None:
             projectors = self._targets.catalog.projectors
-            need = await asyncio.to_thread(
-                with_projector, need, projectors, Path(target.entry.projector), options
-            )
+            size = await asyncio.to_thread(projector_bytes, projectors, target.entry.projector)
+            need = with_projector(need, size, options)
         return await self._corrected(
             target,
             options,
@@ -291,6 +290,8 @@ class Estimator:
             need,
             lambda corrected: folder_fit.resident_bytes(corrected, target.backend),
             key=f"{identity.digest}:{target.backend}:{shape.cells},{shape.slots},{shape.batch},{said}",
+            # Keys and values are taken as they are needed: a life that needed few does not say that none are.
+            least=1.0,
         )
         # What bitsandbytes has quantised is on GPUs or not at all.
         spreads = target.backend == "transformers" and not (options.load_in_4bit or options.load_in_8bit)
@@ -318,10 +319,11 @@ class Estimator:
         key: str,
         layers: int = 0,
         exact: bool = False,
+        least: float = LEAST_FACTOR,
     ) -> Figures:
-        """The figures of `need`, corrected by what earlier loads under `key` took."""
+        """The figures of `need`, corrected by what earlier loads under `key` took: to `least` of them at least."""
         observed = await asyncio.to_thread(self._observed.get, key) or Observed(1.0, 1.0)
-        factor = _bounded(observed.allocated)
+        factor = max(least, _bounded(observed.allocated))
         need = tuple(_times(each, factor) for each in need)
         resident_factor = max(LEAST_RESIDENT_FACTOR, _bounded(observed.resident))
         resident = round(resident_bytes(need) * resident_factor)

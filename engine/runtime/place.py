@@ -36,6 +36,8 @@ class Wanted(Struct, eq=False):
     future: asyncio.Future[ModelFacts]
     tell: Callable[[str, float | None], None]
     """Hears of the load's progress."""
+    force: bool = False
+    """Whether it is to be loaded even if it does not fit."""
 
 
 class Place:
@@ -58,6 +60,8 @@ class Place:
         self.options = LoadOptions()
         self.asked = LoadOptions()
         """What of them somebody asked for, beside the settings."""
+        self.forced = False
+        """Somebody wanted it loaded although it does not fit by the figures."""
         self.narrowed: int | None = None
         """The window that the next load is to have unless one is asked for: with a larger one memory ran out."""
         self.error: ErrorInfo | None = None

@@ -144,13 +144,16 @@ class Supervisor:
         options: LoadOptions,
         keep_alive: float | None,
         tell: Callable[[str, float | None], None] = lambda stage, fraction: None,
+        *,
+        force: bool = False,
     ) -> ModelFacts:
         """Make a model resident, with `options` where they say something; `tell` hears how far it is.
 
-        Raises what the load raises. Cancelling the call stops the load, unless others wait for it too.
+        With `force` one that does not fit too. Raises what the load raises. Cancelling the call stops the load, unless
+        others wait for it too.
         """
         place = self._room.place(target)
-        call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell)
+        call = Wanted(target, options, asyncio.get_running_loop().create_future(), tell, force)
         place.wanted.append(call)
         if place.state != "ready" and place.stage is not None:
             tell(place.stage.stage, place.stage.fraction)
@@ -188,9 +191,9 @@ class Supervisor:
         """What loading a model would take, and whether that fits; None if its backend cannot say."""
         return await self._arrivals.estimate(target, options)
 
-    async def fits(self, targets: Sequence[Target], options: LoadOptions) -> list[Fit]:
-        """Whether models would fit, by their headers alone."""
-        return await self._arrivals.fits(targets, options)
+    async def fits(self, wanted: Sequence[tuple[Target, LoadOptions]], *, windows: bool = True) -> list[Fit]:
+        """Whether models would fit, each loaded with the options beside it, by headers alone."""
+        return await self._arrivals.fits(wanted, windows=windows)
 
     async def check(self, target: Target) -> None:
         """Have the file of a model tried, if it is new. Raises ModelLoadFailed for one that should not be loaded."""

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from engine.errors import InvalidRequest, ModelLoadFailed, ModelNotFound, StorageFailed, Unsupported
+from engine.errors import (
+    HearthError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    StorageFailed,
+    Unsupported,
+)
 from engine.hub.access import cache_folder
 from engine.library.adapter_names import NONE
 from engine.library.aliases import Named
+from engine.library.load_options import check
 from engine.library.names import Names
 from engine.paths import Paths
 from engine.runtime.backends import NAMES, OF_FORMAT
@@ -20,7 +28,7 @@ from engine.runtime.ticket import Target
 from engine.sampling import merged
 from engine.settings import Settings
 from engine.store.registry import Stamp
-from engine.types import AdapterRef, Alias, BackendName, ModelEntry
+from engine.types import AdapterRef, Alias, BackendName, LoadOptions, ModelEntry
 
 if TYPE_CHECKING:
     from engine.library.catalog import Catalog, Resolved
@@ -38,8 +46,11 @@ class Targets:
     def catalog(self) -> Catalog:
         if self._catalog is None:
             from engine.library.catalog import Catalog
+            from engine.library.stores import stores_of
 
-            self._catalog = Catalog(self._settings, self._paths, hub_cache=cache_folder())
+            self._catalog = Catalog(
+                self._settings, self._paths, hub_cache=cache_folder(), stores=stores_of(self._settings.models)
+            )
         return self._catalog
 
     def stamp(self) -> tuple[Stamp | None, Stamp | None]:
@@ -113,14 +124,16 @@ class Targets:
             adapters=tuple(found.adapters),
             recommended=found.sampling,
             sampling=found.sampling,
+            own=found.own,
         )
 
     def put(self, name: str, alias: Alias, *, force: bool, overwrite: bool) -> str:
-        """`Names.put`, which see; also refuses a backend that cannot run the model."""
-        if alias.backend != "auto" and not force:
+        """`Names.put`, which see; also refuses a backend that cannot run the model, or not so loaded."""
+        if (alias.backend != "auto" or alias.load is not None) and not force:
             # A model that is not here is told with what to do, there.
             with contextlib.suppress(ModelNotFound):
-                _backend(self._model(alias.model).entry, alias.backend)
+                backend = _backend(self._model(alias.model).entry, alias.backend)
+                _check_load(backend, alias.load or LoadOptions())
         return self.names.put(name, alias, force=force, overwrite=overwrite)
 
     def names_of(self, target: Target) -> tuple[AdapterRef, ...]:
@@ -134,7 +147,11 @@ class Targets:
     def runnable(self, entries: Iterable[ModelEntry]) -> list[Target]:
         """Those of `entries` that can be run here, by themselves and on their usual backend."""
         able = [entry for entry in entries if not entry.broken and set(entry.backends) & set(NAMES)]
-        return [Target(entry=entry, backend=_backend(entry, "auto")) for entry in able]
+        return [self.of(entry) for entry in able]
+
+    def of(self, entry: ModelEntry, backend: BackendName = "auto") -> Target:
+        """A model that was listed, by itself. Raises Unsupported or InvalidRequest where `backend` cannot run it."""
+        return Target(entry=entry, backend=_backend(entry, backend), own=self.catalog.own(entry))
 
     def adapters(self, target: Target, asked: tuple[AdapterRef, ...] | None) -> tuple[AdapterRef, ...]:
         """Files and scales of the adapters of a request, ready to be loaded; None is the name's own.
@@ -154,6 +171,14 @@ class Targets:
                 param="adapters",
             )
         return asked
+
+
+def _check_load(backend: str, options: LoadOptions) -> None:
+    try:
+        check(backend, options)
+    except HearthError as error:
+        named = replace(error.info, param=f"load.{error.info.param}")
+        raise HearthError.from_info(named) from None
 
 
 def _backend(entry: ModelEntry, asked: BackendName) -> str:

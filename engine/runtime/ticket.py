@@ -57,6 +57,8 @@ class Target(Struct, frozen=True, kw_only=True):
     """The alias by which it was found; empty: by none."""
     alias: Alias | None = None
     """That alias, its `system` the text of its `prompt` where it names one."""
+    own: Alias | None = None
+    """What the model answers with where neither a request nor the alias says anything, by the store it lies in."""
 
     @property
     def id(self) -> str:

@@ -31,6 +31,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     size: bool = False
     path: bool = False
     own: bool = False
+    named: str = ""
+    """Its key within the section where that may hold dots: a name that a person gave."""
     others: bool = False
     """Whether it takes the keys of its section that are no settings."""
     lines: bool = False
@@ -46,12 +48,12 @@ class Setting(Struct, frozen=True, kw_only=True):
     @property
     def section(self) -> str:
         """The table that it stands in: `ui`, `generation.sampling`."""
-        return self.key.rpartition(".")[0]
+        return self.key.removesuffix(f".{self.name}")
 
     @property
     def name(self) -> str:
         """Its key within the section."""
-        return self.key.rpartition(".")[2]
+        return self.named or self.key.rpartition(".")[2]
 
     @property
     def optional(self) -> bool:

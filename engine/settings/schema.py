@@ -100,6 +100,20 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="Folders that are searched for GGUF files, subfolders included.", extra=PATH),
     ] = ()
+    ollama: Annotated[
+        bool, Meta(description="Whether the models in Ollama's store are read where they lie.")
+    ] = True
+    ollama_folders: Annotated[
+        tuple[str, ...],
+        Meta(description="Further stores of Ollama: folders with manifests and blobs.", extra=PATH),
+    ] = ()
+    lm_studio: Annotated[
+        bool, Meta(description="Whether the models in LM Studio's folder are read where they lie.")
+    ] = True
+    lm_studio_folders: Annotated[
+        tuple[str, ...],
+        Meta(description="Further folders of LM Studio's form: publisher/repository/files.", extra=PATH),
+    ] = ()
     adapter_path: Annotated[
         str | None,
         Meta(

@@ -106,6 +106,7 @@ def name_in(setting: Setting, name: str) -> Setting:
     return replace(
         setting,
         key=f"{setting.section}.{name}",
+        named=name,
         type=str,
         default=None,
         description="A name of your own for a model.",

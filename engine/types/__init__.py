@@ -93,7 +93,6 @@ from engine.types.hub import (
     PullStage,
     PullState,
     Quantisation,
-    Verdict,
     Verified,
 )
 from engine.types.jobs import (
@@ -134,6 +133,7 @@ from engine.types.models import (
     ModelEntry,
     ModelFacts,
     RunningRequest,
+    Verdict,
 )
 from engine.types.request import (
     AdapterRef,

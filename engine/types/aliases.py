@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from engine.types.hub import Verdict
 from engine.types.messages import Message
-from engine.types.models import ModelEntry
+from engine.types.models import ModelEntry, Verdict
 from engine.types.request import AdapterRef, BackendName, LoadOptions, Overflow, SamplingOverrides, Thinking
 
 
@@ -84,19 +83,22 @@ class Setup(Struct, frozen=True, kw_only=True):
     model: str
     """The id of the model behind it."""
     backend: str
+    entry: ModelEntry | None = None
+    """That model, one that is not listed and was found by its path too."""
     alias: Alias | None = None
     values: tuple[Effective, ...] = ()
 
 
 class Listed(Struct, frozen=True, kw_only=True):
-    """A model or an alias of this machine, with whether it could be loaded now, by its header alone."""
+    """A model of this machine, an alias, or a name of the settings; with whether it could be loaded now, by its header
+    alone."""
 
-    kind: Literal["model", "alias"]
+    kind: Literal["model", "alias", "name"]
     name: str
     model: str
-    """The id of the model behind an alias, or what it says where there is none."""
+    """The id of the model behind an alias or a name, or what it says where there is none."""
     entry: ModelEntry | None = None
-    """That model; None for an alias of one that is not here."""
+    """That model; None where it is not here."""
     alias: Alias | None = None
     need: int = 0
     """Bytes that it would take, all devices together; 0: nobody knows."""

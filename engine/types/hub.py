@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from engine.errors import ErrorInfo
-from engine.types.models import ModelEntry
+from engine.types.models import ModelEntry, Verdict
 
 Library = Literal["gguf", "mlx", "safetensors"]
 HubOrder = Literal["downloads", "likes", "date", "trending"]
-Verdict = Literal["fits", "tight", "too_big", "unknown"]
 Text = Annotated[str, Meta(max_length=200)]
 
 
@@ -46,6 +45,10 @@ class HubModel(Struct, frozen=True, kw_only=True):
     private: bool = False
     parameters: int = 0
     """Number of weights; 0: the hub does not know."""
+    size: int = 0
+    """Bytes of its weights: of safetensors as they are, of GGUF in the usual quantisation; 0: nobody knows."""
+    verdict: Verdict = "unknown"
+    """Whether weights of that size, in a short window, fit into memory now; its files say it better."""
     architecture: str = ""
     context: int = 0
     commit: str = ""

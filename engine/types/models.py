@@ -193,8 +193,18 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     licence: str = ""
     backends: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
+    own_adapters: tuple[str, ...] = ()
+    """Paths of adapters that its store lays over it wherever nobody names others."""
     broken_adapters: Mapping[str, str] = {}
     """Adapters that lie there and cannot be used, with the reason."""
+    also: tuple[str, ...] = ()
+    """Further names of the very same model."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of it, for people: whole sentences."""
+    removal: str = ""
+    """How the program that keeps it deletes it; empty: it is Hearth's own, or nobody's."""
+    used: float = 0.0
+    """When Hearth last had it in memory, Unix seconds; 0: never, as far as is known."""
     broken: str | None = None
 
 

@@ -14,6 +14,7 @@ from api import Server
 from api.dialects import routes
 from engine.conversations.face import Conversations
 from engine.face import Engine
+from engine.jobs.face import Jobs
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -21,14 +22,20 @@ from engine.types import (
     ConversationPage,
     ConversationTree,
     Fit,
+    GenerationRequest,
     Hardware,
     HardwarePoint,
+    Job,
+    JobOutcome,
+    JobPage,
+    JobUpdate,
     Listed,
     NamedAlias,
     Setup,
     StoredMessage,
 )
 from tests.api.conftest import Open
+from tests.api.wire import sse
 
 _OTHERWISE = {
     "cancel": "/hearth/v1/running/{request_id:str}",
@@ -62,10 +69,12 @@ def _methods(face: type) -> set[str]:
 
 def test_every_method_of_the_face_has_a_route() -> None:
     paths = {path for handler in routes() for path in handler.paths}  # type: ignore[union-attr]
-    for name in _methods(Engine) - {"close", "conversations"}:
+    for name in _methods(Engine) - {"close", "conversations", "jobs"}:
         assert _OTHERWISE.get(name, f"/hearth/v1/{name}") in paths, name
     for name in _methods(Conversations):
         assert f"/hearth/v1/conversations/{name}" in paths, name
+    for name in _methods(Jobs) - {"work"}:  # what a server does by itself
+        assert f"/hearth/v1/jobs/{name}" in paths, name
 
 
 def test_aliases_and_prompts(own: httpx.Client) -> None:
@@ -152,6 +161,31 @@ def test_conversations_travel_with_their_pictures(admin: httpx.Client) -> None:
     assert ask("find", ConversationPage).found == ()
     ask("restore", conversations=[taken["id"]])
     ask("delete", conversations=[taken["id"]])
+
+
+def test_jobs_are_queued_watched_and_forgotten(own: httpx.Client) -> None:
+    def ask(route: str, kind: Any = None, **body: Any) -> Any:
+        response = own.post(f"/hearth/v1/jobs/{route}", content=msgspec.json.encode(body))
+        assert response.status_code == 200, response.text
+        return response.json() if kind is None else msgspec.json.decode(response.content, type=kind)
+
+    asked = GenerationRequest(model="ember", prompt="Hello", max_tokens=3)
+    made = ask("submit", Job, request=asked)
+    response = own.post("/hearth/v1/jobs/watch", json={"job": made.id})
+    updates = [msgspec.json.decode(data, type=JobUpdate) for _, data in sse(response.text)]
+    assert updates[-1].job.over and updates[-1].job.state == "done"
+    outcome = ask("outcome", JobOutcome, job=made.id)
+    assert outcome.job.result and outcome.request is not None and outcome.request.max_tokens == 3
+    assert made.id in [one.id for one in ask("find", JobPage, limit=5).jobs]
+    kept = ask("keep_file", file={"id": "file-x", "name": "x", "purpose": "batch"}, data="aGk=")
+    assert own.post("/hearth/v1/jobs/read_file", json={"file": kept["id"]}).content == b"hi"
+    assert ask("files", purpose="batch")
+    ask("drop_file", file=kept["id"])
+    ask("drop", job=made.id)
+    assert own.post("/hearth/v1/jobs/get", json={"job": made.id}).status_code == 404
+    assert own.post("/hearth/v1/jobs/watch", json={"job": made.id}).status_code == 404
+    path = {"request": {"model": "/etc/passwd", "prompt": "x"}}
+    assert own.post("/hearth/v1/jobs/submit", json=path).status_code == 404
 
 
 @pytest.mark.parametrize(

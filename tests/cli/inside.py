@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from cli.main import run
+from tests.cli.terminal import environment
 
 
 @dataclass
@@ -18,6 +23,21 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
+
+
+def ran(home: Path, *arguments: str, piped: str | bytes = b"", cwd: Path | None = None, **extra: str) -> Done:
+    """What `tests.cli.program.run` gives, without a program."""
+    given = io.BytesIO(piped.encode() if isinstance(piped, str) else piped)
+    out, err = io.BytesIO(), io.BytesIO()
+    with (
+        mock.patch.dict(os.environ, environment(home, **extra), clear=True),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(given, encoding="utf-8")),
+        redirect_stdout(io.TextIOWrapper(out, encoding="utf-8", write_through=True)),
+        redirect_stderr(io.TextIOWrapper(err, encoding="utf-8", write_through=True)),
+        chdir(cwd or home),
+    ):
+        code = run(arguments)
+        return Done(code, out.getvalue().decode(errors="backslashreplace"), err.getvalue().decode())
 
 
 class Hearth:

@@ -35,7 +35,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
     flags = (
         "--system", "Answer in verse.", "--temperature", "0", "--top-p", "0.5", "--top-k", "3",
         "--repetition-penalty", "1.1", "--presence-penalty", "0.5", "--frequency-penalty", "0.25", "--stop", "a b",
-        "--stop", "c", "--ctx", "512", "--max-new-tokens", "4", "--json-mode", "--load-in-4bit", "--adapter",
+        "--stop", "c", "--ctx", "512", "--max-new-tokens", "4", "--json-mode", "--kv-type", "q8_0", "--adapter",
         "pirate=0.5", "--backend", "llama", "--keep-alive", "5m", "--image-max-side", "512", "--think", "off",
         "--message", "user=hi", "--message", "assistant=ho=ho", "--description", "a poet",
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
         "json_mode": True,
         "thinking": {"enabled": False},
         "adapters": [{"name": "pirate", "scale": 0.5}],
-        "load": {"context": 512, "load_in_4bit": True},
+        "load": {"context": 512, "kv_type": "q8_0"},
         "backend": "llama",
         "keep_alive": 300.0,
         "image_max_side": 512,
@@ -66,7 +66,7 @@ def test_an_alias_is_made_listed_shown_asked_and_removed(hearth: Hearth, hearth_
         for each in hearth.asked("show", "bard", "--effective")["values"]
     }
     assert values["sampling.top_p"] == (0.5, "alias")
-    assert values["load.load_in_4bit"] == (True, "alias")
+    assert values["load.kv_type"] == ("q8_0", "alias")
     assert values["overflow"] == ("drop_oldest", "default")
     table = hearth.said("show", "bard", "--effective")
     assert [line.split()[-1] for line in table.splitlines() if line.startswith("sampling.top_k")] == ["alias"]
@@ -106,7 +106,7 @@ def test_the_list_has_both_kinds_and_what_cannot_be_used_last(hearth: Hearth, mo
     assert found["zed"]["model"] == "tiny-0" and found["zed"]["need"] < found["tiny-0"]["need"]
     assert "nowhere" in found["gone"]["reason"] and found["torn"]["reason"].startswith("broken: ")
     small = {each["name"]: each for each in hearth.asked("list", HEARTH_RUNTIME__MEMORY_LIMIT="20MB")}
-    assert small["ember"]["verdict"] == "too_big" and "can be had" in small["ember"]["reason"]
+    assert small["ember"]["verdict"] == "too big" and "can be had" in small["ember"]["reason"]
     assert hearth.asked("list", "--fits", "ember", HEARTH_RUNTIME__MEMORY_LIMIT="20MB") == []
 
 
@@ -131,6 +131,19 @@ def test_copies_and_new_names(hearth: Hearth) -> None:
 def test_a_name_of_the_settings_is_a_model(hearth: Hearth, models: Path) -> None:
     named = {"HEARTH_MODELS__MINI": str(models / "tiny-0.gguf")}
     assert hearth.asked("show", "mini", **named)["model"] == "tiny-0"
+    (row,) = hearth.asked("list", "mini", **named)
+    assert (row["kind"], row["model"], row["verdict"]) == ("name", "tiny-0", "fits")
+    lost = {"HEARTH_MODELS__LOST": "/nowhere/x.gguf"}
+    (row,) = hearth.asked("list", "lost", **lost)
+    assert "is not here" in row["reason"]
+    assert hearth.asked("list", "--fits", "lost", **lost) == []
+    # A path that no folder of the settings holds.
+    elsewhere = models.parent / "elsewhere" / "apart.gguf"
+    elsewhere.parent.mkdir()
+    shutil.copy(models / "tiny-0.gguf", elsewhere)
+    assert "llama" in hearth.said("show", str(elsewhere)) and str(elsewhere) in hearth.said(
+        "show", str(elsewhere)
+    )
     rows = {row["key"]: row for row in hearth.asked("config", "show", "models", **named)}
     assert rows["models.mini"]["source"] == "environment HEARTH_MODELS__MINI"
     assert "hearth pull bartowski/" in hearth.refused("show", "llama3.2")

@@ -12,7 +12,7 @@ import pytest
 from cli.chat.oneshot import ask
 from cli.chat.session import Session
 from tests.cli.conftest import Open
-from tests.cli.program import run
+from tests.cli.inside import ran as run
 from tests.cli.recorded_chat import OSLO, QUITO, engine
 from tests.cli.terminal import Terminal, hearth
 from tui.recordings import said, whole

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.cli.conftest import Open
+from tests.cli.inside import ran
 from tests.cli.program import run
 from tests.cli.terminal import environment, hearth
 
@@ -24,7 +25,7 @@ def test_a_prompt_as_argument_prints_only_the_answer(hearth_home: Path) -> None:
 
 
 def test_run_is_a_synonym(hearth_home: Path) -> None:
-    assert run(hearth_home, "run", "scripted:text=fine", "How are you?").stdout == "fine\n"
+    assert ran(hearth_home, "run", "scripted:text=fine", "How are you?").stdout == "fine\n"
 
 
 def test_a_piped_prompt_is_answered(hearth_home: Path) -> None:
@@ -33,17 +34,17 @@ def test_a_piped_prompt_is_answered(hearth_home: Path) -> None:
 
 
 def test_piped_text_comes_before_the_argument(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", ECHO, "Sum this up.", piped="ä long text\n")
+    done = ran(hearth_home, "chat", ECHO, "Sum this up.", piped="ä long text\n")
     assert done.stdout == "You said: ä long text\n\nSum this up.\n"
 
 
 def test_the_default_model_comes_from_the_settings(hearth_home: Path) -> None:
     (hearth_home / "config.toml").write_text('[models]\ndefault = "scripted:text=by default"\n')
-    assert run(hearth_home, "chat", piped="hi").stdout == "by default\n"
+    assert ran(hearth_home, "chat", piped="hi").stdout == "by default\n"
 
 
 def test_nothing_to_ask_is_a_usage_error(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", ECHO, piped=" \n")
+    done = ran(hearth_home, "chat", ECHO, piped=" \n")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: The prompt is empty.\n  ")
 
@@ -55,7 +56,7 @@ def test_a_piped_binary_is_refused(hearth_home: Path) -> None:
 
 
 def test_a_wrong_value_is_refused_before_anything_is_loaded(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", "no-such-model", "hi", "--temperature", "9")
+    done = ran(hearth_home, "chat", "no-such-model", "hi", "--temperature", "9")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[0] == "error: --temperature cannot be '9'."
 
@@ -72,11 +73,11 @@ def test_a_failure_of_the_engine_has_what_why_and_fix(hearth_home: Path) -> None
 
 def test_options_reach_the_engine(hearth_home: Path) -> None:
     words = "scripted:tokens=100"
-    assert run(hearth_home, "chat", words, "hi", "--max-new-tokens", "3").stdout.split() == ["w0", "w1", "w2"]
+    assert ran(hearth_home, "chat", words, "hi", "--max-new-tokens", "3").stdout.split() == ["w0", "w1", "w2"]
     stops = ("--stop", "w9", "--stop", "w4")
-    assert run(hearth_home, "chat", words, "hi", *stops).stdout.split() == ["w0", "w1", "w2", "w3"]
+    assert ran(hearth_home, "chat", words, "hi", *stops).stdout.split() == ["w0", "w1", "w2", "w3"]
     drawn = [
-        run(
+        ran(
             hearth_home, "chat", "scripted:tokens=50,random=true", "hi", "--seed", s, "--max-new-tokens", "20"
         )
         for s in ("1", "1", "2")
@@ -115,7 +116,7 @@ def test_loading_is_shown_on_a_terminal_and_gone_before_the_answer(on_terminal: 
 
 def test_thinking_is_left_out_of_a_pipe_and_dim_on_a_terminal(hearth_home: Path, on_terminal: Open) -> None:
     thinks = "scripted:thinking=true,text=<think>hmm</think>yes"
-    assert run(hearth_home, "chat", thinks, "hi").stdout == "yes\n"
+    assert ran(hearth_home, "chat", thinks, "hi").stdout == "yes\n"
     terminal = on_terminal(*hearth("chat", thinks, "hi"))
     assert terminal.wait() == 0
     assert b"\x1b[2mhmm\x1b[0m" in terminal.screen
@@ -202,29 +203,29 @@ def test_a_file_named_in_the_prompt_goes_along_and_a_piped_at_sign_is_text(
 ) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("buy milk\n")
-    done = run(hearth_home, "chat", ECHO, f"Sum up @{notes}", piped=f"mail me @{notes}\n")
+    done = ran(hearth_home, "chat", ECHO, f"Sum up @{notes}", piped=f"mail me @{notes}\n")
     assert (
         done.stdout == f"You said: mail me @{notes}\n\nSum up @{notes}\n\nnotes.txt:\n```txt\nbuy milk\n```\n"
     )
     (tmp_path / "binary").write_bytes(b"\0\1")
-    refused = run(hearth_home, "chat", ECHO, f"Sum up @{tmp_path}/binary")
+    refused = ran(hearth_home, "chat", ECHO, f"Sum up @{tmp_path}/binary")
     assert (refused.returncode, refused.stdout) == (2, "") and "not a text file" in refused.stderr
 
 
 def test_a_window_that_cannot_be_had_is_said(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", "ember", "Hi", "--ctx", "999999")
+    done = ran(hearth_home, "chat", "ember", "Hi", "--ctx", "999999")
     assert done.returncode == 0
     assert done.stderr == "The window is 2,048 tokens: the model was made for no more, so not 999,999.\n"
-    assert run(hearth_home, "chat", "ember", "Hi", "--ctx", "256").stderr == ""
+    assert ran(hearth_home, "chat", "ember", "Hi", "--ctx", "256").stderr == ""
 
 
 def test_a_form_that_was_not_completed_is_a_failure(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", "ember", "--json", "--max-new-tokens", "3", "Hello")
+    done = ran(hearth_home, "chat", "ember", "--json", "--max-new-tokens", "3", "Hello")
     assert done.returncode == 1
     assert "ended before its form was complete" in done.stderr
 
 
 def test_a_file_that_is_not_there_is_told(hearth_home: Path) -> None:
-    done = run(hearth_home, "chat", "scripted:text=ok", "Sum up @missing.txt")
+    done = ran(hearth_home, "chat", "scripted:text=ok", "Sum up @missing.txt")
     assert (done.returncode, done.stdout.strip()) == (0, "ok")
     assert "There is no file 'missing.txt' here" in done.stderr

@@ -11,7 +11,7 @@ from cli.chat.images import image_parts, joined, named
 from cli.chat.oneshot import prompt_of
 from cli.chat.session import Session
 from engine.types import ImagePart, TextPart
-from tests.cli.program import run
+from tests.cli.inside import ran as run
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -10,9 +11,21 @@ from pathlib import Path
 import pytest
 
 from cli.daemon import Notice
-from cli.doctor import files, machine, terminal
+from cli.doctor import files, machine, models, terminal
 from cli.doctor.backends import llama
-from engine.types import CpuReading, DiskReading, GpuReading, Hardware, MemoryReading
+from engine.conversations.local import LocalConversations
+from engine.paths import resolve
+from engine.settings import Settings
+from engine.types import (
+    CpuReading,
+    DiskReading,
+    GpuReading,
+    Hardware,
+    Listed,
+    MemoryReading,
+    ModelEntry,
+    StoredMessage,
+)
 from engine.types.hardware import SourceNote
 from tests.cli.program import run
 
@@ -149,3 +162,62 @@ def test_a_gpu_that_the_build_cannot_use_is_noted() -> None:
 def test_a_terminal_by_its_environment(environ: dict[str, str], name: str, words: str) -> None:
     (check,) = [check for check in terminal.checks(environ) if check.name == name]
     assert words in check.found
+
+
+def test_what_is_kept_is_looked_at(hearth_home: Path) -> None:
+    (hearth_home / "prompts.json").write_text('{"version": 1, "prompts": {"calm": {"versions": 3}}}')
+    (hearth_home / "keymap.toml").write_text('[nothing]\nlike = "this"\n')
+    (hearth_home / "aliases.json").write_text('{"version": 1, "aliases": {"lost": {"model": "nowhere"}}}')
+    (hearth_home / "models").mkdir()
+    (hearth_home / "models" / "torn.gguf").write_bytes(b"GGUF\x03\0\0\0 and then nothing")
+    (hearth_home / "models" / "mmproj-sound.gguf").write_bytes(b"GGUF no more")
+    (hearth_home / "state").mkdir(mode=0o700)
+    (hearth_home / "state" / "hearth.db").write_bytes(b"no database at all, and long enough to be read" * 99)
+    done = run(hearth_home, "doctor", "--json")
+    assert done.returncode == 1 and done.stderr == ""
+    keys = ("name", "state", "found", "fix")
+    found = [tuple(check[key] for key in keys) for check in json.loads(done.stdout)["checks"]]
+    for name, state, words in (
+        ("prompts", "broken", "calm: line 1"),
+        ("keymap and theme", "broken", "nothing.like"),
+        ("conversations", "broken", "is damaged"),
+        ("models", "note", "torn cannot be used"),
+        ("aliases", "note", "lost cannot be used"),
+    ):
+        (fix,) = (each[3] for each in found if each[:2] == (name, state) and words in each[2])
+        assert fix
+    assert any(name == "model cache folder" and "free at" in said for name, _, said, _ in found)
+
+
+def test_conversations_are_counted_and_left_as_they_are(hearth_home: Path) -> None:
+    kept = LocalConversations(resolve({"HEARTH_HOME": str(hearth_home)}))
+
+    async def make() -> None:
+        await kept.save("c", [StoredMessage(id="q", role="user", content="hi")])
+        await kept.close()
+
+    asyncio.run(make())
+    before = databases(hearth_home)
+    status, found = told(hearth_home)
+    assert status == 0 and found["conversations"]["found"].startswith("1 in ")
+    assert databases(hearth_home) == before
+
+
+def databases(home: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (home / "state").glob("hearth.db*")}
+
+
+def test_a_store_that_may_not_be_read_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "shut" / "models"))
+    (tmp_path / "shut" / "models").mkdir(parents=True)
+    assert models.stores(Settings()) == []
+    monkeypatch.setattr("os.access", lambda place, how: Path(place).name != "shut")
+    (found,) = models.stores(Settings())
+    assert found.state == "note" and str(tmp_path / "shut") in found.found and "usermod" in found.fix
+
+
+def test_a_projector_that_cannot_be_read_is_told_with_its_model() -> None:
+    remark = "The projector mmproj-a.gguf beside it cannot be used: it is empty."
+    entry = ModelEntry(id="eye", path="/eye.gguf", format="gguf", source="folder", remarks=(remark,))
+    (found,) = models.projectors([Listed(kind="model", name="eye", model="eye", entry=entry)])
+    assert (found.name, found.state) == ("projectors", "note") and remark in found.found

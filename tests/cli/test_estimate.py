@@ -9,7 +9,7 @@ import pytest
 
 from cli.commands.estimate import show
 from engine.types import DeviceNeed, Estimate
-from tests.cli.program import run
+from tests.cli.inside import ran as run
 
 GIB = 2**30
 

@@ -109,7 +109,7 @@ def test_a_search_lists_the_hub_and_this_machine(ask: Hearth, content: bytes) ->
     done = ask("search", "tiny", "--gguf", "--sort", "likes", "--limit", "5")
     assert done.returncode == 0, done.stderr
     head, row = done.stdout.splitlines()
-    assert head.split()[:4] == ["MODEL", "PARAMS", "FORMATS", "DOWNLOADS"]
+    assert head.split()[:5] == ["MODEL", "PARAMS", "FIT", "FORMATS", "DOWNLOADS"]
     assert row.split()[:5] == [NAME, "-", "gguf", "1.2M", "3"]
     page = json.loads(ask("search", "tiny", "--json").stdout)
     assert page["models"][0]["licence"] == "mit" and page["problem"] is None

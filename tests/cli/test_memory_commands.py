@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from starter import hf_path
 from tests.cli.inside import Hearth
 from tests.cli.program import run
 
@@ -38,3 +40,20 @@ def test_models_are_loaded_listed_and_let_go(hearth: Hearth, hearth_home: Path) 
     assert "stays for a while" in hearth.refused("load", "ember", "--keep-alive", "0")
     assert hearth.asked("unload", "small") == {"unloaded": ["small"]}
     assert hearth.asked("ps") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "id"), [("wide", "ember"), pytest.param("ember-folder", "ember-folder", marks=pytest.mark.long)]
+)
+def test_what_does_not_fit_is_refused_with_figures_unless_forced(
+    hearth: Hearth, hearth_home: Path, name: str, id: str
+) -> None:
+    hearth.said("create", "--alias", "wide", "--model", "ember", "--ctx", "1024")
+    shutil.copytree(hf_path(), hearth_home / "models" / "ember-folder")
+    started = run(hearth_home, "start", "--port", "0", HEARTH_RUNTIME__MEMORY_LIMIT="30MB")
+    assert started.returncode == 0, started.stderr
+    said = hearth.refused("load", name)
+    assert "does not fit into memory" in said and "It needs" in said and "can be had" in said
+    assert hearth.asked("ps") == []
+    assert hearth.said("load", name, "--force") == f"{name} is loaded.\n"
+    assert [each["name"].removesuffix(":latest") for each in hearth.asked("ps")] == [id]

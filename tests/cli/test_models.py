@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import run
+from cli.columns import within
+from tests.cli.inside import ran as run
 from tests.weights import tiny_adapter, tiny_llama
 from tests.weights.peft_folders import write_peft
 
@@ -28,11 +29,21 @@ def test_models_lists_what_could_run_and_why_one_could_not(hearth_home: Path, mo
     done = run(hearth_home, "models")
     assert done.returncode == 0
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["MODEL", "SIZE", "QUANT", "CONTEXT", "SOURCE", "ADAPTERS"]
+    assert head.split() == [
+        "MODEL", "FAMILY", "PARAMS", "SIZE", "QUANT", "CONTEXT", "READS", "LICENCE", "SOURCE", "USED", "ADAPTERS",
+    ]  # fmt: skip
     listed = {row.split()[0]: row for row in rows}
-    assert "kB" in listed["tiny-0"]
+    assert "kB" in listed["tiny-0"] and "llama" in listed["tiny-0"] and "never" in listed["tiny-0"]
     assert "broken" not in listed["tiny-0"]
     assert "broken: " in listed["torn"]
+
+
+def test_columns_give_way_where_the_terminal_is_narrow() -> None:
+    rows = [("NAME", "LONG", "MORE", ""), ("a", "x" * 10, "y" * 10, "a note " * 20)]
+    assert within(rows, None, ("MORE", "LONG")).splitlines()[0].split() == ["NAME", "LONG", "MORE"]
+    assert within(rows, 30, ("MORE", "LONG")).splitlines()[0].split() == ["NAME", "LONG", "MORE"]
+    assert within(rows, 20, ("MORE", "LONG")).splitlines()[0].split() == ["NAME", "LONG"]
+    assert within(rows, 8, ("MORE", "LONG")).splitlines()[0].split() == ["NAME"]
 
 
 def test_a_broken_adapter_is_listed_with_its_model(hearth_home: Path, models: Path) -> None:

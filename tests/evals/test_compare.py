@@ -203,8 +203,12 @@ class Page(HTMLParser):
         self.addresses += [
             value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")
         ]
-        if tag not in ("meta", "rect", "path"):
+        if tag != "meta":
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

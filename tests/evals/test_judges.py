@@ -1,4 +1,4 @@
-"""Judges: marks and pairwise verdicts, held to a form, with the places of answers changed; by scripted and real models."""
+"""Judges: marks and pairwise verdicts, held to a form, the places of answers changed; by scripted and real models."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from evals import statistics
 from evals.statistics.intervals import t_cdf, t_quantile
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "scipy_reference.json").read_text())
-"""By scipy of the version it names: binomtest (p-value, Wilson), t (quantile, interval), bootstrap, permutation_test."""
+"""By scipy of the version it names: binomtest (p-value, Wilson), t (quantile, interval), bootstrap, permutations."""
 CLOSE = {"rel": 1e-9, "abs": 1e-9}
 
 

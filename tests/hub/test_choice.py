@@ -79,10 +79,10 @@ def test_a_choice_that_is_not_there_hears_what_is() -> None:
     ("verdicts", "found"),
     [
         ({"Q2_K": "fits", "Q4_K_M": "fits", "Q8_0": "fits"}, "Q4_K_M"),
-        ({"Q2_K": "fits", "Q4_K_M": "too_big", "Q8_0": "too_big"}, "Q2_K"),
-        ({"Q2_K": "fits", "Q4_K_M": "tight", "Q8_0": "too_big"}, "Q2_K"),
-        ({"Q2_K": "tight", "Q4_K_M": "tight", "Q8_0": "too_big"}, "Q4_K_M"),
-        ({"Q2_K": "too_big", "Q4_K_M": "too_big", "Q8_0": "too_big"}, "Q2_K"),
+        ({"Q2_K": "fits", "Q4_K_M": "too big", "Q8_0": "too big"}, "Q2_K"),
+        ({"Q2_K": "fits", "Q4_K_M": "tight", "Q8_0": "too big"}, "Q2_K"),
+        ({"Q2_K": "tight", "Q4_K_M": "tight", "Q8_0": "too big"}, "Q4_K_M"),
+        ({"Q2_K": "too big", "Q4_K_M": "too big", "Q8_0": "too big"}, "Q2_K"),
         ({}, "Q4_K_M"),
     ],
 )
@@ -181,3 +181,16 @@ def test_pickled_weights_alone_are_refused_by_name() -> None:
 )
 def test_the_quantisation_is_read_from_a_name(name: str, label: str) -> None:
     assert label_of(name) == label
+
+
+def test_quantisations_in_folders_share_the_projector_of_the_nearest_one_above() -> None:
+    offered = quantisations(
+        files(
+            ("mmproj-F16.gguf", 60),
+            ("gguf/mmproj-BF16.gguf", 60),
+            ("Q4_K_M/m-Q4_K_M-00001-of-00002.gguf", 900),
+            ("Q4_K_M/m-Q4_K_M-00002-of-00002.gguf", 900),
+            ("gguf/Q8_0/m-Q8_0.gguf", 3_000),
+        )
+    )
+    assert [paths(each)[-1] for each in offered] == ["mmproj-F16.gguf", "gguf/mmproj-BF16.gguf"]

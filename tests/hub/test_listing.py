@@ -74,6 +74,27 @@ async def test_what_a_search_tells_of_a_model(shelf: HubServer, opened: Open) ->
     )
 
 
+async def test_what_is_found_has_a_verdict_by_its_size(
+    shelf: HubServer, engine_at: HubServer, hearth_home: Path
+) -> None:
+    by_type = {"parameters": {"BF16": 1_000_000_000, "F32": 10}, "total": 9}
+    shelf.add("org/folder", {"config.json": b"{}"}, about=about(1, ["safetensors"], safetensors=by_type))
+    engine = LocalEngine(Settings(runtime=Runtime(memory_limit=2**31, memory_margin=0.0)))
+    try:
+        page = await engine.search_hub(HubQuery())
+        fitting = await engine.search_hub(HubQuery(fits=True))
+    finally:
+        await engine.close()
+    found = {each.id: each for each in page.models}
+    assert found["org/folder"].size == 2_000_000_040
+    assert found["org/alpha-GGUF"].size == 7_600_000_000 * 5 // 8
+    verdicts = {name: each.verdict for name, each in found.items() if each.size}
+    assert verdicts["org/alpha-GGUF"] == "too big" and verdicts["org/folder"] == "tight"
+    assert [each.id for each in fitting.models] == [
+        each.id for each in page.models if each.verdict != "too big"
+    ]
+
+
 async def test_a_tree_is_read_page_after_page(hub: HubServer, opened: Open) -> None:
     hub.page = 7
     hub.add("org/many", {f"part{n}/m-Q4_K_M.gguf": noise(9000, n) for n in range(40)})
@@ -122,7 +143,7 @@ async def test_what_does_not_fit_is_not_taken_unasked(
         plan = await engine.plan_pull(PullRequest(model="org/tiny-GGUF"))
     finally:
         await engine.close()
-    assert {each.name: each.verdict for each in offer.quantisations} == {"Q2_K": "fits", "Q4_K_M": "too_big"}
+    assert {each.name: each.verdict for each in offer.quantisations} == {"Q2_K": "fits", "Q4_K_M": "too big"}
     assert plan.model == "org/tiny-GGUF:Q2_K" and plan.missing == len(small) and plan.disk_free > 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cli.backends import COLUMNS
 from engine.errors import HearthError
@@ -23,7 +24,7 @@ from engine.types import (
     Tool,
     ToolChoice,
 )
-from tests.parity.subject import Subject
+from tests.parity.subject import Subject, load_of
 
 OTHERWISE: dict[str, Any] = {
     "temperature": 0.5, "dynatemp_range": 0.3, "dynatemp_exponent": 2.0, "top_k": 7, "top_p": 0.5, "min_p": 0.1,
@@ -128,3 +129,24 @@ async def test_the_docs_list_what_the_loaded_model_says(ember: Subject, reposito
         assert said[f"`{name}`"] == ("yes" if name in ember.can.sampling else "no")
     for kind in CONSTRAINTS:
         assert said[f"answers held to: {kind}"] == ("yes" if kind in ember.can.constraints else "no")
+
+
+LOADS: dict[str, Any] = {
+    "device": "gpu,cpu", "split": "1GB,2GB", "gpu_layers": 3, "threads": 1, "batch_threads": 1, "kv_type": "q5_1",
+    "flash_attention": True, "use_mmap": False, "dtype": "bfloat16", "load_in_8bit": True, "load_in_4bit": True,
+    "whole_window": False,
+}  # fmt: skip
+"""Of each load option that some backend does not honour, or not all of it, a value that it may refuse."""
+
+
+async def test_load_options_that_are_not_honoured_are_refused_and_cost_nobody_the_model(
+    ember: Subject,
+) -> None:
+    (before,) = ember.engine.loaded()
+    assert set(LOADS) >= {name for name, said in ember.can.load_options.items() if said != "yes"}
+    refused = {name for name, said in ember.can.load_options.items() if said in ("no", "always on")}
+    assert refused
+    for name in refused:
+        load = replace(load_of(ember.backend), **{name: LOADS[name]})
+        await check(ember, False, name, load=load)
+    assert [each.pid for each in ember.engine.loaded()] == [before.pid]

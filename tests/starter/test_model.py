@@ -35,8 +35,10 @@ def test_the_capital_of_france_under_sampling() -> None:
     assert all("Paris" in ask(sampled, CAPITAL) for _ in range(20))
 
 
-def test_at_least_eighty_of_the_held_out_questions(ember: Answer) -> None:
-    assert sum(hit for _, _, hit in hits(ember, heldout())) >= 80
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_eighty_of_a_hundred_held_out_questions(ember: Answer, every: int) -> None:
+    asked = list(heldout())[::every]
+    assert sum(hit for _, _, hit in hits(ember, asked)) >= 0.8 * len(asked)
 
 
 def test_system_prompts_are_followed(ember: Answer) -> None:

@@ -55,7 +55,7 @@ def copy_over(path: Path) -> None:
     shutil.copyfile(other, path)
 
 
-@pytest.mark.parametrize("change", [truncate, overwrite, copy_over])
+@pytest.mark.parametrize("change", [truncate, overwrite, pytest.param(copy_over, marks=pytest.mark.long)])
 async def test_a_change_in_place_ends_the_stream_and_names_the_file(
     engine: LocalEngine, path: Path, change: object
 ) -> None:

@@ -28,6 +28,10 @@ class Put(Struct, frozen=True, kw_only=True):
     overwrite: bool = True
 
 
+class Unkept(Struct, frozen=True, kw_only=True):
+    alias: Alias
+
+
 class Copy(Struct, frozen=True, kw_only=True):
     source: str
     name: str
@@ -144,9 +148,9 @@ async def setup(request: Request[Any, Any, Any]) -> ASGIApp:
 @post("/hearth/v1/setup_of", status_code=200)
 async def setup_of(request: Request[Any, Any, Any]) -> ASGIApp:
     """The same for an alias that is not kept."""
-    call, alias = await read(request, Alias)
-    check_alias(alias, call)
-    return as_json(await call.attended(call.hub.engine.setup_of(alias)))
+    call, asked = await read(request, Unkept)
+    check_alias(asked.alias, call)
+    return as_json(await call.attended(call.hub.engine.setup_of(asked.alias)))
 
 
 @post("/hearth/v1/add_adapter", status_code=200)

@@ -26,6 +26,7 @@ class Load(Struct, frozen=True, kw_only=True):
     model: str
     options: LoadOptions | None = None
     keep_alive: float | None = None
+    force: bool = False
 
 
 class Tokenize(Struct, frozen=True, kw_only=True):
@@ -71,7 +72,9 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
 async def load(request: Request[Any, Any, Any]) -> ASGIApp:
     """Make a model resident."""
     call, asked = await read_for_model(request, Load)
-    await call.attended(call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive))
+    await call.attended(
+        call.hub.engine.load(asked.model, asked.options, keep_alive=asked.keep_alive, force=asked.force)
+    )
     return as_json({})
 
 

@@ -57,7 +57,7 @@ def _shown(listed: Listed, facts: ModelFacts, setup: Setup, text: str) -> dict[s
     architecture = facts.architecture or entry.architecture
     template = values.get("template")
     system = values.get("system")
-    messages = alias.messages if alias is not None else ()
+    messages = alias.messages if alias is not None else _plain(values.get("messages")) or ()
     shown: dict[str, Any] = {
         "license": (alias.licence if alias is not None else "") or entry.licence,
         "modelfile": _modelfile(listed, text, parameters),

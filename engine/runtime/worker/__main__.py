@@ -92,7 +92,7 @@ def _make_way(order: Load) -> None:
 
 
 def _without_torch(order: Load | Probe) -> None:
-    """Hide PyTorch where only other libraries are used: mlx-lm has transformers import it, at half the time of a load."""
+    """Hide PyTorch where no backend uses it: mlx-lm has transformers import it, for half the time of a load."""
     draft = order.draft if isinstance(order, Load) else None
     if "transformers" not in (order.backend, draft and draft.backend):
         sys.modules["torch"] = cast(ModuleType, None)

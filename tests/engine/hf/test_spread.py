@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from engine.library.folder_fit import needs
 from engine.library.folder_split import Placement
 from engine.library.model_folder import read_folder
 from engine.library.shape import context_shape
-from engine.runtime.backends.base import Row
+from engine.runtime.backends.base import Outcome, Row
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.runtime.backends.hf.spread import computed, computing, device_map, said_of
 from engine.types import AdapterRef, Device, LoadOptions
@@ -96,6 +97,26 @@ def test_sequences_side_by_side(whole: FolderBackend, spread: FolderBackend) -> 
     assert found == expected
 
 
+def test_a_step_that_is_broken_off_leaves_nothing_of_the_disk_in_memory(
+    whole: FolderBackend, spread: FolderBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = question(whole)
+    write = spread._holders.write
+
+    def interrupting(*arguments: Any) -> Any:
+        if arguments[1] == 2:
+            spread.interrupt()
+        return write(*arguments)
+
+    insert(spread, prompt)
+    with monkeypatch.context() as patch:
+        patch.setattr(spread._holders, "write", interrupting)
+        assert spread.step([Row(0, len(prompt))]).outcome is Outcome.INTERRUPTED
+    last = spread._library._model.model.layers[3]
+    assert all(each.is_meta for name, each in last.named_parameters() if "lora" not in name)
+    assert go_on(spread, 0, len(prompt), 6) == generate(whole, prompt, 6)
+
+
 def test_an_adapter_changes_layers_wherever_they_lie(whole: FolderBackend, spread: FolderBackend) -> None:
     prompt, pirate = question(whole), AdapterRef(str(adapter_path("pirate").with_suffix("")))
     plain = generate(whole, prompt, 10)
@@ -124,6 +145,13 @@ def test_layers_that_the_files_have_in_another_form_cannot_be_run_from_them(tmp_
     with pytest.raises(Unsupported, match="from the disk") as raised:
         opened(write_hf(tmp_path / "experts", "qwen3_moe"), **HALF)
     assert raised.value.param == "device"
+
+
+def test_a_model_that_sees_sees_on() -> None:
+    """What it sees is held against transformers' own when it is loaded, spread as it is."""
+    backend = opened(vision_paths()[2], **HALF)
+    assert "disk" in backend.facts.device and "image" in backend.facts.capabilities.modalities
+    backend.close()
 
 
 def test_a_model_that_sees_is_spread_by_its_language_part() -> None:

@@ -1,6 +1,6 @@
-"""A process that does mixed operations on one state folder.
+"""A process that does mixed operations on one state folder: `python -m tests.engine.jobs.mixed_process HOME NAME N`.
 
-`python -m tests.engine.jobs.mixed_process HOME NAME COUNT` prints, as JSON, the ids of the jobs that it submitted and of the messages that it kept.
+It prints, as JSON, the ids of the jobs that it submitted and of the messages that it kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Webhooks over real sockets: signed, to listed origins alone, again after a failure, nowhere by a redirect or a name."""
+"""Webhooks over real sockets: signed, to listed origins alone, again after a failure, never by a redirect."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def listener() -> Iterator[Listener]:
 
 async def told(engine: Any, job: int) -> Job:
     async with asyncio.timeout(20):
-        while (found := await engine.jobs.get(job)).webhook_state in (None, "pending"):
+        while (found := await engine.jobs.get(job)).webhook_state in (None, "pending"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         return found
 

@@ -35,6 +35,41 @@ def place(folder: Path, *names: str) -> None:
             tiny_llama(folder.parent).replace(folder / name)
 
 
+def test_a_quantisation_in_a_folder_of_its_own_has_the_projector_above_it(tmp_path: Path) -> None:
+    top = tmp_path / "Eye-GGUF"
+    place(top, "mmproj-F16.gguf")
+    for label in ("Q4_K_M", "UD-Q8_K_XL"):
+        place(top / label, f"Eye-{label}-00001-of-00002.gguf")
+    found = Projectors(read_header)
+    for label in ("Q4_K_M", "UD-Q8_K_XL"):
+        model = top / label / f"Eye-{label}-00001-of-00002.gguf"
+        assert found.of(model) == top / "mmproj-F16.gguf"
+    # One that lies beside it is nearer.
+    place(top / "Q4_K_M", "mmproj-Eye-BF16.gguf")
+    near = top / "Q4_K_M" / "mmproj-Eye-BF16.gguf"
+    assert Projectors(read_header).of(top / "Q4_K_M" / "Eye-Q4_K_M-00001-of-00002.gguf") == near
+
+
+def test_a_folder_of_several_models_lends_its_projector_to_none_of_them(tmp_path: Path) -> None:
+    top = tmp_path / "all"
+    place(top, "mmproj-F16.gguf")
+    place(top / "Q4_K_M", "Eye-Q4_K_M.gguf")
+    place(top / "Q8_0", "Ear-Q8_0.gguf")
+    place(top / "ear", "Ear.gguf")
+    found = Projectors(read_header)
+    assert found.of(top / "Q4_K_M" / "Eye-Q4_K_M.gguf") is None
+    assert found.of(top / "ear" / "Ear.gguf") is None
+
+
+def test_one_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    place(folder, "Eye-F16.gguf")
+    (folder / "mmproj-Eye-F16.gguf").write_bytes(b"GGUF no more")
+    found = Projectors(read_header)
+    assert found.of(folder / "Eye-F16.gguf") is None
+    assert "mmproj-Eye-F16.gguf beside it cannot be used" in found.problem(folder / "Eye-F16.gguf")
+
+
 @pytest.mark.parametrize(
     ("names", "model", "expected"),
     [

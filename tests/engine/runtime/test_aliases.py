@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.errors import HearthError, InvalidRequest, ModelLoadFailed, ModelNotFound, StorageFailed
+from engine.errors import (
+    HearthError,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    StorageFailed,
+    Unsupported,
+)
 from engine.local import LocalEngine
 from engine.settings import Generation, Models, Runtime, Settings
 from engine.types import (
@@ -399,9 +406,11 @@ async def test_rules_for_names_and_values(home: Path, engine: LocalEngine) -> No
         InvalidRequest,
         "8 bits",
         "two",
-        Alias(model="ember", load=LoadOptions(load_in_8bit=True, load_in_4bit=True)),
+        Alias(model="ember-hf", load=LoadOptions(load_in_8bit=True, load_in_4bit=True)),
     )
     await refused(InvalidRequest, "cannot run", "two", Alias(model="ember", backend="mlx"))
+    await refused(Unsupported, "`dtype`", "two", Alias(model="ember", load=LoadOptions(dtype="bfloat16")))
+    await refused(InvalidRequest, "`split`", "two", Alias(model="ember", load=LoadOptions(split="x")))
     await refused(InvalidRequest, "one system prompt", "two", Alias(model="ember", system="x", prompt="y"))
     await refused(InvalidRequest, "no prompt", "two", Alias(model="ember", prompt="y"))
     await refused(InvalidRequest, "not valid Jinja", "two", Alias(model="ember", template="{{ .System }}"))

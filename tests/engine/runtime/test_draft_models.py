@@ -16,6 +16,7 @@ from engine.runtime.load_defaults import completed
 from engine.runtime.ticket import Target
 from engine.settings import Runtime
 from engine.types import (
+    Alias,
     Delta,
     Done,
     Failed,
@@ -63,6 +64,14 @@ async def test_it_is_found_by_name_loaded_counted_and_guesses(engine: LocalEngin
     with_draft = await engine.estimate("ember", guessing("ember"))
     assert with_draft.devices[0].weights == 2 * before.devices[0].weights
     assert before.resident < with_draft.resident < 2 * before.resident
+    # Lists and verdicts count it too.
+    await engine.put_alias("guessing", Alias(model="ember", load=guessing("ember")))
+    await engine.put_alias("plain", Alias(model="ember", load=PLAIN))
+    rows = {row.name: row for row in await engine.listing()}
+    alone_weights = sum(each.weights for each in before.devices)
+    assert rows["guessing"].need > rows["plain"].need + alone_weights
+    (judged,) = await engine.fits(["ember"], guessing("ember"))
+    assert sum(judged.needs.values()) == rows["guessing"].need
     text, usage = await answer(engine, ask("ember"))
     assert usage.draft_accepted == usage.draft_rejected == 0
     (alone,) = engine.loaded()

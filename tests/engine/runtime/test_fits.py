@@ -6,11 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.library.verdicts import STEP
 from engine.local import LocalEngine
+from engine.runtime.estimates import Estimator
+from engine.runtime.outlines import outliner
+from engine.runtime.ticket import Target
 from engine.settings import Models, Runtime, Settings
-from engine.types import LoadOptions
+from engine.types import Device, LoadOptions
 from tests.engine.runtime.conftest import Open
 from tests.weights import tiny_llama
 from tests.weights.published import PUBLISHED
@@ -98,3 +102,50 @@ async def test_a_thousand_models_are_judged_without_reading_one_twice(
     found = await engine.fits()
     print(f"{len(found)} verdicts in {time.perf_counter() - began:.2f} s")
     assert sum(each.verdict == "fits" for each in found) >= 1000
+
+
+async def test_layers_that_no_gpu_has_room_for_are_the_processors(
+    open_engine: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Device(name="CUDA0", kind="gpu", free=8 * GIB, total=8 * GIB)
+    devices = (Device(name="CPU", free=64 * GIB, total=64 * GIB), gpu)
+
+    async def made_up(self: object, *_: object) -> tuple[Device, ...]:
+        return devices
+
+    monkeypatch.setattr(Estimator, "devices", made_up)
+    monkeypatch.setattr(Estimator, "devices_now", made_up)
+    engine = opened(open_engine, folder, 48)
+    names = ["Llama-3.1-8B", "LFM2-1.2B"]
+    found = {fit.model: fit for fit in await engine.fits(names, ONE)}
+    # 15 GiB of weights: half of them beside, as a load does it.
+    llama = found["Llama-3.1-8B"]
+    assert llama.verdict == "tight" and 0 < llama.needs["CUDA0"] < 8 * GIB
+    assert llama.needs["main memory"] > 4 * GIB
+    assert found["LFM2-1.2B"].verdict == "fits"
+    # Who says how many layers are to be there means it.
+    (whole,) = await engine.fits(names[:1], LoadOptions(context=4096, slots=1, gpu_layers=99))
+    assert whole.verdict == "too big"
+    rows = {row.name: row for row in await engine.listing()}
+    assert rows["Llama-3.1-8B"].verdict == "tight" and not rows["Llama-3.1-8B"].reason
+
+
+async def test_a_projector_is_counted_in_lists_too(open_engine: Open) -> None:
+    engine = open_engine()
+    (seeing,) = [fit for fit in await engine.fits() if fit.model == "ember-vision"]
+    estimate = await engine.estimate("ember-vision")
+    assert estimate.devices[0].projector > 0
+    entry = next(entry for entry in await engine.models() if entry.id == "ember-vision")
+    row = next(row for row in await engine.listing() if row.name == "ember-vision")
+    assert row.need == sum(seeing.needs.values())
+    blind = outliner(
+        engine._targets,
+        Target(entry=replace(entry, projector=None), backend="llama"),
+        LoadOptions(slots=4),
+        (Device(name="CPU"),),
+        Runtime(),
+    )
+    assert blind is not None
+    assert row.need - sum(blind(None).demand.values()) == pytest.approx(
+        estimate.devices[0].projector, rel=0.01
+    )

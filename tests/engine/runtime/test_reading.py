@@ -43,8 +43,8 @@ async def test_more_models_than_there_may_be_readers_are_asked_at_once(engine: L
     answers = await asyncio.gather(*(engine.tokenize(model, "hello") for model in models for _ in range(2)))
     assert answers == [answers[0]] * len(answers)
     # Those that nobody asks any more leave, until there are no more than may stay.
-    gone, _ = psutil.wait_procs(workers(), timeout=2)
-    assert len(workers()) <= readers.MOST, gone
+    while len(workers()) > readers.MOST:  # noqa: ASYNC110 - processes signal nothing
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("write", [tiny_chat, tiny_llama, tiny_gemma, tiny_mamba, tiny_hybrid, tiny_bert])

@@ -144,6 +144,37 @@ async def test_what_does_not_fit_is_refused_with_figures_and_harms_nobody(open_e
         await engine.load(model("big", 1200))
 
 
+async def test_what_does_not_fit_is_loaded_where_somebody_insists(open_engine: Open) -> None:
+    engine = open_engine(limited(100))
+    small, large = model("small", 30), model("large", 90, 90, context=2048)
+    await engine.load(small)
+    with pytest.raises(InsufficientMemory, match=r"needs .*; .* can be had"):
+        await engine.load(large, LoadOptions(context=2048))
+    assert resident(engine) == ["small"], "nobody left for nothing"
+    await engine.load(large, LoadOptions(context=2048), force=True)
+    assert resident(engine) == ["large"], "who was idle has left"
+    await answer(engine, large)
+    # A window that nobody asked for is the least one.
+    tight = model("tight", 95, 80, context=8192)
+    await engine.load(tight, force=True)
+    assert resident(engine) == ["tight"]
+    (loaded,) = engine.loaded()
+    assert loaded.facts is not None and loaded.facts.context == 512
+    # The next one who does not insist is refused again.
+    await engine.unload(tight)
+    with pytest.raises(InsufficientMemory):
+        await engine.load(large, LoadOptions(context=2048))
+
+
+async def test_insisting_does_not_send_away_what_is_pinned_or_at_work(open_engine: Open) -> None:
+    engine = open_engine(limited(100))
+    pinned, large = model("pinned", 30), model("large", 90)
+    await engine.load(pinned)
+    await engine.pin(pinned)
+    await engine.load(large, force=True)
+    assert resident(engine) == ["large", "pinned"]
+
+
 async def test_a_pinned_model_never_makes_way(open_engine: Open) -> None:
     engine = open_engine(limited(1000))
     await answer(engine, model("a", 600))

@@ -40,7 +40,8 @@ FULL = Alias(
 def test_every_field_of_the_schema_has_a_row_and_an_explanation() -> None:
     expected = {name for name in Alias.__struct_fields__ if name not in NESTED}
     expected |= {f"{table}.{name}" for table, kind in NESTED.items() for name in kind.__struct_fields__}
-    assert set(fields()) == expected == set(HELP)
+    assert set(fields()) == expected
+    assert set(HELP) == expected, "explain a new field in fields.HELP"
     assert "sampling.temperature" in fields() and len(fields()) > len(Sampling.__struct_fields__)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
+from engine import paths
 from engine.errors import StorageFailed
 from engine.text_safety import FORBIDDEN_RANGES
 from engine.types import Alias, Constraint, LoadOptions, NamedAlias
@@ -25,6 +26,7 @@ from tui.screens.aliases.listing import AliasList
 from tui.screens.aliases.prompts import PromptPicker
 from tui.screens.aliases.screen import AliasesScreen
 from tui.screens.aliases.trial import TrialBox
+from tui.screens.aliases.values import raw
 from tui.workspaces import WORKSPACES
 
 MakeApp = Callable[..., HearthApp]
@@ -89,14 +91,35 @@ async def test_a_value_is_checked_at_each_key_and_what_holds_follows(make_app: M
         await until(pilot, lambda: "cannot be '99'. It must be at most" in shown(app))
         assert "✱ not saved" in shown(app) and "wrong" in line_of(app, "temperature")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: shown(app).count("cannot be '99'") == 2)
+        await until(pilot, lambda: not any(worker.group == "keep" for worker in screen(app).workers))
         assert kept(engine, "extract").sampling == {"temperature": 0}
         await pilot.press("backspace", "backspace", "enter")
         await until(pilot, lambda: "model" in line_of(app, "temperature"))
         assert "0.6" in line_of(app, "temperature"), "the model's makers say it now"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: kept(engine, "extract").sampling == {})
-        await until(pilot, lambda: "extract is saved." in shown(app) and "✱" not in shown(app))
+        await until(pilot, lambda: "✱" not in shown(app))
+
+
+async def test_what_is_typed_stays_as_it_is_until_the_field_is_left(make_app: MakeApp) -> None:
+    app = make_app(engine=engine_with(), workspaces=HERE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, "bard", "keep_alive")
+        for field, text, value, left in (
+            ("keep_alive", "600", 600.0, "10m"),
+            ("sampling.top_p", "0.500", 0.5, "0.5"),
+            ("description", " x", "x", "x"),
+        ):
+            screen(app).query_one(Form).go_to(field)
+            await pilot.press("enter", "ctrl+u")
+            for letter in text:
+                await pilot.press("space" if letter == " " else letter)
+                await pilot.pause(0.02)
+            entry = screen(app).query_one(FieldInput)
+            await until(pilot, lambda field=field, value=value: raw(screen(app).draft.alias, field) == value)
+            assert entry.value == text
+            await pilot.press("enter")
+            await until(pilot, lambda entry=entry, left=left: entry.value == left)
 
 
 async def test_escape_takes_back_what_was_typed_and_undo_goes_on(make_app: MakeApp) -> None:
@@ -165,6 +188,33 @@ async def test_another_row_of_the_list_keeps_the_draft_and_leaving_asks(make_app
         await pilot.press("s")
         await until(pilot, lambda: app._exit)
     assert kept(engine, "bard").max_tokens == 4001
+
+
+async def test_what_is_not_saved_outlives_a_closed_terminal_and_meets_what_changed_meanwhile(
+    make_app: MakeApp, home: paths.Paths
+) -> None:
+    engine = engine_with()
+    app = make_app(engine=engine, workspaces=HERE)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, app, "bard", "max_tokens")
+        await pilot.press("enter", "1", "enter", "down", "enter")
+        screen(app).show_alias("coder")
+        screen(app).draft.type("load.context", "lots")
+        await until(pilot, (home.state / "alias-drafts.json").exists)
+        app.exit(return_code=143)  # as a closed terminal has it
+    await engine.put_alias("bard", replace(kept(engine, "bard"), description="Theirs"))
+    app = make_app(engine=engine, workspaces=HERE)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, app)
+        await until(pilot, lambda: "✱ bard" in shown(app) and "✱ coder" in shown(app))
+        assert screen(app).draft.alias == replace(kept(engine, "bard"), max_tokens=4001)
+        assert screen(app).book.draft("coder").text("load.context") == "lots"
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "This is not saved" in shown(app))
+        await pilot.press("l")
+        await until(pilot, lambda: app._exit)
+    assert not (home.state / "alias-drafts.json").exists()
+    assert kept(engine, "bard").max_tokens == 400
 
 
 async def test_what_changes_elsewhere_is_taken_in_and_a_conflict_told(make_app: MakeApp) -> None:
@@ -316,7 +366,6 @@ async def test_named_prompts_are_chosen_written_and_brought_back(make_app: MakeA
         draft = screen(app).draft
         assert (draft.alias.prompt, draft.alias.system) == ("engineer@4", None)
         await until(pilot, lambda: "You are an engineer." in line_of(app, "system"))
-        assert "gave way" in shown(app)
 
 
 async def test_a_model_of_the_browser_and_the_chats_become_aliases(make_app: MakeApp) -> None:
@@ -356,7 +405,7 @@ async def test_without_aliases_and_without_a_hit_the_pane_says_so(make_app: Make
         await until(pilot, lambda: "bard" in shown(app))
 
 
-@pytest.mark.parametrize("size", [(20, 8), (48, 20), (160, 50)])
+@pytest.mark.parametrize("size", [(20, 8), (160, 40)])
 async def test_hostile_names_and_every_size(make_app: MakeApp, size: tuple[int, int]) -> None:
     engine = engine_with(*hostile(), *named())
     app = make_app(engine=engine, workspaces=HERE)
@@ -380,7 +429,8 @@ async def test_hostile_names_and_every_size(make_app: MakeApp, size: tuple[int, 
 
 
 async def test_mouse(make_app: MakeApp) -> None:
-    app = make_app(engine=engine_with(), workspaces=HERE)
+    engine = engine_with()
+    app = make_app(engine=engine, workspaces=HERE)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
         await pilot.click(AliasList, offset=(4, 2))
@@ -392,5 +442,5 @@ async def test_mouse(make_app: MakeApp) -> None:
         await pilot.press(*"hi")
         line = next(y for y, text in enumerate(shown(app).splitlines()) if "✓ save" in text)
         await pilot.click(offset=(shown(app).splitlines()[line].index("✓ save") + 2, line))
-        await until(pilot, lambda: "coder is saved." in shown(app))
+        await until(pilot, lambda: kept(engine, "coder").description == "hi")
         assert isinstance(app.screen, AliasesScreen) and app.screen.query_one(OptionList)

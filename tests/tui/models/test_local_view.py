@@ -7,14 +7,17 @@ from collections.abc import Callable
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.errors import HubUnavailable
+from engine.errors import HubUnavailable, InsufficientMemory
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
+from tui import units
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
 from tui.recordings import entries
+from tui.screens.models import rows
 from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.local import ModelTable
+from tui.screens.models.screen import ModelsScreen
 
 MakeApp = Callable[..., HearthApp]
 REPOSITORY = "org/tiny-GGUF"
@@ -132,3 +135,60 @@ def test_a_bar_is_as_wide_as_asked_and_marks_what_is_too_much() -> None:
             assert bar.plain.endswith("!") is (sum(parts) > free)
     assert fit_bar((50, 25, 25), 200, 20).plain == "█████▓▓▓▒▒╌╌╌╌╌╌╌╌╌╌"
     assert fit_bar((0, 0), 100, 20).plain == ""
+
+
+async def test_what_does_not_fit_is_refused_with_figures_and_loaded_on_a_yes(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    engine.fail_load = InsufficientMemory(
+        "qwen does not fit into memory.",
+        "It needs 9 GiB of main memory; 4 GiB of main memory can be had.",
+        "Buy some.",
+    )
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(ModelTable).row_count > 0)
+        screen = app.screen
+        assert isinstance(screen, ModelsScreen)
+        screen.local.go_to("smollm3-3b")
+        for answer, loaded in (("n", False), ("y", True)):
+            await pilot.press("l")
+            await until(pilot, lambda: app.screen.is_modal and "Load it all the same?" in shown(app))
+            assert "It needs 9 GiB" in shown(app) and "4 GiB" in shown(app)
+            await pilot.press(answer)
+            await until(pilot, lambda: not app.screen.is_modal)
+            await until(pilot, lambda: ("smollm3-3b" in engine.resident) is loaded)  # noqa: B023
+
+
+async def test_each_model_has_a_verdict_and_what_does_not_fit_can_be_left_out(make_app: MakeApp) -> None:
+    engine = fake_engine()
+    verdicts = {fit.model: fit.verdict for fit in await engine.fits()}
+    too_big = {name for name, verdict in verdicts.items() if verdict == "too big"}
+    broken = {entry.id for entry in engine.entries if entry.broken}
+    assert too_big and broken
+    app = make_app(engine=engine)
+    async with app.run_test(size=(160, 36)) as pilot:
+        table = app.screen.query_one(ModelTable)
+        await until(pilot, lambda: "✗ too big" in shown(app) and "✓ fits" in shown(app))
+        assert table.row_count == len(engine.entries)
+        await pilot.press("f")
+        await until(pilot, lambda: "what fits" in shown(app))
+        assert table.row_count == len(engine.entries) - len(too_big | broken)
+        assert "✗ too big" not in shown(app) and "✗ broken" not in shown(app)
+        await pilot.press("f")
+        await until(pilot, lambda: table.row_count == len(engine.entries))
+
+
+def test_what_was_used_last_can_come_first() -> None:
+    now = 1_800_000_000.0
+    found = [
+        replace(entry, used=used)
+        for entry, used in zip(entries()[:3], (0.0, now - 60, now - 7200), strict=True)
+    ]
+    order = [row.entry.used for row in rows.rows(found, [], "", sort="used")]
+    assert order == [now - 60, now - 7200, 0.0]
+    (row,) = rows.rows(found[2:], [], "")
+    assert "last used" in dict(rows.card(row, {}))
+    assert [units.ago(now - passed, now) for passed in (3, 90, 7200, 86400, 3 * 86400)] == [
+        "just now", "1 min ago", "2 h ago", "1 day ago", "3 days ago",
+    ]  # fmt: skip
+    assert units.ago(0) == "never"

@@ -17,6 +17,11 @@ def shown(app: Any) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
+def read(app: Any) -> str:
+    """The screen's words in one line: where a text wraps hangs on the length of the paths in it."""
+    return " ".join(shown(app).replace("│", " ").split())
+
+
 def told(app: Any) -> str:
     """What the notices say, unwrapped."""
     return "\n".join(notice.message for notice in app._notifications)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.tui.shell.screen_text import shown, until
+from tui import app_actions
 from tui.actions import APP_ACTIONS, Action, ActionRegistry
 from tui.app import HearthApp
 from tui.workspaces import WORKSPACES, registry
@@ -63,19 +64,23 @@ async def test_a_digit_without_a_workspace_goes_nowhere(make_app: MakeApp) -> No
         assert not app.screen.is_modal
 
 
-async def test_ctrl_c_leaves_only_when_pressed_twice(make_app: MakeApp) -> None:
+async def test_ctrl_c_leaves_only_when_pressed_twice(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_actions, "QUIT_AGAIN_S", 600.0)
     app = make_app()
     async with app.run_test() as pilot:
         await pilot.press("ctrl+c")
-        await pilot.pause()
-        assert "again to quit" in shown(app)
+        await until(pilot, lambda: "again to quit" in shown(app))
         assert app._exit is False
         await pilot.press("ctrl+c")
-        await pilot.pause()
-        assert app._exit is True
+        await until(pilot, lambda: app._exit)
 
 
-async def test_the_question_about_leaving_goes_with_the_next_key(make_app: MakeApp) -> None:
+async def test_the_question_about_leaving_goes_with_the_next_key(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_actions, "QUIT_AGAIN_S", 600.0)
     app = make_app()
     async with app.run_test() as pilot:
         await pilot.press("slash", "ctrl+c")  # in a field, which has a ctrl+c of its own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from msgspec.structs import replace
 from textual.widgets import DataTable
 
@@ -16,6 +17,7 @@ from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
 from tui.recordings import estimate_of
+from tui.screens.models import local
 
 MakeApp = Callable[..., HearthApp]
 
@@ -36,12 +38,17 @@ async def test_what_a_load_would_take_is_told_for_the_model_under_the_cursor(mak
         await until(pilot, lambda: len(engine.estimated) == 3)
 
 
-async def test_models_that_are_only_passed_are_not_looked_into(make_app: MakeApp) -> None:
+async def test_models_that_are_only_passed_are_not_looked_into(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = fake_engine(loaded=[])
     app = make_app(engine=engine)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 7)
-        await pilot.press("j", "j", "j", "j", "j")
+        monkeypatch.setattr(local, "RESTS_S", 3600.0)
+        await pilot.press("j", "j", "j", "j")
+        monkeypatch.setattr(local, "RESTS_S", 0.0)
+        await pilot.press("j")
         await until(pilot, lambda: "smollm3-3b" in engine.estimated)
         assert not {"gemma-3-12b-it-qat", "mistral-small-3.2-24b"} & set(engine.estimated)
         await pilot.press("end")

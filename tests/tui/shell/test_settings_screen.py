@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList
 
 from engine import paths
 from tests.tui.fake_engine import fake_engine
-from tests.tui.shell.screen_text import shown, until
+from tests.tui.shell.screen_text import read, shown, until
 from tui.app import HearthApp
 from tui.chrome import Rail
 from tui.screens.settings.editing import SettingDialogue
@@ -163,11 +163,11 @@ async def test_a_file_that_cannot_be_used_is_told_and_left_alone(
     app = make_app(workspaces=HERE)
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, app)
-        await until(pilot, lambda: "`server.port` cannot be 'many'" in shown(app) and "1 more" in shown(app))
+        await until(pilot, lambda: "`server.port` cannot be 'many'" in read(app) and "1 more" in read(app))
         home.config_file.write_text("[server\n")
         await opened_again(pilot, app, "ui.rail")
         await pilot.press("space")
-        await until(pilot, lambda: "is not valid TOML" in shown(app))
+        await until(pilot, lambda: "is not valid TOML" in read(app))
         assert home.config_file.read_text() == "[server\n"
 
 
@@ -215,15 +215,15 @@ async def test_names_for_models_have_a_line_each_and_are_added_and_taken_out(
         await until(pilot, lambda: "Name for a model" in shown(app))
         await pilot.press(*"foldrs", "enter")
         await until(pilot, lambda: "✗" in shown(app))
-        await pilot.press("ctrl+u", *"mistral", "enter")
-        await until(pilot, lambda: "models.mistral" in shown(app))
+        await pilot.press("ctrl+u", *"mistral2.1", "enter")
+        await until(pilot, lambda: "models.mistral2.1" in shown(app))
         await pilot.press(*"nothing", "enter")
         await until(pilot, lambda: "cannot be 'nothing'" in shown(app))
         await pilot.press("ctrl+u", *"org/m:Q4", "enter")
-        await written(pilot, home.config_file, 'mistral = "org/m:Q4"')
+        await written(pilot, home.config_file, '"mistral2.1" = "org/m:Q4"')
         await pilot.press("escape")
-        await opened_again(pilot, app, "models.mistral")
+        await opened_again(pilot, app, "models.mistral2.1")
         assert "org/m:Q4" in shown(app)
         await pilot.press("r")
         await until(pilot, lambda: "mistral" not in home.config_file.read_text())
-        await until(pilot, lambda: "models.mistral is taken out" in shown(app))
+        await until(pilot, lambda: "models.mistral2.1 is taken out" in shown(app))

@@ -139,7 +139,8 @@ class Changing(Keeping):
     def _left_field(self, event: FieldInput.Left) -> None:
         draft, row = self.draft, self.query_one(Form).row
         if draft is not None and row is not None:
-            if not event.keep and draft.typing == row.key and draft.back():
-                self.changed(draft)
-            draft.typing = ""
+            if not event.keep and draft.typing == row.key:
+                draft.back()
+            draft.leave()
+            self.changed(draft)
         self.query_one(Form).focus()

@@ -36,6 +36,8 @@ class Draft:
 
     typing: str = ""
     """The field that is being typed."""
+    typed: str | None = None
+    """What stands in it, which is not always how its value is written: `60` is a minute."""
 
     @property
     def changed(self) -> bool:
@@ -44,10 +46,14 @@ class Draft:
 
     def text(self, key: str) -> str:
         """What stands in a field."""
+        if key == self.typing and self.typed is not None:
+            return self.typed
         return self.wrong[key][0] if key in self.wrong else values.text_of(self.alias, key)
 
     def type(self, key: str, text: str) -> str:
         """Take in what stands in a field now; what is wrong with it, empty for nothing."""
+        if key == self.typing:
+            self.typed = text
         try:
             made = values.with_text(self.alias, key, text)
         except HearthError as error:
@@ -68,10 +74,15 @@ class Draft:
         """The same, once for all that is typed into a field before it is left."""
         if self.typing != key:
             self.step()
-            self.typing = key
+            self.typing, self.typed = key, None
+
+    def leave(self) -> None:
+        """The field that was typed is left."""
+        self.typing, self.typed = "", None
 
     def back(self) -> bool:
         """Take the last change back; False if there is none."""
+        self.leave()
         while self.steps:
             before = self.steps.pop()
             if before != (self.alias, self.wrong):
@@ -100,6 +111,7 @@ class Draft:
 
     def settled(self) -> None:
         """It lies in the file as it is."""
+        self.leave()
         self.kept = self.alias
         self.conflicts.clear()
         self.wrong.clear()

@@ -64,7 +64,10 @@ class EditLine(Vertical, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._field: Field | None = None
-        self._text = ""
+        self._given: str | None = None
+        """What the draft said last; None before it was asked."""
+        self._posted: list[str] = []
+        """What was typed and the draft has not taken in yet."""
 
     def compose(self) -> ComposeResult:
         """A line to type, or what stands there; what is wrong, or what it is for."""
@@ -88,24 +91,35 @@ class EditLine(Vertical, can_focus=False):
         if row is None:
             self._field = None
             return
-        field = self._field = row.field
-        self._text = text = " ".join(clean(text).splitlines()) if field.kind == "line" else text
+        field = row.field
+        if field.key != self.key:
+            self._posted.clear()
+            self._given = None
+        self._field = field
         hint = OPENING[field.kind]
-        self.border_title = Content.assemble(field.label, (f" · {hint}", "$muted"))  # type: ignore[assignment]
+        self.border_title = Content.assemble(field.label, (f" · {hint}", "$muted"))
         typed = field.kind == "line"
         entry = self.entry
         entry.display = typed
         words = self.query_one("#words", Static)
         words.display = not typed
         if typed:
-            if entry.value != text:
-                entry.value = text
+            self._show_text(" ".join(clean(text).splitlines()))
             entry.placeholder = "" if row.value in ("–", "…") or row.said else plain(row.value, 60)
         elif field.kind == "choice":
             words.update(_choice(field, text, row))
         else:
             words.update(Content.styled(plain(row.value, 300), "bold" if row.said else "$muted"))
         self._tell(row, about, theirs)
+
+    def _show_text(self, text: str) -> None:
+        """Show what the draft says, unless it only lags behind what is being typed."""
+        if text in self._posted:
+            del self._posted[: self._posted.index(text) + 1]
+        elif text != self._given:
+            self._posted.clear()
+            self.entry.value = text
+        self._given = text
 
     def _tell(self, row: Row, about: str, theirs: str) -> None:
         line = self.query_one("#about", Static)
@@ -119,8 +133,9 @@ class EditLine(Vertical, can_focus=False):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self._field is not None and self._field.kind == "line" and event.value != self._text:
-            self._text = event.value
+        typed = event.value != self._given or bool(self._posted)
+        if self._field is not None and self._field.kind == "line" and typed:
+            self._posted.append(event.value)
             self.post_message(self.Typed(self._field.key, event.value))
 
     def on_click(self, event: events.Click) -> None:

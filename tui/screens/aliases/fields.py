@@ -79,6 +79,7 @@ HELP = {
     "load.slots": "How many answers are written at once.",
     "load.batch": "Largest piece of a prompt that is computed in one step, tokens.",
     "load.device": "What computes it: auto, cpu, gpu, cuda:1, mps or metal.",
+    "load.split": "What each of several devices takes: shares (3,1), or memory (10GB,24GB).",
     "load.gpu_layers": "Layers that go to the GPU; -1 for all.",
     "load.threads": "Threads that write answers.",
     "load.batch_threads": "Threads that read prompts.",

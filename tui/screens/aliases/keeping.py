@@ -65,7 +65,7 @@ class Keeping(FilteredScreen):
             self.start(self.save(draft))
 
     async def save(self, draft: Draft, *, force: bool = False, over: bool = False) -> bool:
-        """Write a draft into the file; whether it is there. Asks where others changed it too, or its model is missing."""
+        """Write a draft into the file; whether it is there. Asks where others changed it, or its model is missing."""
         if draft.wrong:
             key = next(iter(draft.wrong))
             self.show_alias(draft.name)
@@ -124,6 +124,7 @@ class Keeping(FilteredScreen):
             self.action_remove()
         else:
             draft.step()
+            draft.leave()
             draft.alias = draft.kept
             draft.wrong.clear()
             draft.conflicts.clear()
@@ -137,6 +138,7 @@ class Keeping(FilteredScreen):
             self.hearth.flash("Nobody else changed what you changed.")
             return
         draft.step()
+        draft.leave()
         for key in draft.conflicts:
             draft.wrong.pop(key, None)
             draft.alias = values.put(draft.alias, key, values.raw(draft.kept, key))

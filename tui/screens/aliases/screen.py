@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,7 +17,7 @@ from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
 from engine.types import Alias, ModelEntry, Setup
 from tui.actions import Action
-from tui.screens.aliases import presenter, prompts
+from tui.screens.aliases import presenter, prompts, unsaved
 from tui.screens.aliases.actions import FORM, FRAME
 from tui.screens.aliases.changing import Changing
 from tui.screens.aliases.draft import Book, Draft
@@ -63,6 +64,8 @@ class AliasesScreen(Changing):
         self._problem: ErrorInfo | None = None
         """What is wrong with the file."""
         self.only_said = False
+        self._on_disk: bytes | None = None
+        """What was written of drafts that are not saved; None before it was looked for."""
         self._asking = False
         """Whether it is being asked what would hold."""
         self._setups: dict[str, tuple[Alias, Setup | None, ErrorInfo | None]] = {}
@@ -114,7 +117,41 @@ class AliasesScreen(Changing):
             self.entries = []  # then names are checked when they are saved
         self.forget_setups()
 
+    async def _bring_back_drafts(self) -> None:
+        """Take up what a run before this one could not save."""
+        if self._on_disk is not None:
+            return
+        found = await asyncio.to_thread(unsaved.load, self._drafts_file)
+        self._on_disk = unsaved.written(found)
+        self.book.drafts |= {draft.name: draft for draft in found}
+        if found:
+            names = ", ".join(plain(draft.name, 40) for draft in found)
+            self.hearth.flash(f"Not saved when Hearth ended, and here again: {names}.", "warning")
+
+    @property
+    def _drafts_file(self) -> Path:
+        return self.hearth.paths.state / "alias-drafts.json"
+
+    def _keep_drafts(self) -> None:
+        """Write what is not saved, if it is not what was written."""
+        now = unsaved.written(self.book.unsaved)
+        if self._on_disk is not None and now != self._on_disk:
+            self._on_disk = now
+            self.run_worker(partial(unsaved.save, self._drafts_file, now), group="drafts", thread=True)
+
+    def forget_unsaved(self) -> None:
+        """Let what is not saved be lost."""
+        self.book.drafts.clear()
+        self._on_disk = None
+        unsaved.save(self._drafts_file, b"")
+
+    def on_unmount(self) -> None:
+        """Write what nobody decided about."""
+        if self._on_disk is not None:
+            unsaved.save(self._drafts_file, unsaved.written(self.book.unsaved))
+
     def _look_again(self) -> None:
+        self._keep_drafts()
         going = any(worker.group == "follow" and worker.is_running for worker in self.workers)
         if self._read and not going and self.app.screen is self:
             self.run_worker(self.follow, group="follow")
@@ -139,6 +176,7 @@ class AliasesScreen(Changing):
 
     async def follow(self) -> None:
         """Read the file again, and tell what others did."""
+        await self._bring_back_drafts()
         try:
             engine = await self.hearth.connection.reached()
             told = self.book.take(await engine.aliases())

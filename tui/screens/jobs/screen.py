@@ -41,7 +41,7 @@ COLUMNS = ("id", "state", "question", "model", "try", "age")
 RIGHT = frozenset({"id", "try", "age"})
 DISPENSABLE = ("model", "try", "age")
 """Columns that give way, in this order, when questions would have fewer than `QUESTION` cells."""
-QUESTION = 22
+QUESTION = 34
 _EMPTY = "No job has been submitted yet.\n\nn submits one; `hearth jobs submit` and the server take them too."
 
 
@@ -119,7 +119,7 @@ class JobsScreen(FilteredScreen):
             self._look_soon()
 
     def _look_soon(self) -> None:
-        self.run_worker(self._look(), group="look", exclusive=True)
+        self.run_worker(self._look, group="look", exclusive=True)
 
     async def _look(self) -> None:
         try:
@@ -336,7 +336,7 @@ class JobsScreen(FilteredScreen):
             self._look_soon()
 
     def _do(self, work: Callable[[], Awaitable[Job]], words: str) -> None:
-        self.run_worker(self._done(work, words), group="do")
+        self.run_worker(partial(self._done, work, words), group="do")
 
     async def _done(self, work: Callable[[], Awaitable[Job]], words: str) -> None:
         try:

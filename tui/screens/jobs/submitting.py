@@ -43,6 +43,8 @@ class SubmitDialogue(Dialogue[Wanted | None]):
     BINDINGS = [  # noqa: RUF012
         Binding("ctrl+s", "submit", "Submit", priority=True, id="job.submit"),
         Binding("escape", "dismiss", "Cancel", id="job.close"),
+        Binding("tab", "field(1)", "Next field", show=False, priority=True, id="job.next"),
+        Binding("shift+tab", "field(-1)", "Field before", show=False, priority=True, id="job.previous"),
     ]
 
     def __init__(self, model: str) -> None:
@@ -71,6 +73,13 @@ class SubmitDialogue(Dialogue[Wanted | None]):
         self.set_class(self.app.size.height < 24, "-short")
         self.query_one(".problem").display = False
         self.query_one(TextArea).focus()
+
+    def action_field(self, by: int) -> None:
+        """Go to the next field, or the one before."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     @on(Input.Submitted)
     def action_submit(self) -> None:

@@ -86,7 +86,7 @@ class FormTable(Table):
                 return Content("")
             return fit_bar((form.weights, max(0, form.need - form.weights)), self._free, width)
         drawn = Content(text).right(width)
-        return drawn.stylize("$muted") if form.verdict == "too_big" else drawn
+        return drawn.stylize("$muted") if form.verdict == "too big" else drawn
 
     def action_page(self, step: int) -> None:
         """Read on in what is around the table."""

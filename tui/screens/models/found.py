@@ -16,7 +16,7 @@ MOST_LOCAL = 5
 VERDICTS: dict[str, tuple[str, str, str]] = {
     "fits": ("✓", "fits", "success"),
     "tight": ("!", "tight", "text-warning"),
-    "too_big": ("✗", "too big", "text-error"),
+    "too big": ("✗", "too big", "text-error"),
     "unknown": ("–", "unknown", "muted"),
 }
 """Glyph, word and colour variable of each verdict."""
@@ -47,17 +47,23 @@ class Found:
         return ("◇", "gated", "ctx-warn") if self.model.gated else ("○", "", "muted")
 
     @property
+    def fit(self) -> tuple[str, str, str]:
+        """Glyph, word and colour variable of its verdict."""
+        return VERDICTS[self.model.verdict if self.model is not None else "unknown"]
+
+    @property
     def cells(self) -> tuple[str, ...]:
-        """State, name, parameters, formats, downloads, likes, last change: clean text."""
+        """State, name, parameters, verdict, formats, downloads, likes, last change: clean text."""
         if self.model is None:
             assert self.entry is not None
             size = units.parameters(self.entry.parameters)
-            return ("", plain(self.entry.id), size, plain(self.entry.format, 12), "–", "–", "–")
+            return ("", plain(self.entry.id), size, "", plain(self.entry.format, 12), "–", "–", "–")
         model = self.model
         return (
             "",
             plain(model.id),
             units.parameters(model.parameters),
+            self.fit[1] if model.verdict != "unknown" else "–",
             " ".join(model.libraries) or "–",
             units.count(model.downloads),
             units.count(model.likes),
@@ -156,6 +162,6 @@ def advice(files: HubFiles) -> str:
     free = f"{units.size(files.free)} are free. " if files.free else ""
     if any(form.recommended for form in files.quantisations):
         return f"{free}★ is best here, and what p pulls."
-    if all(form.verdict == "too_big" for form in files.quantisations):
+    if all(form.verdict == "too big" for form in files.quantisations):
         return f"{free}None of these fits into this machine's memory."
     return free.strip()

@@ -28,13 +28,13 @@ from tui.status import Sample
 if TYPE_CHECKING:
     from tui.app import HearthApp
 
-NAMES = ("state", "model", "params", "formats", "downloads", "likes", "updated")
+NAMES = ("state", "model", "params", "fit", "formats", "downloads", "likes", "updated")
 COLUMNS = Layout(
     NAMES,
     "model",
     right=frozenset({"params", "downloads", "likes"}),
-    dispensable={"likes": 40, "updated": 36, "formats": 36, "params": 26, "downloads": 22},
-    fixed={"state": 9},
+    dispensable={"likes": 40, "updated": 36, "formats": 36, "downloads": 28, "params": 24, "fit": 20},
+    fixed={"state": 9, "fit": 9},
 )
 TYPED_S, RESTS_S = 0.3, 0.35
 """So long nothing is typed before the hub is asked; so long the cursor stays before it is asked for files and card."""
@@ -225,6 +225,11 @@ class HubView(Container):
         if column == "state":
             glyph, word, variable = each.state
             return Content.styled(f"{glyph} {word}", f"${variable}")
+        if column == "fit":
+            glyph, word, variable = each.fit
+            return (
+                Content.styled(f"{glyph} {word}", f"${variable}") if text not in ("", "–") else Content(text)
+            )
         if column == "model":
             owner, slash, name = text.partition("/")
             if slash and len(owner) + 1 < width:
@@ -338,7 +343,7 @@ class HubView(Container):
         form = self.detail.form if self._inside else best
         if form is not None and form.size and form.present >= form.size:
             self.hearth.flash(f"{plain(form.name, 40)} is here already.")
-        elif form is not None and form.verdict == "too_big":
+        elif form is not None and form.verdict == "too big":
             from tui.confirm import Confirm
 
             self.app.push_screen(

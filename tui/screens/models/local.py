@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -16,9 +17,10 @@ from textual.widgets import DataTable, Static
 
 from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
-from engine.types import Estimate, LoadedModel, ModelEntry, NewRevision
+from engine.types import Estimate, Fit, LoadedModel, ModelEntry, NewRevision
 from tui.screens.models import deleting, memory, newer, rows
 from tui.screens.models.actions import LOCAL
+from tui.screens.models.found import VERDICTS
 from tui.screens.models.rows import RESIDENT, Row
 from tui.screens.models.table import Layout, Table, cut
 from tui.status import STATES, Sample
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
     from tui.app import HearthApp
     from tui.model_care import ModelCare
 
-NAMES = ("state", "model", "family", "params", "quant", "context", "size", "source")
+NAMES = ("state", "model", "family", "params", "quant", "context", "size", "fit", "source")
 COLUMNS = Layout(
     NAMES,
     "model",
     right=frozenset({"params", "context", "size"}),
-    dispensable={"source": 34, "family": 34, "context": 20, "quant": 20, "params": 20},
-    fixed={"state": 12},
+    dispensable={"source": 34, "family": 34, "context": 24, "fit": 22, "quant": 20, "params": 20},
+    fixed={"state": 12, "fit": 9},
 )
 RESTS_S = 0.25
 """So long the cursor stays on a model before its memory is estimated: that may try the file in a process."""
@@ -78,6 +80,8 @@ class LocalView(Container):
         self._words = ""
         self._drawn: tuple[Any, ...] = ()
         self._sort = rows.SORTS[0]
+        self._fits: dict[str, Fit] = {}
+        self._only_fitting = False
         self._estimates: dict[str, Estimate | ErrorInfo] = {}
         """What loads would take now, or why that cannot be told; forgotten when models come and go."""
         self._asked = ""
@@ -136,6 +140,17 @@ class LocalView(Container):
         self.query_one("#empty", Static).update(NOTHING)
         self.redraw()
         self.post_message(self.Looked())
+        self._judge()
+
+    def _judge(self) -> None:
+        """Find out which models would fit now."""
+        self.run_worker(self._ask_what_fits(), group="fits", exclusive=True)
+
+    async def _ask_what_fits(self) -> None:
+        engine = await self.hearth.connection.reached()
+        with contextlib.suppress(HearthError):
+            self._fits = {fit.model: fit for fit in await engine.fits()}
+            self.redraw()
 
     def narrow(self, words: str) -> None:
         """Show what holds `words`."""
@@ -153,6 +168,7 @@ class LocalView(Container):
         if resident != self._resident:
             self._resident = resident
             self._estimates.clear()  # there is more or less free memory than there was
+            self._judge()
         self.redraw()
 
     @property
@@ -176,13 +192,16 @@ class LocalView(Container):
             words=self._words,
             sort=self._sort,
             newer=self._newer,
+            fits=self._fits,
+            only_fitting=self._only_fitting,
         )
         now = (found, self.table.room)
         self.set_class(not found, "-empty")
         if self.entries and not found:
-            self.query_one("#empty", Static).update(
-                f"No model here fits “{plain(self._words, 40)}”.\n\nh looks for it at the hub."
-            )
+            none = f"No model here fits “{plain(self._words, 40)}”.\n\nh looks for it at the hub."
+            if self._only_fitting:
+                none += "\n\nf shows those that do not fit into memory too."
+            self.query_one("#empty", Static).update(none)
         if now != self._drawn:
             self._drawn = now
             self._fill(found)
@@ -244,9 +263,10 @@ class LocalView(Container):
         found: Estimate | ErrorInfo
         try:
             await asyncio.sleep(RESTS_S)
-            if model in self._loaded:
-                return
-            found = await self.hearth.engine.estimate(model)
+            engine = self.hearth.engine
+            if any(each.id == model for each in engine.loaded()):
+                return  # the next sample will show it
+            found = await engine.estimate(model)
         except HearthError as error:
             found = error.info
         finally:
@@ -261,6 +281,7 @@ class LocalView(Container):
         pinned = sum(row.pinned for row in found)
         parts = [f"{len(found)} of {len(self.entries)} models", f"{resident} in memory"]
         parts += [f"{pinned} pinned"] if pinned else []
+        parts += ["what fits"] if self._only_fitting else []
         figures = " · ".join([*parts, f"sorted by {self._sort}"])
         if figures != self.figures:
             self.figures = figures
@@ -279,6 +300,11 @@ class LocalView(Container):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self._sort = rows.SORTS[(rows.SORTS.index(self._sort) + 1) % len(rows.SORTS)]
+        self.redraw()
+
+    def action_fits(self) -> None:
+        """Show only what fits into memory, or all."""
+        self._only_fitting = not self._only_fitting
         self.redraw()
 
     def action_move(self, step: int) -> None:
@@ -344,6 +370,8 @@ class LocalView(Container):
         row = self.row
         if row is None:
             return
+        # A repository of that name may lie in the hub's cache too.
+        everything = everything and row.entry.source == "huggingface"
         name = rows.repository(row.entry) if everything else row.entry.id
         self.run_worker(deleting.ask(self.hearth, self.screen, name, self.look), group="delete")
 
@@ -378,5 +406,8 @@ def _cell(row: Row, column: str, text: str, width: int) -> Content:
         mark = ("▸ ", "$primary") if row.chosen else ("", "")
         newest = (" ↑", "$accent") if row.newer else ("", "")
         return Content.assemble(mark, name.stylize("bold") if row.chosen else name, newest)
+    if column == "fit":
+        glyph, word, variable = VERDICTS[row.fit.verdict if row.fit is not None else "unknown"]
+        return Content.styled(f"{glyph} {word}", f"${variable}") if text else Content("")
     content = Content(text).right(width) if column in COLUMNS.right else Content(text)
     return content.stylize("$muted") if column in ("family", "source") or row.entry.broken else content

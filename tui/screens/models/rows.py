@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.text_safety import clean, plain
-from engine.types import LoadedModel, ModelEntry
+from engine.types import Fit, LoadedModel, ModelEntry
 from tui import units
+from tui.screens.models.found import VERDICTS
 from tui.status import STATES
 from tui.telling.waiting import bar, stage
 
-SORTS = ("name", "size", "params", "state")
+SORTS = ("name", "size", "params", "used", "state")
 _STATES = {"shrunk": "shrunk: weights in memory, KV cache given up"}
 """States that a word does not explain."""
 RESIDENT = frozenset({"ready", "busy", "shrunk", "draining"})
@@ -33,11 +34,14 @@ class Row:
     pinned: bool = False
     newer: bool = False
     """Whether the hub was asked, and has a newer revision."""
+    fit: Fit | None = None
+    """Whether it would fit into memory, once that is known."""
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Name, family, parameters, quantisation, context, size, source: clean text."""
+        """Name, family, parameters, quantisation, context, size, fit, source: clean text."""
         entry = self.entry
+        fit = VERDICTS[self.fit.verdict][1] if self.fit is not None and self.fit.verdict != "unknown" else ""
         return (
             plain(entry.id),
             plain(entry.architecture, 12) or "–",
@@ -45,6 +49,7 @@ class Row:
             plain(entry.quantisation, 10) or "–",
             units.window(entry.context) if entry.context else "–",
             units.size(entry.size),
+            fit,
             plain(entry.source, 12),
         )
 
@@ -57,8 +62,13 @@ def rows(
     words: str = "",
     sort: str = "name",
     newer: Set[str] = frozenset(),
+    fits: Mapping[str, Fit] = {},
+    only_fitting: bool = False,
 ) -> list[Row]:
-    """The rows whose name, family, quantisation or source hold every word, in order; broken ones last."""
+    """The rows whose name, family, quantisation or source hold every word, in order; broken ones last.
+
+    With `only_fitting` without those that are too big, or broken.
+    """
     states = {model.id: model.state for model in loaded}
     pinned = {model.id for model in loaded if model.pinned}
     found = [
@@ -68,14 +78,23 @@ def rows(
             entry.id == chosen,
             entry.id in pinned,
             entry.source == "huggingface" and repository(entry) in newer,
+            fits.get(entry.id),
         )
         for entry in entries
         if matches(entry, words)
     ]
+    if only_fitting:
+        found = [
+            row
+            for row in found
+            if row.state in RESIDENT
+            or not (row.entry.broken or (row.fit is not None and row.fit.verdict == "too big"))
+        ]
     keys: dict[str, Callable[[Row], Any]] = {
         "name": lambda row: row.entry.id.lower(),
         "size": lambda row: -row.entry.size,
         "params": lambda row: -row.entry.parameters,
+        "used": lambda row: -row.entry.used,
         "state": lambda row: (row.state == "", row.entry.id.lower()),
     }
     return sorted(sorted(found, key=keys["name"]), key=lambda row: (row.state == "broken", keys[sort](row)))
@@ -111,6 +130,9 @@ def card(row: Row, loaded: Mapping[str, LoadedModel], now_ns: int | None = None)
         ("adapters", ", ".join(entry.adapters)),
         ("licence", entry.licence),
         ("source", entry.source),
+        ("also", ", ".join(entry.also)),
+        ("last used", units.ago(entry.used) if entry.used else ""),
+        *(("note", remark) for remark in entry.remarks),
         ("revision", "the hub has a newer one: n asks for it" if row.newer else ""),
         ("path", entry.path),
     ]

@@ -1,0 +1,184 @@
+"""`hearth eval` and `hearth bench`, from the command line: what they print, what they refuse, and their exit status."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.paths import resolve
+from evals.store import EvalStore
+from tests.cli.inside import Hearth
+from tests.cli.program import run
+from tests.cli.terminal import environment, hearth
+
+RIGHT, WRONG = "scripted:text=Paris is it", "scripted:text=no idea"
+
+
+@pytest.fixture
+def here(hearth_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Hearth:
+    return Hearth(capsys, monkeypatch)
+
+
+@pytest.fixture
+def capitals(tmp_path: Path) -> str:
+    path = tmp_path / "capitals.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({"id": f"c{n}", "input": f"{n}?", "keywords": ["Paris"]}) for n in range(12))
+    )
+    return str(path)
+
+
+def test_base_against_adapter_with_a_report(hearth_home: Path) -> None:
+    arguments = ["eval", "run", "golden_general", "--model", "ember", "--against", "ember:pirate", "--report"]
+    done = run(hearth_home, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "ember:pirate against ember: " in done.stdout and "p = " in done.stdout
+    folder = hearth_home / "state" / "evals" / "results"
+    (plain,) = folder.glob("golden_general-*.md")
+    (page,) = folder.glob("golden_general-*.html")
+    text = plain.read_text()
+    assert text.splitlines()[3].startswith(
+        "hearth eval run golden_general --model ember --against ember:pirate"
+    )
+    assert "95 % interval" in text and "## Broken by ember:pirate, against ember" in text
+    assert page.stat().st_size > 10_000 and str(page) in done.stderr
+    told = json.loads(run(hearth_home, "eval", "show", "--json").stdout)
+    assert [subject["model"] for subject in told["subjects"]] == ["ember", "ember:pirate"]
+    assert told["comparisons"][0]["pairs"] == 50
+
+
+def test_baselines_bounds_and_their_exit_status(here: Hearth, capitals: str) -> None:
+    assert "Nothing is pinned" in here.refused("eval", "run", capitals, "-m", RIGHT, "--against", "baseline")
+    here.said("eval", "run", capitals, "-m", RIGHT, "--pin")
+    assert here("eval", "run", capitals, "-m", RIGHT, "--against", "baseline").returncode == 0
+    worse = here("eval", "run", capitals, "-m", WRONG, "--against", "baseline")
+    assert worse.returncode == 3 and "worse (p = 0.0005)" in worse.stdout
+    low = here("eval", "run", capitals, "-m", WRONG, "--fail-below", "0.5", "--json")
+    assert low.returncode == 3 and "misses 0.5" in low.stderr
+    assert json.loads(low.stdout)["subjects"][0]["scores"][0]["score"] == 0
+    listed = here.asked("eval", "runs")
+    assert len(listed) == 4 and "(baseline)" in here.said("eval", "runs")
+    first, last = listed[-1]["id"], listed[0]["id"]
+    assert here("eval", "compare", first, listed[1]["id"]).returncode == 3
+    assert here("eval", "compare", last, f"{last}/{WRONG}").returncode == 0
+    assert "has no model" in here.refused("eval", "compare", first, f"{last}/other")
+    here.said("eval", "pin", last)
+    here.said("eval", "rm", first)
+    assert len(here.asked("eval", "runs")) == 3
+
+
+def test_samples_noise_and_several_scorers(here: Hearth, capitals: str) -> None:
+    said = here.said(
+        "eval", "run", capitals, "-m", RIGHT, "--limit", "3", "--noise", "--scorer", "keywords",
+        "--scorer", "regex:pattern=^Paris", "--system", "Be brief.", "--at-once", "2",
+    )  # fmt: skip
+    assert "Noise floor" in said and "3 of 3 answers are identical" in said and "regex" in said
+    shown = here.said("eval", "show", "--sample", "c1")
+    assert "wanted: Paris" in shown and "Paris is it" in shown and "keywords 1 passed" in shown
+    assert "no sample 'zz'" in here.refused("eval", "show", "--sample", "zz")
+    assert here.asked("eval", "list")["datasets"].keys() >= {"golden_general", "needle"}
+    assert "json_schema" in here.said("eval", "list")
+
+
+def test_a_matrix_of_models_and_adapters(here: Hearth) -> None:
+    told = here.asked(
+        "eval",
+        "run",
+        "golden_general",
+        "-m",
+        "ember",
+        "--adapter",
+        "base",
+        "--adapter",
+        "pirate",
+        "--limit",
+        "2",
+    )
+    assert [each["model"] for each in told["subjects"]] == ["ember", "ember:pirate"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no_such_set"], "There is no dataset 'no_such_set'"),
+        (["golden_general", "--scorer", "none"], "There is no scorer 'none'"),
+        (["golden_general", "--reduce", "most"], "--reduce cannot be 'most'"),
+        (["golden_general", "--field", "input"], "--field cannot be 'input'"),
+        (["golden_general", "--sampling", "top_q=1"], "top_q"),
+        (["golden_general", "--sampling", "seed=1"], "Write --seed N"),
+        (["golden_general", "--epochs", "2"], "Greedy answers"),
+        (["golden_general", "--pairwise", "--judge", "x"], "nothing to compare"),
+        (["golden_general", "--scorer", "code"], "cannot score the sample"),
+    ],
+)
+def test_what_cannot_be_run(here: Hearth, arguments: list[str], says: str) -> None:
+    if arguments[-1] == "code":
+        says = "not asked for"
+    assert says in here.refused("eval", "run", *arguments)
+
+
+def test_a_model_that_is_not_there_fails_its_rows(here: Hearth, capitals: str) -> None:
+    done = here("eval", "run", capitals, "-m", "no-such-model")
+    assert done.returncode == 1 and "no-such-model" in done.stderr
+
+
+def test_ctrl_c_keeps_what_was_answered(hearth_home: Path, capitals: str) -> None:
+    process = subprocess.Popen(
+        hearth("eval", "run", capitals, "-m", "scripted:tokens=8,delay_ms=40,slots=1", "--at-once", "1"),
+        env=environment(hearth_home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    paths = resolve({"HEARTH_HOME": str(hearth_home)})
+    while not paths.evals_file.exists():
+        time.sleep(0.02)
+    store = EvalStore(paths)
+    while not (runs := store.runs()) or store.count(runs[0])[0] < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and f"hearth eval resume {runs[0].id}" in err
+    (stopped,) = store.runs()
+    assert stopped.state == "stopped" and 2 <= store.count(stopped)[0] < 12
+    store.close()
+
+
+def test_benches_from_the_command_line(here: Hearth, tmp_path: Path) -> None:
+    model = "scripted:tokens=6,delay_ms=1"
+    picture, table = tmp_path / "b.png", tmp_path / "b.csv"
+    arguments = [
+        "--runs",
+        "3",
+        "--concurrency",
+        "1,2",
+        "--output-len",
+        "6",
+        "--csv",
+        str(table),
+        "--png",
+        str(picture),
+    ]
+    said = here.said("bench", model, *arguments)
+    assert "TOKENS/S" in said and "TTFT: time to first token" in said and "2 at once" in said
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(table.read_text().splitlines()) == 3
+    assert model in here.said("bench", "--history", "--csv", str(table))
+    told = here.asked("bench", model, "--runs", "2", "--rate", "50", "--slo", "e2e=5", "--csv", str(table))
+    assert told["targets"][0]["shape"]["rate"] == 50 and told["definitions"]["TPOT"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--concurrency", "x"], "--concurrency cannot be 'x'"),
+        (["--rate", "0"], "cannot be put on"),
+        (["--slo", "speed=1"], "--slo cannot be"),
+        (["--runs", "0"], "--runs must be at least 1"),
+        (["--image", "/no/such.png"], "cannot be read"),
+    ],
+)
+def test_what_cannot_be_benched(here: Hearth, arguments: list[str], says: str) -> None:
+    assert says in here.refused("bench", "ember", *arguments)
