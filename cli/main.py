@@ -68,6 +68,7 @@ _MEMORY = "cli.commands.ps"
 OF_THIS_MACHINE = frozenset(
     {
         "serve", "start", "stop", "restart", "status", "logs", "install-service", "keys", "doctor", "config",
+        "eval", "bench", "jobs",
     }
 )  # fmt: skip
 """Commands for which `--connect` makes no sense."""
