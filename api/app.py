@@ -18,6 +18,7 @@ from api.dialects import routes
 from api.dialects.listing import Listing
 from api.dialects.responses.store import Responses
 from api.security.guard import Guard
+from api.sockets.session import Generations
 from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 
@@ -48,7 +49,15 @@ def build(hub: Hub) -> ASGIApp:
         route_handlers=handlers,
         lifespan=[lifespan],
         exception_handlers={Exception: render},
-        state=State({"hub": hub, "listing": Listing(hub), "responses": responses, "handlers": handlers}),
+        state=State(
+            {
+                "hub": hub,
+                "listing": Listing(hub),
+                "responses": responses,
+                "handlers": handlers,
+                "generations": Generations(),
+            }
+        ),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,

@@ -118,7 +118,18 @@ def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
         "/chat/completions"
     ):
         return "openai"
-    if head in ("chat", "adapters", "hardware", "requests", "health", "healthz", "", "docs", "openapi.json"):
+    if head in (
+        "chat",
+        "adapters",
+        "hardware",
+        "requests",
+        "health",
+        "healthz",
+        "",
+        "docs",
+        "openapi.json",
+        "ws",
+    ):
         return "hub"
     return "llama"
 

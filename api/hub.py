@@ -11,25 +11,27 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from api.errors import Unauthorized
 from api.meter import Meter
+from api.request_log import LoggedRequest, asked, ended
 from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
+from api.security.rates import Rates
 from api.uploads import Uploads
 from engine import Engine
-from engine.errors import HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
+from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
 from engine.paths import Paths, resolve
 from engine.settings import Settings
 from engine.store.server import ServerStore
 from engine.text_safety import plain
+from engine.types import Done, Failed, GenerationRequest
 
 if TYPE_CHECKING:
-    from api.answering.live import Live
-    from api.dialects.jobs.following import Following
+    from api.sockets.socket import Socket
 
 _log = logging.getLogger("hearth.server")
 _TICK_S: Final = 1.0
@@ -37,20 +39,24 @@ _LAST_S: Final = 2.0
 """How long answers may take to say that they are ended."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200}){0,2}", re.ASCII)
 SCRIPTED: Final = "scripted:"
+POLLED: Final = frozenset(
+    f"/hearth/v1/{name}" for name in ("running", "loaded", "pulls", "logs", "http_log", "hardware")
+)
+"""What another Hearth asks again and again while somebody looks."""
 
 
-class LoggedRequest(Struct, frozen=True, kw_only=True):
-    """One line of the request log: no word of what was said."""
+class Answer(Protocol):
+    """What is being sent to a client, over HTTP or a socket."""
 
-    id: str
-    t_unix: float
-    client: str
-    dialect: str
-    method: str
-    path: str
-    status: int
-    seconds: float
-    ignored: tuple[str, ...] = ()
+    principal: Principal
+
+    def stop(self, why: ErrorInfo) -> None:
+        """End it with `why`."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Called every second, with the monotonic clock."""
+        ...
 
 
 class Hub:
@@ -77,7 +83,9 @@ class Hub:
         """Names, beside those of the settings, that requests may be addressed to: the address bound."""
         self.started = time.time()
         self.closing = False
-        self.live: set[Live | Following] = set()
+        self.live: set[Answer] = set()
+        self.sockets: set[Socket] = set()
+        self.rates = Rates()
         self.meter = Meter()
         self.requests: deque[LoggedRequest] = deque(maxlen=500)
         self.default_adapters: dict[str, str] = {}
@@ -137,20 +145,36 @@ class Hub:
             live.stop(why.info)
         self._hurry.clear()
         await self._idle_within(_LAST_S)
+        for socket in list(self.sockets):
+            socket.stop(why.info)
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
 
+    def adopt(self, settings: Settings) -> None:
+        """Go by `settings` from now on, as far as a server that runs can."""
+        server, new = self.settings.server, settings.server
+        self.settings = replace(
+            settings,
+            server=replace(
+                server,
+                allowed_hosts=new.allowed_hosts,
+                allowed_origins=new.allowed_origins,
+                log_prompts=new.log_prompts,
+                drain_seconds=new.drain_seconds,
+            ),
+        )
+
     def hurry(self) -> None:
         """Wait no longer for running answers. On the server's loop."""
         self._hurry.set()
 
-    def enter(self, live: Live | Following) -> None:
+    def enter(self, live: Answer) -> None:
         """An answer begins."""
         self.live.add(live)
 
-    def leave(self, live: Live | Following) -> None:
+    def leave(self, live: Answer) -> None:
         """An answer has ended."""
         self.live.discard(live)
         if self.closing and not self.live:
@@ -170,13 +194,13 @@ class Hub:
         while True:
             await asyncio.sleep(_TICK_S)
             now = time.monotonic()
-            for live in list(self.live):
+            for live in [*self.live, *self.sockets]:
                 try:
                     self._look_after(live, now)
                 except Exception:
                     _log.exception("an answer could not be looked after")
 
-    def _look_after(self, live: Live | Following, now: float) -> None:
+    def _look_after(self, live: Answer | Socket, now: float) -> None:
         key = live.principal.key
         if key is not None:
             try:
@@ -192,6 +216,11 @@ class Hub:
     def log(self, scope: dict[str, Any], status: int, seconds: float) -> None:
         """Keep and write one line on a request that has been answered."""
         principal: Principal | None = scope.get("hearth.principal")
+        more: dict[str, Any] = {}
+        if (request := scope.get("hearth.request")) is not None:
+            more |= asked(request, prompts=self.settings.server.log_prompts)
+        if (end := scope.get("hearth.end")) is not None:
+            more |= ended(end)
         line = LoggedRequest(
             id=scope.get("hearth.id", ""),
             t_unix=time.time(),
@@ -202,9 +231,35 @@ class Hub:
             status=status,
             seconds=seconds,
             ignored=tuple(scope.get("hearth.ignored", ())),
+            refused=plain(scope.get("hearth.refused", ""), 200),
+            **more,
         )
+        self.keep(line)
+
+    def note(self, request: GenerationRequest, end: Done | Failed, seconds: float) -> None:
+        """One line on a generation over a socket, which is none on the socket itself."""
+        status = end.error.http_status if isinstance(end, Failed) else 200
+        self.keep(
+            LoggedRequest(
+                id=request.id,
+                t_unix=time.time(),
+                client=request.client,
+                dialect="hub",
+                method="WS",
+                path="/ws/chat",
+                status=status,
+                seconds=seconds,
+                **(asked(request, prompts=self.settings.server.log_prompts) | ended(end)),
+            )
+        )
+
+    def keep(self, line: LoggedRequest) -> None:
+        """Put `line` into the log."""
+        self.meter.answers[line.dialect, line.status] += 1
+        if line.path in POLLED and line.status == 200:
+            # A screen elsewhere looks twice a second; nobody wants to read that.
+            return
         self.requests.append(line)
-        self.meter.answers[line.dialect, status] += 1
         if self._on_request is not None:
             self._on_request(line)
         _log.info(

@@ -19,10 +19,13 @@ import uvicorn
 
 from api.app import build
 from api.connections import Connection
-from api.hub import Hub, LoggedRequest
+from api.hub import Hub
+from api.port_holder import Holder
+from api.request_log import LoggedRequest
 from api.security.hosts import is_loopback
 from api.security.keyring import Keyring
 from api.security.tokens import publish, withdraw
+from api.sockets.socket import MOST_MESSAGE
 from engine import Engine
 from engine.errors import HearthError, InvalidSettings, NotAllowed
 from engine.paths import Paths, resolve
@@ -35,9 +38,10 @@ _SWITCH_S: Final = 0.0005
 
 
 class PortTaken(HearthError):
-    """Somebody else listens there."""
+    """Somebody else listens there: `holder`, where that can be found out."""
 
     code = "port_taken"
+    holder: Holder | None = None
 
 
 class Server:
@@ -176,7 +180,10 @@ class Server:
             lifespan="on",
             server_header=False,
             http=Connection,
-            ws="none",
+            ws="auto",
+            ws_max_size=MOST_MESSAGE,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
             backlog=_BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
@@ -248,15 +255,17 @@ def _bound(host: str, port: int, took: Callable[[int], None]) -> list[socket.soc
 
 def _unbindable(host: str, port: int, error: OSError) -> HearthError:
     if error.errno == errno.EADDRINUSE:
-        from api.port_holder import holder
+        from api.port_holder import find
 
-        who = holder(host, port)
-        return PortTaken(
+        who = find(port)
+        taken = PortTaken(
             f"Port {port} on {host} is taken.",
-            f"{who} listens there." if who else "Another program listens there.",
+            f"{who.words} listens there." if who else "Another program listens there.",
             "Stop that program, or choose another port with --port (server.port).",
             param="server.port",
         )
+        taken.holder = who
+        return taken
     return InvalidSettings(
         f"The server cannot listen on {host}, port {port}.",
         f"{error.strerror or error}.",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine import settings
 from engine.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from engine import Address
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,18 @@ class GlobalOptions:
 
     config: str | None = None
     log_level: str | None = None
+    connect: str | None = None
+    """Address of another Hearth whose engine is to be used."""
+    key_file: str | None = None
+    alone: bool = False
+    """Whether a server of this user that runs is left alone."""
+
+    @property
+    def address(self) -> Address | None:
+        """The Hearth that was named. Raises InvalidRequest."""
+        from cli.engines import named
+
+        return named(self.connect, self.key_file)
 
     def load(self) -> settings.Loaded:
         """The settings in force with their sources. Raises InvalidSettings."""

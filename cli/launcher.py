@@ -23,6 +23,8 @@ RESTORE = (
     b"\x1b[?2026l\x1b7\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m"
 )
 PUSH_TITLE, POP_TITLE = b"\x1b[22;0t", b"\x1b[23;0t"
+WITH_VALUES = ("--config", "--log-level", "--connect", "--key-file")
+"""The global options of the workstation that take a value."""
 GRACE_SECONDS = 5.0
 """How long the app may take to leave after a signal that ends it was passed on; then it is killed."""
 
@@ -49,7 +51,10 @@ def workstation_options(arguments: Sequence[str]) -> list[str] | None:
     rest = list(arguments)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
-        if name not in ("--config", "--log-level") or not (equals or rest):
+        if name == "--alone" and not equals:
+            found.append("--alone=yes")
+            continue
+        if name not in WITH_VALUES or not (equals or rest):
             return None
         found.append(f"{name}={value if equals else rest.pop(0)}")
     return found

@@ -51,6 +51,8 @@ EXAMPLES = """
 
   hearth start                          the same, behind this terminal
 
+  hearth --connect http://studio:11434  open it with the engine of another machine
+
   hearth doctor                         what is wrong here, and how to mend it
 
   hearth config show                    the settings, and where they come from
@@ -61,6 +63,15 @@ Each command explains itself, as in: hearth chat --help
 
 _SERVER = "cli.commands.server"
 _MEMORY = "cli.commands.ps"
+
+
+OF_THIS_MACHINE = frozenset(
+    {
+        "serve", "start", "stop", "restart", "status", "logs", "install-service", "keys", "doctor", "config",
+        "eval", "bench", "jobs",
+    }
+)  # fmt: skip
+"""Commands for which `--connect` makes no sense."""
 
 
 class Commands(LazyGroup):
@@ -140,6 +151,18 @@ def workstation(
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
+    connect: Annotated[
+        str | None,
+        typer.Option(
+            "--connect", metavar="URL", help="Work with the Hearth that listens there, key in HEARTH_KEY."
+        ),
+    ] = None,
+    key_file: Annotated[
+        str | None, typer.Option("--key-file", metavar="PATH", help="Read that key from this file.")
+    ] = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Start an engine of one's own, even beside a running server.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -147,7 +170,20 @@ def workstation(
     """Keep the global options for the command."""
     from cli.configuration import GlobalOptions
 
-    context.obj = GlobalOptions(config=config, log_level=log_level)
+    context.obj = GlobalOptions(
+        config=config, log_level=log_level, connect=connect, key_file=key_file, alone=alone
+    )
+    if context.invoked_subcommand in OF_THIS_MACHINE and connect is not None:
+        from cli.errors import USAGE, show
+        from engine.errors import InvalidRequest
+
+        error = InvalidRequest(
+            f"hearth {context.invoked_subcommand} works on this machine alone.",
+            "It is about a server, keys or settings that lie here.",
+            "Run it there, over ssh for example.",
+        )
+        show(error.info)
+        raise typer.Exit(USAGE)
     if context.invoked_subcommand is None:
         # On a terminal the launcher has opened the workstation before anything came here.
         from cli.errors import USAGE, show

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.errors import ErrorInfo, HearthError, ModelNotFound, ModelUnavailable
 from engine.paths import resolve
 
+if TYPE_CHECKING:
+    from cli.configuration import GlobalOptions
+    from engine import Address
 
-def ask(method: str, path: str, body: object = None, *, seconds: float | None = None) -> dict[str, Any]:
-    """The answer to a call. `seconds` bounds the wait for it; None: a load may take long.
 
+def ask(
+    options: GlobalOptions, method: str, path: str, body: object = None, *, seconds: float | None = None
+) -> dict[str, Any]:
+    """The answer of the server that `options` name, else of this user's.
+
+    `seconds` bounds the wait for it; None: a load may take long.
     Raises ModelUnavailable where no server runs or none answers, ModelNotFound, and HearthError with its words for
     what it refuses.
     """
     import http.client
+    from urllib.parse import urlsplit
 
-    from api.security.tokens import read
-    from cli.daemon import noticed
-
-    paths = resolve()
-    notice = noticed(paths)
-    if notice is None:
-        raise ModelUnavailable(
-            "No server of yours runs.",
-            "Models stay in memory as long as the program that loaded them.",
-            "Start one with: hearth start. The workstation shows its own under Models.",
-        )
-    host = "127.0.0.1" if notice.host in ("0.0.0.0", "::", "", "localhost") else notice.host
-    token = read(paths)
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+    address = options.address or _own()
+    parts = urlsplit(address.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    headers = {
+        "content-type": "application/json",
+        **({"authorization": f"Bearer {address.key}"} if address.key else {}),
+    }
     try:
-        connection = http.client.HTTPConnection(host, notice.port, timeout=seconds)
+        connection = kind(parts.hostname or "", parts.port, timeout=seconds)
         try:
             connection.request(
                 method, path, None if body is None else msgspec.json.encode(body), headers=headers
@@ -44,7 +45,9 @@ def ask(method: str, path: str, body: object = None, *, seconds: float | None = 
             connection.close()
     except (OSError, http.client.HTTPException, msgspec.MsgspecError) as error:
         raise ModelUnavailable(
-            "The server does not answer.", f"{notice.url}: {error}.", "See `hearth status` and `hearth logs`."
+            "The server does not answer.",
+            f"{address.url}: {error}.",
+            "See `hearth status` and `hearth logs`.",
         ) from None
     if answer.status >= 400:
         try:
@@ -53,6 +56,22 @@ def ask(method: str, path: str, body: object = None, *, seconds: float | None = 
         except msgspec.ValidationError:
             raise _refusal(answer.status, str(found.get("error", ""))) from None
     return found
+
+
+def _own() -> Address:
+    from api.presence import noticed
+    from api.security.tokens import read
+    from engine import Address
+
+    paths = resolve()
+    notice = noticed(paths)
+    if notice is None:
+        raise ModelUnavailable(
+            "No server of yours runs.",
+            "Models stay in memory as long as the program that loaded them.",
+            "Start one with: hearth start. The workstation shows its own under Models.",
+        )
+    return Address(url=notice.url, key=read(paths) or "")
 
 
 def _refusal(status: int, said: str) -> HearthError:

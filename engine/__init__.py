@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from engine.library.adapter_names import parse as parse_adapters
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
+    from engine.remote.address import Address
+    from engine.remote.address import parse as parse_address
+    from engine.remote.engine import RemoteEngine
     from engine.sampling import resolve as resolve_sampling
     from engine.store.sqlite import Database
 
 __all__ = [
+    "Address",
     "Conversations",
     "Database",
     "Engine",
@@ -32,9 +36,11 @@ __all__ = [
     "LocalEngine",
     "LocalJobs",
     "Pulling",
+    "RemoteEngine",
     "Stream",
     "alias_name",
     "parse_adapters",
+    "parse_address",
     "parse_query",
     "resolve_sampling",
     "webhook_secret",
@@ -46,6 +52,14 @@ def __getattr__(name: str) -> Any:
         from engine.local import LocalEngine
 
         return LocalEngine
+    if name == "RemoteEngine":
+        from engine.remote.engine import RemoteEngine
+
+        return RemoteEngine
+    if name in ("Address", "parse_address"):
+        from engine.remote import address
+
+        return address.parse if name == "parse_address" else address.Address
     if name == "LocalConversations":
         from engine.conversations.local import LocalConversations
 

@@ -108,6 +108,7 @@ APP_ACTIONS: tuple[Action, ...] = (
     ),
     Action("app.logs", "show_logs", "Logs", ("ctrl+l",), "Show the logs", priority=True),
     Action("app.settings", "show_settings", "Settings", ("comma",), "Open the settings"),
+    Action("app.server", "show_server", "Server", (), "Show the server: on, off, and who asks"),
     Action("app.pulls", "show_pulls", "Pulls", (), "Show the pulls from the hub"),
     Action("app.alias", "make_alias", "Alias", (), "Make an alias of the chat's model"),
     Action("app.footer", "footer", "Keys line", (), "Show or hide the keys at the bottom"),

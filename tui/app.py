@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
 from textual import events
 from textual.actions import SkipAction
 from textual.screen import Screen
@@ -18,6 +19,7 @@ from textual.signal import Signal
 from textual.worker import WorkerFailed
 
 from engine import paths as places
+from engine.errors import HearthError
 from engine.settings import Settings
 from tui import themes
 from tui.actions import APP_ACTIONS, ActionRegistry, bindings
@@ -29,6 +31,7 @@ from tui.pictures.gallery import Gallery
 from tui.pictures.graphics import gallery_for
 from tui.preferences import Preferences
 from tui.sampler import Sampler
+from tui.serving import Serving
 from tui.status import ChatStatus, Sample
 from tui.telling.pull_endings import endings
 from tui.workspace_screen import WorkspaceScreen
@@ -85,6 +88,8 @@ class HearthApp(AppActions, inherit_bindings=False):
         """Settings from the command line, by dotted key."""
         self.paths = paths or places.resolve()
         self.connection = Connection(engine)
+        self.serving = Serving(self.paths)
+        """The switch of this workstation's own server."""
         self.sample = Sample()
         self.chat_status = ChatStatus()
         self.footer_shown = settings.ui.footer
@@ -148,11 +153,18 @@ class HearthApp(AppActions, inherit_bindings=False):
         gc.freeze()  # what start-up made lives as long as the app: no need to look at it again
         gc.enable()
         self.run_worker(Sampler(self.connection).run(self._take_sample), name="sampler", group="shell")
-        self.run_worker(self.connection.get, name="engine", group="shell", thread=True)
+        self.run_worker(self._begin, name="engine", group="shell", thread=True)
         self.run_worker(self._run_jobs, name="jobs", group="shell")
         self.preferences.apply_keymap()
         self.preferences.register_themes()
         self.set_interval(THEME_WATCH_S, self.preferences.reload_changed_themes)
+
+    def _begin(self) -> None:
+        """On a thread: make the engine, and lend it out if that is wanted from the beginning."""
+        engine = self.connection.get()
+        if self.settings.server.with_workstation and not self.connection.attached:
+            with suppress(HearthError):  # the Server workspace says why
+                self.serving.start(engine, self.settings)
 
     def _take_sample(self, sample: Sample) -> None:
         if self.sample.connected:  # what ended before this screen was there is no news
@@ -289,6 +301,11 @@ class HearthApp(AppActions, inherit_bindings=False):
         from tui.taking_settings import take
 
         take(self, changed)
+
+    def serve_with(self, key: str, value: Any) -> None:
+        """Let a setting of the server count from when it is switched on next, instead of Hearth's next start."""
+        name = key.removeprefix("server.")
+        self.settings = replace(self.settings, server=replace(self.settings.server, **{name: value}))
 
     def _refresh_chrome(self) -> None:
         for screen in self.screen_stack:

@@ -24,6 +24,7 @@ GOES_TO = {
     "show_logs": "logs",
     "show_settings": "settings",
     "show_pulls": "models",
+    "show_server": "server",
     "make_alias": "aliases",
 }
 """Actions that need a workspace."""
@@ -77,6 +78,10 @@ class AppActions(App[None], inherit_bindings=False):
     async def action_make_alias(self) -> None:
         """Make an alias of the model that the chat talks to."""
         await self.hearth.make_alias(self.hearth.chat_model)
+
+    def action_show_server(self) -> None:
+        """Go to the server, or back from it."""
+        self.switch_mode("server" if self.current_mode != "server" else self.hearth.workspaces[0].name)
 
     def action_leader(self) -> None:
         """Wait for the digit of a workspace."""

@@ -74,6 +74,9 @@ def fitted(content: Content, width: int) -> Content:
     return content.truncate(width, ellipsis=True).pad_right(max(0, width - min(width, content.cell_length)))
 
 
+WATCH_S = 0.5
+
+
 class Header(Line):
     """Where we are, on the left; with which model, on the right."""
 
@@ -81,14 +84,27 @@ class Header(Line):
     Header { height: 1; padding: 0 1; background: $chrome; color: $foreground; }
     """
 
+    _drawn: object = None
+
+    def on_mount(self) -> None:
+        """Look now and again: where the engine is turns out after the first frame, and the server comes and goes."""
+        self.set_interval(WATCH_S, self._follow)
+
+    def _follow(self) -> None:
+        now = (self.hearth.connection.attached, self.hearth.sample.lost, self.hearth.serving.state)
+        if now != self._drawn:
+            self._drawn = now
+            self.refresh()
+
     def parts(self) -> Sequence[Part]:
-        """`Hearth ▸ Chat ▸ title (2/3)` … `◆ model`."""
+        """`Hearth ▸ Chat ▸ title (2/3)` … `⇄ host:port  ◆ model`."""
         app = self.hearth
         workspace = app.workspace
         chat = app.chat_status
         width = self.content_region.width
         model = status.named(app.chat_model, chat.adapters if chat.model == app.chat_model else "")
         right = Content.assemble(("◆ ", "$role-assistant"), plain(model, 40) or "no model")
+        where = self._where(width - right.cell_length)
         left = [
             Content.styled("Hearth", "bold $primary"),
             Content.styled(" ▸ ", "$muted"),
@@ -98,12 +114,24 @@ class Header(Line):
             left += [Content.styled(" ▸ ", "$muted"), Content(plain(chat.title, 60))]
             if chat.branch:
                 left.append(Content.styled(f" ({chat.branch[0]}/{chat.branch[1]})", "$muted"))
-        room = max(0, width - right.cell_length - 2)
+        room = max(0, width - right.cell_length - where.cell_length - 2)
         return [
             Part(fitted(Content("").join(left), room)),
             Part(Content("  ")),
+            Part(where, "app.show_server"),
             Part(right, "app.pick_model"),
         ]
+
+    def _where(self, room: int) -> Content:
+        """Where the engine is, if it is not here (half of the line at most), or the port on which it is lent out."""
+        attached, serving = self.hearth.connection.attached, self.hearth.serving
+        if not attached and serving.state == "on":
+            return Content.assemble(("● ", "$state-ready"), f":{serving.port}", "   ")
+        if not attached or room < 40:
+            return Content("")
+        lost = self.hearth.sample.lost
+        name = plain(attached, room // 2 - 4)
+        return Content.assemble(("✗ " if lost else "⇄ ", "$ctx-error" if lost else "$accent"), name, "   ")
 
 
 class Rail(Line):

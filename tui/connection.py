@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.errors import ModelUnavailable
+from engine.errors import HearthError, ModelUnavailable
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -28,6 +28,23 @@ class Connection:
     def ready(self) -> Engine | None:
         """The engine if it has started; never waits."""
         return self._engine
+
+    @property
+    def attached(self) -> str:
+        """Host and port of the engine, where it is another process's; empty: it is here, or not there yet."""
+        address = getattr(self._engine, "address", None)
+        return address.name if address is not None else ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the engine is on another machine."""
+        name = self.attached
+        return bool(name) and name.rpartition(":")[0] not in ("127.0.0.1", "localhost", "[::1]")
+
+    @property
+    def lost(self) -> HearthError | None:
+        """Why an engine elsewhere was not reached lately; None while all is well."""
+        return getattr(self._engine, "problem", None)
 
     def open(self) -> None:
         """Let the engine be made: the first frame is drawn."""

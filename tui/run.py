@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +18,22 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 def run(
-    settings: Settings, *, config: str | Path | None = None, flags: Mapping[str, Any] | None = None
+    settings: Settings,
+    make_engine: Callable[[], Engine],
+    *,
+    config: str | Path | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> int:
     """Run the app until it is left; the exit status.
 
-    `config` is the settings file that the user named, `flags` what the command line sets by dotted key.
+    `make_engine` is called on a thread of its own behind the first frame, and may take its time. `config` is the
+    settings file that the user named, `flags` what the command line sets by dotted key.
     """
     gc.disable()  # nothing to find while modules load; the app enables it after the first frame
     from tui.app import HearthApp
     from tui.pictures.graphics import gallery_for
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-
-    def make_engine() -> Engine:
-        from engine import LocalEngine
-
-        return LocalEngine(settings, screen_attached=True)
 
     app = HearthApp(
         make_engine,
@@ -46,6 +46,7 @@ def run(
     app.run()
     # What the app froze after its first frame must be freed, or DuckDB writes of leaks to the terminal.
     gc.unfreeze()
+    app.serving.stop(now=True)
     if (engine := app.connection.ready) is not None:
         import asyncio
 

@@ -39,12 +39,15 @@ class Sampler:
         engine = self._connection.ready
         if engine is None:
             return Sample(failed=self._connection.error is not None, **machine)
+        if self._connection.elsewhere:
+            machine = {"resident": 0, "memory_used": 0, "memory_total": 0}
         loaded = tuple(engine.loaded())
         machine["resident"] += sum(model.memory.resident for model in loaded) // COARSE * COARSE
         running = engine.running()
         waiting = sum(request.state == "queued" for request in running)
         return Sample(
             connected=True,
+            lost=self._connection.lost is not None,
             loaded=loaded,
             running=len(running) - waiting,
             queued=waiting,

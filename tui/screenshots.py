@@ -35,6 +35,7 @@ from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
 from tui.recorded_machines import at_work, desktop, mac, points_before, workstation
 from tui.recordings import entries, lines, loaded
+from tui.server_scenes import SCENES as SERVER_SCENES
 from tui.settings_scenes import SCENES as SETTINGS_SCENES
 from tui.status import ChatStatus
 
@@ -208,6 +209,7 @@ def main() -> int:
         **MODEL_SCENES,
         **ALIAS_SCENES,
         **JOB_SCENES,
+        **SERVER_SCENES,
         **SCENES,
     }
     with tempfile.TemporaryDirectory() as scratch:

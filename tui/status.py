@@ -63,6 +63,8 @@ class Sample(Struct, frozen=True):
     """Whether the engine has started."""
     failed: bool = False
     """Whether it could not."""
+    lost: bool = False
+    """Whether it is elsewhere, and does not answer."""
     loaded: tuple[LoadedModel, ...] = ()
     running: int = 0
     queued: int = 0
@@ -70,6 +72,7 @@ class Sample(Struct, frozen=True):
     """Bytes resident in this process and its workers."""
     memory_used: int = 0
     memory_total: int = 0
+    """0: the engine is on another machine."""
     pulls: tuple[PullState, ...] = ()
     """See `engine.face.Hub.pulls`."""
 
@@ -109,6 +112,8 @@ def engine_chip(sample: Sample, chat: ChatStatus) -> Chip:
         return Chip("engine", "✗", "failed", width, "ctx-error", "app.show_logs")
     if not sample.connected:
         return Chip("engine", "◌", "starting", width, "state-off", "app.show_logs")
+    if sample.lost:
+        return Chip("engine", "✗", "lost", width, "ctx-error", "app.show_logs")
     models = [model for model in sample.loaded if model.id == chat.model] or list(sample.loaded)
     states = {model.state for model in models}
     if "loading" in states:
@@ -165,7 +170,8 @@ def queue_chip(sample: Sample) -> Chip:
 def memory_chip(sample: Sample) -> Chip:
     """What Hearth holds, and the machine's memory."""
     if not sample.memory_total:
-        return Chip("memory", "▦", "mem –", 26)
+        held = f"models {units.size(sample.resident)}" if sample.resident else "mem –"
+        return Chip("memory", "▦", held, 26)
     machine = f"{sample.memory_used / 2**30:.1f}/{sample.memory_total / 2**30:.0f} GiB"
     full = sample.memory_used / sample.memory_total >= 0.9
     return Chip(

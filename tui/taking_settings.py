@@ -21,6 +21,7 @@ def take(app: HearthApp, changed: Settings) -> None:
     if now.ui.footer != before.ui.footer:
         app.footer_shown = now.ui.footer
     app.preferences.adopt(now)
+    app.serving.adopt(now)
     app.settings_changed.publish(now)
     # It may still be starting, with the settings as they were.
     app.run_worker(lambda: app.connection.get().adopt(now), name="adopt", group="settings", thread=True)

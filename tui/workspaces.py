@@ -86,6 +86,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.jobs.actions",
     ),
     Workspace(
+        "server",
+        "Server",
+        "⇌",
+        "Lend the models to other programs, and see who asks",
+        "tui.screens.server.screen:ServerScreen",
+        "tui.screens.server.actions",
+    ),
+    Workspace(
         "logs",
         "Logs",
         "≡",

@@ -73,7 +73,13 @@ class Call:
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with the extensions that every route knows, and who asks."""
         full = extended(request, self.fields, self.headers, self.principal)
-        return replace(full, id=self.id, client=self.principal.name, source=self.dialect)
+        whole = replace(full, id=self.id, client=self.principal.name, source=self.dialect)
+        self.noted(whole)
+        return whole
+
+    def noted(self, request: GenerationRequest) -> None:
+        """Have the log tell of `request`."""
+        self._scope["hearth.request"] = request
 
     async def settled(self, request: GenerationRequest, **usual: Any) -> GenerationRequest:
         """`request` with what is `usual` in its dialect, and without a wish for thinking where the model cannot.
@@ -120,10 +126,12 @@ class Call:
         self, request: GenerationRequest, *, whole: Whole, codec: Codec | None, model: str = ""
     ) -> Live:
         """Start a generation and hand back what sends its answer."""
+        self.noted(request)
         return self.send(self.hub.engine.generate(request), whole=whole, codec=codec, model=model)
 
     def merged(self, requests: Sequence[GenerationRequest]) -> Merged:
         """Start several generations, whose choices become those of one."""
+        self.noted(requests[0])
         if len(requests) > 1:
             requests = [replace(each, id=f"{self.id}-{place}") for place, each in enumerate(requests)]
         return Merged(self.id, [self.hub.engine.generate(each) for each in requests], requests[0].n)

@@ -62,6 +62,7 @@ class Live:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send, self._task = send, asyncio.current_task()
+        self._noted: Any = scope
         self._hub.enter(self)
         watcher = asyncio.create_task(self._watch(receive))
         try:
@@ -108,6 +109,8 @@ class Live:
         result = Result()
         try:
             async for event in self._stream:
+                if isinstance(event, Done | Failed):
+                    self._noted["hearth.end"] = event
                 result.add(event)
             self._hub.meter.add(result.usage, result.timings)
             reply = Reply(self._whole.body(result), headers=[*self._headers, *_truncation(result.truncated)])
@@ -120,6 +123,8 @@ class Live:
     async def _by_piece(self, codec: Codec) -> None:
         encode = codec.event
         async for event in self._stream:
+            if isinstance(event, Done | Failed):
+                self._noted["hearth.end"] = event
             if isinstance(event, Failed) or (isinstance(event, Done) and event.reason == "cancelled"):
                 self._ended = True
                 await self._break_off(codec, event)

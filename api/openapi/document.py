@@ -117,7 +117,7 @@ def document(handlers: Sequence[Any]) -> dict[str, Any]:
 def _operations(handlers: Sequence[Any]) -> Iterator[tuple[str, str, Any, Operation]]:
     for handler in handlers:
         for path in handler.paths:
-            for method in handler.http_methods:
+            for method in getattr(handler, "http_methods", ()):  # OpenAPI has no word for sockets
                 if method == "OPTIONS":
                     continue
                 operation = operation_of(method, path)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from api import errors
 from api.errors import NoRoute, TooLarge, TooSlow
 from api.security.hosts import host_allowed, origin_allowed
-from api.security.rates import Rates
 from api.security.routes import covers, inside, need
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelUnavailable, NotAllowed
 
@@ -50,7 +49,6 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         self._app, self._hub = app, hub
-        self._rates = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -78,6 +76,7 @@ class Guard:
                     await self._app(scope, body.receive if raw["type"] == "http" else receive, answer.send)
         except HearthError as error:
             if raw["type"] == "websocket":
+                answer.status = error.info.http_status
                 await _refuse_socket(raw, send, error.info)
             elif not answer.started:
                 await answer.fail(error.info, dialect, head=raw.get("method") == "HEAD")
@@ -108,6 +107,7 @@ class Guard:
         if len(host) != 1 or not headers["host"].strip():
             raise InvalidRequest("The Host header is missing.", "A request names the host it is meant for.")
         if not host_allowed(headers["host"], (*settings.allowed_hosts, *hub.own_names)):
+            scope["hearth.refused"] = f"host {headers['host'].rpartition(':')[0] or headers['host']}"
             raise NotAllowed(
                 "This server does not go by that name.",
                 "The Host header names another one.",
@@ -115,6 +115,7 @@ class Guard:
             )
         origin = headers.get("origin", "")
         if origin and not origin_allowed(origin, headers["host"], settings.allowed_origins):
+            scope["hearth.refused"] = f"origin {origin}"
             raise NotAllowed(
                 "Web pages of this origin may not call.",
                 "It is not among those that are allowed.",
@@ -143,8 +144,9 @@ class Guard:
                 f"`hearth keys create NAME --scopes {needed}` makes one that may.",
             )
         scope["hearth.principal"] = principal
-        if principal.key is not None:
-            held.enter_context(self._rates.taken(principal.key))
+        # A socket takes a turn for each generation, not for its whole life.
+        if principal.key is not None and scope["type"] == "http":
+            held.enter_context(hub.rates.taken(principal.key))
 
 
 class _Answer:
@@ -163,6 +165,8 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message.get("headers", ()))]
+        elif message["type"] == "websocket.accept":
+            self.status = 101
         elif self.status >= 400 and not message.get("more_body", False) and not self._body.over:
             told: Any = {**message, "more_body": True}
             await self._send(told)

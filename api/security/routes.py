@@ -29,7 +29,7 @@ _GENERATE: Final = frozenset(
         "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
         "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
         "/apply-template", "/infill", "/rerank", "/reranking", "/props", "/slots", "/metrics", "/lora-adapters",
-        "/anthropic/messages", "/api/v0/models",
+        "/anthropic/messages", "/api/v0/models", "/ws/chat", "/ws/chat/v2",
     }
 )  # fmt: skip
 _GENERATE_UNDER: Final = (

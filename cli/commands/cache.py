@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from engine import LocalEngine
+    from engine import Engine
     from engine.types import CacheScan, Freed, NewRevision
 
 _T = TypeVar("_T")
@@ -40,7 +40,7 @@ def scan(
     from cli.errors import guarded
 
     def work() -> int:
-        async def ask(engine: LocalEngine) -> tuple[CacheScan, list[NewRevision]]:
+        async def ask(engine: Engine) -> tuple[CacheScan, list[NewRevision]]:
             found = await engine.cache_scan()
             return found, await engine.newer_revisions() if newer else []
 
@@ -108,7 +108,7 @@ def verify(
     raise typer.Exit(guarded(lambda: with_engine(context, lambda engine: _verify(engine, models, json))))
 
 
-async def _verify(engine: LocalEngine, models: list[str] | None, json: bool) -> int:
+async def _verify(engine: Engine, models: list[str] | None, json: bool) -> int:
     from cli.commands.models import size_of
     from cli.errors import FAILED, OK
     from engine.text_safety import plain
@@ -142,7 +142,7 @@ def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: boo
     from engine.errors import InvalidRequest
     from engine.types import Freed
 
-    async def each(engine: LocalEngine, dry: bool) -> Freed:
+    async def each(engine: Engine, dry: bool) -> Freed:
         found = [await engine.delete_weights(model, dry_run=dry) for model in models]
         return Freed(
             size=sum(freed.size for freed in found),
@@ -150,7 +150,7 @@ def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: boo
             what=tuple(line for freed in found for line in freed.what),
         )
 
-    freed = with_engine(context, lambda engine: each(engine, True))
+    freed = with_engine(context, lambda engine: each(engine, True), computes=True)
     if not dry_run and freed.files:
         if not yes:
             if not sys.stdin.isatty():
@@ -163,7 +163,7 @@ def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: boo
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 print("Nothing was deleted.", file=sys.stderr)
                 return FAILED
-        freed = with_engine(context, lambda engine: each(engine, False))
+        freed = with_engine(context, lambda engine: each(engine, False), computes=True)
     if json:
         print_json(freed)
     else:
@@ -171,11 +171,13 @@ def delete(context: typer.Context, models: list[str], *, yes: bool, dry_run: boo
     return OK
 
 
-def with_engine(context: typer.Context, ask: Callable[[LocalEngine], Awaitable[_T]]) -> _T:
-    """What an engine answers. Raises HearthError."""
-    from engine import LocalEngine
+def with_engine(
+    context: typer.Context, ask: Callable[[Engine], Awaitable[_T]], *, computes: bool = False
+) -> _T:
+    """What an engine answers; `computes` as in `cli.engines.opened`. Raises HearthError."""
+    from cli.engines import opened
 
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=computes)
 
     async def asked() -> _T:
         return await ask(engine)

@@ -131,11 +131,12 @@ def run(
 
         held = HistoryFile(Path(history))
         session.messages = list(held.messages)
-    from engine import LocalEngine
+    from cli.engines import names_files, opened
     from engine.text_safety import clean
 
     leave_on_signals()
-    engine = LocalEngine(settings, screen_attached=talking)
+    files = names_files([session.model, *_named(values)])
+    engine = opened(context.obj, settings, computes=not files, screen_attached=talking)
     with asyncio.Runner() as runner:
         try:
             if not talking:
@@ -154,3 +155,11 @@ def run(
             return chat.loop(paths.resolve().history_file)
         finally:
             runner.run(engine.close())
+
+
+def _named(values: Values) -> list[str]:
+    """The models and adapters that options name."""
+    fields = request_fields(values)
+    adapters = [each.name for each in fields.get("adapters") or ()]
+    draft = getattr(fields.get("load"), "draft_model", None)
+    return [*adapters, *([draft] if draft else [])]

@@ -12,7 +12,7 @@ import typer
 from cli.errors import guarded
 
 if TYPE_CHECKING:
-    from engine import LocalConversations
+    from engine import Conversations
 
 app = typer.Typer(
     help="List, read, search, export, import and delete conversations.",
@@ -31,6 +31,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so man
 
 @app.command("list")
 def list_(
+    context: typer.Context,
     words: Annotated[
         list[str] | None,
         typer.Argument(metavar="CONDITION", help="tag:x, in:folder, is:pinned, is:archived."),
@@ -39,30 +40,35 @@ def list_(
     json: Json = False,
 ) -> None:
     """The conversations, pinned ones first, then the newest."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _list(kept, " ".join(words or ()), limit, json))))
+    raise typer.Exit(
+        guarded(lambda: _run(context, lambda kept: _list(kept, " ".join(words or ()), limit, json)))
+    )
 
 
 @app.command()
 def search(
+    context: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Words, and conditions as of list.")],
     limit: Limit = 20,
     json: Json = False,
 ) -> None:
     """Conversations with these words in title or messages, on every branch."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _list(kept, " ".join(words), limit, json))))
+    raise typer.Exit(guarded(lambda: _run(context, lambda kept: _list(kept, " ".join(words), limit, json))))
 
 
 @app.command()
 def show(
+    context: typer.Context,
     conversation: Annotated[str, typer.Argument(metavar="ID", help="An id, its beginning, or last.")],
     json: Json = False,
 ) -> None:
     """A conversation as Markdown; with --json the whole tree."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _show(kept, conversation, json))))
+    raise typer.Exit(guarded(lambda: _run(context, lambda kept: _show(kept, conversation, json))))
 
 
 @app.command()
 def export(
+    context: typer.Context,
     conversations: Ids,
     form: Annotated[
         str | None,
@@ -77,11 +83,14 @@ def export(
     files: Annotated[bool, typer.Option("--files/--no-files", help="Put pictures in.")] = True,
 ) -> None:
     """Write conversations to a file."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _export(kept, conversations, form, output, files))))
+    raise typer.Exit(
+        guarded(lambda: _run(context, lambda kept: _export(kept, conversations, form, output, files)))
+    )
 
 
 @app.command("import")
 def import_(
+    context: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files, or - for stdin.")],
     form: Annotated[
         str | None,
@@ -92,22 +101,26 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take conversations in from Hearth's JSON, OpenAI messages or Markdown."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _import(kept, files, form, json))))
+    raise typer.Exit(guarded(lambda: _run(context, lambda kept: _import(kept, files, form, json))))
 
 
 @app.command()
 def rm(
+    context: typer.Context,
     conversations: Ids,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete conversations for good."""
-    raise typer.Exit(guarded(lambda: _run(lambda kept: _rm(kept, conversations, yes))))
+    raise typer.Exit(guarded(lambda: _run(context, lambda kept: _rm(kept, conversations, yes))))
 
 
-def _run(work: Callable[[LocalConversations], Awaitable[int]]) -> int:
-    from engine import LocalConversations, paths
+def _run(context: typer.Context, work: Callable[[Conversations], Awaitable[int]]) -> int:
+    from engine import LocalConversations, RemoteEngine, paths
 
-    kept = LocalConversations(paths.resolve())
+    address = context.obj.address
+    # Those of this machine need no engine.
+    held = LocalConversations(paths.resolve()) if address is None else RemoteEngine(address)
+    kept = held.conversations if isinstance(held, RemoteEngine) else held
 
     async def there() -> int:
         try:
@@ -116,12 +129,12 @@ def _run(work: Callable[[LocalConversations], Awaitable[int]]) -> int:
                 print(each, file=sys.stderr)
             return status
         finally:
-            await kept.close()
+            await held.close()
 
     return asyncio.run(there())
 
 
-async def _list(kept: LocalConversations, typed: str, limit: int, json: bool) -> int:
+async def _list(kept: Conversations, typed: str, limit: int, json: bool) -> int:
     from engine import parse_query
     from engine.types import ConversationQuery
 
@@ -151,7 +164,7 @@ async def _list(kept: LocalConversations, typed: str, limit: int, json: bool) ->
     return 0
 
 
-async def _show(kept: LocalConversations, conversation: str, json: bool) -> int:
+async def _show(kept: Conversations, conversation: str, json: bool) -> int:
     from cli.terminal_text import for_stream
 
     id = await _resolved(kept, conversation)
@@ -164,7 +177,7 @@ async def _show(kept: LocalConversations, conversation: str, json: bool) -> int:
 
 
 async def _export(
-    kept: LocalConversations, conversations: list[str], form: str | None, output: str | None, files: bool
+    kept: Conversations, conversations: list[str], form: str | None, output: str | None, files: bool
 ) -> int:
     from tui.screens.chat.export_file import form_of, write_new
 
@@ -179,7 +192,7 @@ async def _export(
     return 0
 
 
-async def _import(kept: LocalConversations, files: list[str], form: str | None, json: bool) -> int:
+async def _import(kept: Conversations, files: list[str], form: str | None, json: bool) -> int:
     from pathlib import Path
 
     from tui.screens.chat.export_file import read_file
@@ -197,7 +210,7 @@ async def _import(kept: LocalConversations, files: list[str], form: str | None, 
     return 0
 
 
-async def _rm(kept: LocalConversations, conversations: list[str], yes: bool) -> int:
+async def _rm(kept: Conversations, conversations: list[str], yes: bool) -> int:
     from engine.errors import InvalidRequest
     from engine.text_safety import plain
 
@@ -214,7 +227,7 @@ async def _rm(kept: LocalConversations, conversations: list[str], yes: bool) -> 
     return 0
 
 
-async def _resolved(kept: LocalConversations, said: str) -> str:
+async def _resolved(kept: Conversations, said: str) -> str:
     """The id that `said` is, or begins. Raises InvalidRequest, ConversationNotFound."""
     from engine.errors import ConversationNotFound, InvalidRequest
     from engine.types import ConversationQuery

@@ -48,7 +48,7 @@ def run(context: typer.Context, json: bool) -> int:
 
 def checks(context: typer.Context) -> list[Check]:
     """Everything that can be looked at."""
-    from cli import daemon
+    from api import presence
     from cli.doctor import backends, files, kept, machine, models, terminal
     from engine import paths as places
     from engine.settings import Settings
@@ -69,7 +69,7 @@ def checks(context: typer.Context) -> list[Check]:
         kept.conversations(paths),
         *models.checks(rows, settings),
         *files.folders(paths),
-        machine.port(settings.server.host, settings.server.port, daemon.running(paths)),
+        machine.port(settings.server.host, settings.server.port, presence.running(paths)),
         *terminal.checks(),
     ]
 

@@ -42,13 +42,13 @@ def run(context: typer.Context, model: str | None, values: Values, json: bool) -
     """Print the estimate; the exit status. Raises HearthError."""
     import msgspec
 
+    from cli.engines import opened
     from cli.errors import FAILED, OK
-    from engine import LocalEngine
     from engine.types import LoadOptions
 
     options = request_fields(values).get("load") or LoadOptions()
     settings = context.obj.load().settings
-    engine = LocalEngine(settings, screen_attached=False)
+    engine = opened(context.obj, settings, computes=True)
     with asyncio.Runner() as runner:
         try:
             found = runner.run(engine.estimate(model or settings.models.default, options))

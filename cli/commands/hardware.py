@@ -43,11 +43,11 @@ def hardware(
 
 def run(context: typer.Context, *, watch: bool, json: bool) -> int:
     """Print a reading, or one a second; the exit status. Raises HearthError."""
+    from cli.engines import opened
     from cli.signals import leave_on_signals
-    from engine import LocalEngine
 
     leave_on_signals()
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=True)
     with asyncio.Runner() as runner:
         try:
             runner.run(_told(engine, watch=watch, json=json))

@@ -26,10 +26,10 @@ def run(context: typer.Context, json: bool) -> int:
     """Print the list; the exit status. Raises HearthError."""
     import msgspec
 
-    from engine import LocalEngine
+    from cli.engines import opened
     from engine.text_safety import plain
 
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=False)
     with asyncio.Runner() as runner:
         try:
             entries = runner.run(engine.models())

@@ -20,7 +20,7 @@ SOON = 10.0
 
 
 @ps_app.command(context_settings=_HELP)
-def ps(json: Json = False) -> None:
+def ps(context: typer.Context, json: Json = False) -> None:
     """List the models that the running server has in memory, and how long they stay."""
     from cli.errors import guarded
 
@@ -31,7 +31,7 @@ def ps(json: Json = False) -> None:
         from cli.server_client import ask
         from cli.terminal_text import dim
 
-        found = ask("GET", "/api/ps", seconds=SOON)["models"]
+        found = ask(context.obj, "GET", "/api/ps", seconds=SOON)["models"]
         if json:
             print_json(found)
             return 0
@@ -58,6 +58,7 @@ def ps(json: Json = False) -> None:
 
 @load_app.command(context_settings=_HELP)
 def load(
+    context: typer.Context,
     models: Models,
     keep_alive: Annotated[
         str | None,
@@ -78,27 +79,29 @@ def load(
         said: dict[str, Any] = {"force": force}
         if keep_alive is not None:
             said["keep_alive"] = _seconds(keep_alive)
-        return _each(models, "/hearth/v1/load", said, "loaded", json=json)
+        return _each(context, models, "/hearth/v1/load", said, "loaded", json=json)
 
     raise typer.Exit(guarded(work))
 
 
 @unload_app.command(context_settings=_HELP)
-def unload(models: Models, json: Json = False) -> None:
+def unload(context: typer.Context, models: Models, json: Json = False) -> None:
     """Have the running server let models go; answers that are being written end."""
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: _each(models, "/hearth/v1/unload", {}, "unloaded", json=json)))
+    raise typer.Exit(guarded(lambda: _each(context, models, "/hearth/v1/unload", {}, "unloaded", json=json)))
 
 
-def _each(models: list[str], path: str, more: dict[str, Any], word: str, *, json: bool) -> int:
+def _each(
+    context: typer.Context, models: list[str], path: str, more: dict[str, Any], word: str, *, json: bool
+) -> int:
     """Load or unload one after the other."""
     from cli.commands.cache import print_json
     from cli.server_client import ask
     from engine.text_safety import plain
 
     for name in models:
-        ask("POST", path, {"model": name, **more})
+        ask(context.obj, "POST", path, {"model": name, **more})
         if not json:
             print(f"{plain(name, 120)} is {word}.")
     if json:

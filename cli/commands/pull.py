@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from engine import LocalEngine
+    from engine import Engine
     from engine.types import PullPlan, PullRequest, PullState
 
+LEAVING_S = 3.0
+"""How long a pull that is given up may take to say so."""
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -57,12 +60,12 @@ def run(
     json: bool,
 ) -> int:
     """Pull one after the other; the exit status. Raises HearthError."""
-    from engine import LocalEngine
+    from cli.engines import opened
     from engine.errors import InvalidRequest
     from engine.types import PullRequest
 
     requests = [PullRequest(model=model, quantisation=quant, revision=revision) for model in models]
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=False)
     with asyncio.Runner() as runner:
         try:
             interrupted = runner.run(engine.interrupted_pulls()) if resume or not requests else []
@@ -82,7 +85,7 @@ def run(
             runner.run(engine.close())
 
 
-async def _pulls(engine: LocalEngine, requests: list[PullRequest], json: bool) -> int:
+async def _pulls(engine: Engine, requests: list[PullRequest], json: bool) -> int:
     import msgspec
 
     from cli.errors import FAILED, OK, show
@@ -96,7 +99,11 @@ async def _pulls(engine: LocalEngine, requests: list[PullRequest], json: bool) -
                 async for state in stream:
                     progress.show(state)
             except asyncio.CancelledError:
-                # Ctrl-C: the engine is closed next, which keeps what is here.
+                # Ctrl-C: what is here is kept. Another Hearth has to be told before we leave it.
+                for each in streams:
+                    each.cancel()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stream.wait(), LEAVING_S)
                 progress.note("Broken off. What is here stays; the same command goes on from there.")
                 raise
         ended.append(state)
@@ -109,7 +116,7 @@ async def _pulls(engine: LocalEngine, requests: list[PullRequest], json: bool) -
     return OK if all(state.stage == "done" for state in ended) else FAILED
 
 
-async def _plans(engine: LocalEngine, requests: list[PullRequest], json: bool) -> int:
+async def _plans(engine: Engine, requests: list[PullRequest], json: bool) -> int:
     import msgspec
 
     from cli.errors import OK

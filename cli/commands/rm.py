@@ -9,7 +9,7 @@ import typer
 from cli.commands.cache import DryRun, Json, Yes
 
 if TYPE_CHECKING:
-    from engine import LocalEngine
+    from engine import Engine
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -59,7 +59,7 @@ def remove_aliases(context: typer.Context, names: list[str], *, dry_run: bool, j
     return 0
 
 
-async def _removed(engine: LocalEngine, names: list[str], *, dry_run: bool) -> list[str]:
+async def _removed(engine: Engine, names: list[str], *, dry_run: bool) -> list[str]:
     from engine.errors import InvalidRequest
     from engine.text_safety import plain
 

@@ -105,10 +105,10 @@ def run(context: typer.Context, query: HubQuery, json: bool) -> int:
     """Print what was found; the exit status. Raises HearthError."""
     import msgspec
 
+    from cli.engines import opened
     from cli.errors import FAILED, OK, show
-    from engine import LocalEngine
 
-    engine = LocalEngine(context.obj.load().settings, screen_attached=False)
+    engine = opened(context.obj, context.obj.load().settings, computes=False)
     with asyncio.Runner() as runner:
         try:
             page = runner.run(engine.search_hub(query))

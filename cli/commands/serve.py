@@ -45,17 +45,17 @@ def run(settings: Settings, host: str | None, port: int | None) -> int:
     """Serve until a signal ends it; the exit status. Raises HearthError."""
     import asyncio
 
-    from cli import daemon
+    from api import presence
     from cli.errors import show
     from engine.errors import NotAllowed
     from engine.paths import resolve
 
     paths = resolve()
     try:
-        with daemon.owning(paths):
+        with presence.owning(paths):
             _log_to_stderr(settings.log.level)
             return asyncio.run(_serve(settings, host, port))
-    except daemon.AlreadyRunning as error:
+    except presence.AlreadyRunning as error:
         show(error.info)
         return TAKEN
     except NotAllowed as error:
@@ -68,8 +68,7 @@ async def _serve(settings: Settings, host: str | None, port: int | None) -> int:
     import signal
     import sys
 
-    from api import Server
-    from cli import daemon
+    from api import Server, presence
     from engine import LocalEngine
     from engine.paths import resolve
 
@@ -84,7 +83,7 @@ async def _serve(settings: Settings, host: str | None, port: int | None) -> int:
         (server.ask_to_stop if asked == 1 else server.ask_to_stop_now)()
 
     def ready() -> None:
-        daemon.write_notice(paths, server.host, server.port, server.url)
+        presence.write_notice(paths, server.host, server.port, server.url)
         print(f"Hearth listens on {server.url} (Ctrl+C ends it)", file=sys.stderr, flush=True)
 
     loop = asyncio.get_running_loop()
@@ -93,7 +92,7 @@ async def _serve(settings: Settings, host: str | None, port: int | None) -> int:
     try:
         await server.serve(ready)
     finally:
-        daemon.remove_notice(paths)
+        presence.remove_notice(paths)
         await engine.close()
     return 0
 

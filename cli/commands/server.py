@@ -95,20 +95,20 @@ def start_in_background(options: GlobalOptions, host: str | None, port: int | No
 
 
 def _stop(options: GlobalOptions, force: bool) -> int:
-    from cli import daemon
+    from api import presence
     from engine.paths import resolve
 
     patience = options.load().settings.server.drain_seconds + _MARGIN_S
-    there = daemon.stop(resolve(), force=force, patience=patience)
+    there = presence.stop(resolve(), force=force, patience=patience)
     print("The server has ended." if there else "No server runs.")
     return OK
 
 
 def _restart(options: GlobalOptions, host: str | None, port: int | None, force: bool) -> int:
-    from cli import daemon
+    from api import presence
     from engine.paths import resolve
 
-    there = daemon.running(resolve())
+    there = presence.running(resolve())
     if there is not None:
         host, port = host or there.host, port if port is not None else there.port
         _stop(options, force)
@@ -120,10 +120,11 @@ def _status(json: bool) -> int:
 
     import msgspec
 
+    from api import presence
     from cli import daemon
     from engine.paths import resolve
 
-    there = daemon.running(resolve())
+    there = presence.running(resolve())
     health = daemon.health(there) if there is not None else None
     if json:
         found = {

@@ -73,9 +73,10 @@ def port(host: str, number: int, own: Notice | None = None) -> Check:
     except OSError as error:
         fix = "Set another with server.port (or HEARTH_SERVER__PORT)."
         if error.errno == errno.EADDRINUSE:
-            from api.port_holder import holder
+            from api.port_holder import find
 
-            who = holder(host, number) or "another program"
+            held = find(number)
+            who = held.words if held is not None else "another program"
             return Check(name, "note", f"{who} listens at {host}:{number}", fix)
         return Check(name, "broken", f"{host}:{number} cannot be had: {error.strerror or error}", fix)
     return Check(name, "ok", f"free at {host}")

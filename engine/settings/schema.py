@@ -47,12 +47,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(
-            description="Host names, beside the loopback ones, that requests may be addressed to.", extra=OWN
+            description="Host names, beside the loopback ones, that requests may be addressed to.",
+            extra=OWN | NOW,
         ),
     ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],
-        Meta(description="Web origins (scheme, host, port) that may call from a browser.", extra=OWN),
+        Meta(description="Web origins (scheme, host, port) that may call from a browser.", extra=OWN | NOW),
     ] = ()
     max_body: Annotated[
         int,
@@ -69,6 +70,15 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra=SIZE,
         ),
     ] = 128 * 2**30
+    with_workstation: Annotated[
+        bool, Meta(description="Switch the server on when the workstation opens.", extra=OWN)
+    ] = False
+    log_prompts: Annotated[
+        bool,
+        Meta(
+            description="Show in the request log what was asked; it is kept in memory alone.", extra=OWN | NOW
+        ),
+    ] = False
     drain_seconds: Annotated[
         float,
         Meta(

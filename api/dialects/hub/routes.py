@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from api.dialects.hub import chat, health, requests
+from api.dialects.hub import chat, health, requests, sockets
 
 ROUTES = [
     health.root, health.health, health.hardware, chat.chat, chat.load_adapter, chat.adapters, requests.running,
-    requests.cancel,
+    requests.cancel, sockets.chat, sockets.chat_v2,
 ]  # fmt: skip

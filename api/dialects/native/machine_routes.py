@@ -62,6 +62,7 @@ async def adopt(request: Request[Any, Any, Any]) -> ASGIApp:
     call, settings = await read(request, Settings)
     check_own(call, "Settings are changed")
     call.hub.engine.adopt(settings)
+    call.hub.adopt(settings)
     return as_json({})
 
 

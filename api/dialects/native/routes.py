@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, delete, get, post
@@ -9,9 +10,9 @@ from litestar.types import ASGIApp
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from api.answering.live import Live
 from api.answering.reply import as_json
 from api.dialects.native.codec import NativeCodec, NativeWhole
+from api.dialects.native.ends import NativeLive
 from api.dialects.native.reading import number, read_for_model
 from engine.types import EmbedRequest, GenerationRequest, LoadOptions, Message, RerankRequest, Tool
 
@@ -55,7 +56,8 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     """The events of a generation."""
     call, asked = await read_for_model(request, GenerationRequest)
     asked = replace(asked, client=asked.client or call.principal.name, source=asked.source or "hearth")
-    return Live(
+    call.noted(asked)
+    return NativeLive(
         call.hub,
         call.hub.engine.generate(asked),
         call.principal,
@@ -169,8 +171,9 @@ async def models(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @get("/hearth/v1/loaded", status_code=200)
 async def loaded(request: Request[Any, Any, Any]) -> ASGIApp:
-    """The models in memory."""
-    return as_json(request.app.state["hub"].engine.loaded())
+    """The models in memory, whose moments are of the clock in the header."""
+    clock = (b"x-hearth-clock", str(time.monotonic_ns()).encode())
+    return as_json(request.app.state["hub"].engine.loaded(), headers=[clock])
 
 
 @get("/hearth/v1/running", status_code=200)

@@ -34,6 +34,7 @@ async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
     if asked.prompt is None:
         return call.answer(asked, whole=OllamaWhole(named, "generate", {}), codec=None, model=named)
     said = Said(asked.model, asked.prompt, asked.system)
+    call.noted(asked)
     if fields.any("_debug_render_only"):
         return await _rendered(call, asked, named)
     extra: dict[str, Any] = {}
