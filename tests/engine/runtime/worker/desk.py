@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.runtime.backends import opener
 from engine.runtime.backends.base import LoadSpec, StepBackend
 from engine.runtime.limits import Limits
@@ -22,7 +24,9 @@ OPTIONS = LoadOptions(context=128, slots=3, batch=64, threads=1, batch_threads=1
 
 
 def load(name: str, path: str, options: LoadOptions = OPTIONS) -> StepBackend:
-    """A loaded model, small enough that its limits are met."""
+    """A loaded model, small enough that its limits are met; a library of folders is asked what it can honour."""
+    if name in ("transformers", "mlx"):
+        options = replace(options, threads=None, batch_threads=None, flash_attention=None)
     return opener(name, lambda level, text: None)(
         LoadSpec(model="m", path=path, options=options), lambda stage, fraction: True
     )
