@@ -13,6 +13,7 @@ from engine.settings.catalogue import catalogue as definitions
 from engine.settings.document import literal
 from engine.settings.duration import parse_duration
 from engine.settings.layers import Loaded, check, files, load, load_with_sources
+from engine.settings.runtime import Runtime
 from engine.settings.sampling import SAMPLING_HELP, SamplingSettings
 from engine.settings.schema import (
     Generation,
@@ -21,7 +22,6 @@ from engine.settings.schema import (
     Log,
     Media,
     Models,
-    Runtime,
     Server,
     Settings,
     Ui,

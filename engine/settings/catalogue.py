@@ -12,7 +12,8 @@ import msgspec.inspect as mi
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from engine.settings.schema import Applies, Settings
+from engine.settings.marks import Applies
+from engine.settings.schema import Settings
 
 
 class Setting(Struct, frozen=True, kw_only=True):

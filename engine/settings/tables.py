@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from engine.settings.catalogue import Setting, catalogue, others
 from engine.settings.layers import Loaded
-from engine.settings.schema import Applies, Settings
+from engine.settings.marks import Applies
+from engine.settings.schema import Settings
 from engine.settings.wording import without_secrets
 
 Layer = Literal["default", "file", "project file", "environment", "command line"]
