@@ -1,22 +1,16 @@
-"""How far a pull is, on stderr: a bar where a person looks, a line now and then in a pipe or a log."""
+"""How far a pull is, in words and on a `ProgressLine`."""
 
 from __future__ import annotations
 
-import os
-import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING
 
 from cli.commands.models import size_of
+from cli.progress_line import ProgressLine, time_of
 from engine.text_safety import plain
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from engine.types import PullState
 
-EVERY = 10.0
-"""Seconds between two lines of the same stage in a pipe."""
 _WORDS = {
     "interrupted": "broken off",
     "queued": "waiting for its turn",
@@ -27,58 +21,15 @@ _WORDS = {
 }
 
 
-class PullProgress:
-    """Shows what it is told on `stream`; a context manager, since a bar has to be taken away."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._bar: tuple[Progress, TaskID] | None = None
-        self._last = ("", 0.0)
-
-    def __enter__(self) -> Self:
-        if self._stream.isatty() and os.environ.get("TERM") != "dumb":
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=30),
-                TextColumn("{task.fields[figures]}", markup=False),
-                console=Console(file=self._stream),
-                transient=True,
-            )
-            progress.start()
-            self._bar = progress, progress.add_task("", total=None, figures="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar[0].stop()
-            self._bar = None
-
-    def show(self, state: PullState) -> None:
-        """Where a pull is."""
-        name, figures = plain(state.model, 60), figures_of(state)
-        if self._bar is not None:
-            progress, task = self._bar
-            progress.update(
-                task, description=name, total=state.size or None, completed=state.done, figures=figures
-            )
-            return
-        now = time.monotonic()
-        stage, since = self._last
-        if state.stage != stage or now - since >= EVERY:
-            self._last = state.stage, now
-            self.note(f"{name}: {figures}")
-
-    def note(self, text: str) -> None:
-        """One line of text."""
-        if self._bar is not None:
-            self._bar[0].console.print(text, markup=False, highlight=False)
-        else:
-            print(text, file=self._stream, flush=True)
+def show(line: ProgressLine, state: PullState) -> None:
+    """Where a pull is."""
+    line.draw(
+        plain(state.model, 60),
+        figures_of(state),
+        done=state.done,
+        total=state.size or None,
+        stage=state.stage,
+    )
 
 
 def figures_of(state: PullState) -> str:
@@ -101,12 +52,3 @@ def figures_of(state: PullState) -> str:
     if state.note:
         parts.append(plain(state.note, 160))
     return ", ".join(parts)
-
-
-def time_of(seconds: float) -> str:
-    """Seconds as people read them: `1:05:09`, `4:20`, `9 s`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -89,15 +89,16 @@ async def _pulls(engine: Engine, requests: list[PullRequest], json: bool) -> int
     import msgspec
 
     from cli.errors import FAILED, OK, show
-    from cli.pull_progress import PullProgress
+    from cli.progress_line import ProgressLine
+    from cli.pull_progress import show as draw
 
     streams = [engine.pull(request) for request in requests]
     ended: list[PullState] = []
     for stream in streams:
-        with PullProgress(sys.stderr) as progress:
+        with ProgressLine(sys.stderr) as progress:
             try:
                 async for state in stream:
-                    progress.show(state)
+                    draw(progress, state)
             except asyncio.CancelledError:
                 # Ctrl-C: what is here is kept. Another Hearth has to be told before we leave it.
                 for each in streams:

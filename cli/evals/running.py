@@ -6,14 +6,16 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.errors import FAILED, OK
 from cli.evals.asked import Asked
-from cli.evals.progress import EvalProgress
+from cli.evals.progress import show
 from cli.evals.showing import show_findings
+from cli.progress_line import ProgressLine
 from cli.signals import leave_on_signals
 from engine.errors import InvalidRequest
 from engine.paths import resolve
@@ -181,10 +183,10 @@ def _execute(context: typer.Context, store: EvalStore, begun: Run) -> Run:
     engine = LocalEngine(context.obj.load().settings, screen_attached=False)
     with asyncio.Runner() as loop:
         try:
-            with EvalProgress(sys.stderr) as progress:
+            with ProgressLine(sys.stderr) as line:
 
                 async def work() -> Run:
-                    return await runner(engine, store, begun, progress.show).go()
+                    return await runner(engine, store, begun, partial(show, line)).go()
 
                 return loop.run(work())
         except KeyboardInterrupt:

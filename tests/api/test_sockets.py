@@ -175,9 +175,7 @@ def test_a_stream_that_nobody_comes_back_to_ends(
 def test_a_client_that_does_not_read_holds_up_nobody(server: Server, api_engine: LocalEngine) -> None:
     """What is kept for it stays small: the engine's stream joins text while the socket is full."""
     with opened(server, "/ws/chat/v2", max_queue=1) as slow:
-        tell(
-            slow, type="start", id="slow", prompt="x", model="scripted:tokens=6000,context=12000,delay_ms=0"
-        )
+        tell(slow, type="start", id="slow", prompt="x", model="scripted:tokens=6000,context=12000,delay_ms=0")
         time.sleep(0.5)
         with opened(server, "/ws/chat") as quick:
             tell(quick, **SHORT)
