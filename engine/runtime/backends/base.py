@@ -289,7 +289,8 @@ class StepBackend(Protocol):
         """Let `target` have the computed tokens `start` to `stop` of `source` too, without copying.
 
         `target` has exactly the first `start` tokens already. Of a source that cannot be cut, `start` is 0 and `stop`
-        all that it has.
+        all that it has. Raises InsufficientMemory where it is copied all the same and does not go in; `target` then
+        has what it had.
         """
         ...
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from engine.errors import HearthError
+from engine.errors import HearthError, InsufficientMemory
 from engine.runtime.backends.base import StepBackend
 from engine.runtime.worker.kvstore import Entry, KvStore, Opened
 from engine.runtime.worker.prefix import PrefixTree, Tokens, common, whole_pictures
@@ -210,12 +210,20 @@ class PrefixCache:
         added = self._tree.add(root, tokens, shelf, exact=exact)
         self._kept = True
         start = 0
-        if added.shared is not None and not exact and self._backend.cuttable(added.shared.holder):
-            # Cells of the tokens that were known already: the slot's own, if it has any, fall free with it.
-            start = added.shared.count
-            self._backend.share(added.shared.holder, shelf, 0, start)
-        if start < len(tokens):
-            self._backend.share(slot, shelf, start, len(tokens))
+        try:
+            if added.shared is not None and not exact and self._backend.cuttable(added.shared.holder):
+                # Cells of the tokens that were known already: the slot's own, if it has any, fall free with it.
+                start = added.shared.count
+                self._backend.share(added.shared.holder, shelf, 0, start)
+            if start < len(tokens):
+                self._backend.share(slot, shelf, start, len(tokens))
+        except InsufficientMemory:
+            self._tree.remove(shelf)
+            for lost in (shelf, *added.freed):
+                self._release(lost)
+            # For the next.
+            self.give_room(len(tokens))
+            return
         self._marks[shelf], self._prompts[shelf] = marks, prompt
         self._changed = time.monotonic()
         for freed in added.freed:

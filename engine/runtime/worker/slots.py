@@ -181,8 +181,12 @@ class Slots:
         self.running[slot] = choice
         choice.slot, choice.computed = slot, 0
         if found.holder is not None and found.count:
-            self._backend.share(found.holder, slot, 0, found.count)
-            choice.computed = found.count
+            try:
+                self._backend.share(found.holder, slot, 0, found.count)
+                choice.computed = found.count
+            except InsufficientMemory:
+                # It is computed, step by step, as far as there is room; what is kept makes way for it.
+                self._cache.give_room(found.count)
         choice.shared = choice.computed
         miss = None
         if active.waits:

@@ -6,13 +6,14 @@ and scores work as they do for GGUF.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Final
 
 import psutil
 
-from engine.errors import InternalError
+from engine.errors import HearthError, InternalError
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import (
     LoadSpec,
@@ -24,8 +25,10 @@ from engine.runtime.backends.base import (
 from engine.runtime.backends.embedding.texts import EmbedTexts
 from engine.runtime.backends.folder.facts import facts_of, shape_of
 from engine.runtime.backends.folder.library import Interrupted, Library, Part
+from engine.runtime.backends.folder.loading import ran_out
 from engine.runtime.backends.folder.texts import AT_ONCE, TextReader, pooling_of
 from engine.runtime.backends.folder.vocabulary import Vocabulary
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.chain import Chain
 from engine.runtime.backends.slots import Moving, Slots, SlotSequence
 from engine.runtime.backends.text import Text
@@ -111,7 +114,8 @@ class FolderBackend(Text):
         return False
 
     def share(self, source: int, target: int, start: int, stop: int) -> None:
-        self._holders.share(source, target, start, stop)
+        with self._copying(target):
+            self._holders.share(source, target, start, stop)
 
     def cut(self, holder: int, count: int) -> None:
         self._holders.cut(holder, count)
@@ -120,10 +124,26 @@ class FolderBackend(Text):
         return True
 
     def save(self, shelf: int, count: int) -> memoryview:
-        return self._holders.save(shelf, count)
+        with self._copying(shelf):
+            return self._holders.save(shelf, count)
 
     def restore(self, shelf: int, state: bytes | memoryview, count: int) -> None:
-        self._holders.restore(shelf, state, count)
+        with self._copying(shelf):
+            self._holders.restore(shelf, state, count)
+
+    @contextmanager
+    def _copying(self, holder: int) -> Iterator[None]:
+        """Turns memory that runs out meanwhile into an error of ours; `holder` then has what it had."""
+        had = self._holders.count(holder)
+        try:
+            yield
+        except HearthError:
+            raise
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._holders.cut(holder, had)
+            raise ran_out(self.facts.name, error) from None
 
     @cached_property
     def identity(self) -> str:

@@ -83,9 +83,9 @@ class Holders:
         given, taken = self._holders[source], self._holders[target]
         if taken.count != start or stop > given.count:
             raise InternalError(f"Holder {target} cannot have tokens {start} to {stop} of holder {source}.")
-        taken.count = stop
         for layer, (keys, values) in given.layers.items():
             self.write(target, layer, start, keys[:, start:stop], values[:, start:stop])
+        taken.count = stop
 
     def cut(self, holder: int, count: int) -> None:
         """Forget what follows the first `count` tokens."""
