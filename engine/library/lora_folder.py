@@ -29,7 +29,8 @@ def weights_of(folder: Path) -> Path:
         return folder / peft.WEIGHTS
 
 
-Stamp = tuple[str, int, int, int, int]
+Stamp = tuple[str, int, int, int, int, int, int]
+"""The first is the real place of the adapter."""
 
 
 def stamp_of(folder: Path) -> Stamp:
@@ -44,7 +45,10 @@ def stamp_of(folder: Path) -> Stamp:
             f"There is no adapter at {plain(str(folder), 200)}.", f"{error.strerror}.", param="adapters"
         ) from error
     return (
-        str(folder.resolve()), numbers.st_mtime_ns, numbers.st_size, config.st_mtime_ns, config.st_size,
+        str(folder.resolve()),
+        numbers.st_mtime_ns, numbers.st_ctime_ns, numbers.st_size,
+        # Those who copy may set the time of the last change, as of one that has another content; this one nobody can.
+        config.st_mtime_ns, config.st_ctime_ns, config.st_size,
     )  # fmt: skip
 
 

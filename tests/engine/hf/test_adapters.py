@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +122,61 @@ def test_what_its_configuration_says_anew_is_another_adapter(
     backend.set_adapters((AdapterRef(str(one), 1 / 3),))
     assert generate(backend, TEXT, COUNT) == after
     backend.close()
+
+
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_times_that_were_set_back_hide_no_change(
+    files: tuple[Path, Path, Path], tmp_path: Path, library: str
+) -> None:
+    """As copies do that keep times: neither time nor size of its files tells it from the one before."""
+    model, one, _ = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    adapter = AdapterRef(str(shutil.copytree(one, tmp_path / "one")))
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    backend.set_adapters((adapter,))
+    before, known = generate(backend, TEXT, COUNT), backend.adapter_identity((adapter,))
+    other = write_hf_adapter(tmp_path / "other", model, seed=9)
+    for changed in (other / "adapter_model.safetensors", other / "adapter_config.json"):
+        file = Path(adapter.name) / changed.name
+        was = file.stat()
+        assert changed.stat().st_size == was.st_size
+        file.write_bytes(changed.read_bytes())
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+    backend.set_adapters((adapter,))
+    assert backend.adapter_identity((adapter,)) != known
+    assert generate(backend, TEXT, COUNT) != before
+    backend.close()
+
+
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_one_that_is_written_anew_takes_the_memory_of_the_one_before(
+    files: tuple[Path, Path, Path], tmp_path: Path, library: str
+) -> None:
+    model, one, two = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    adapter = AdapterRef(str(shutil.copytree(one, tmp_path / "one")))
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    both = (AdapterRef(str(two)), adapter)
+    backend.set_adapters(both)
+    held, answer = factors(backend), generate(backend, TEXT, COUNT)
+    for seed in (5, 6, 1):
+        shutil.rmtree(adapter.name)
+        shutil.copytree(write_hf_adapter(tmp_path / f"{seed}", model, seed=seed), adapter.name)
+        backend.set_adapters(both)
+        assert factors(backend) == held
+        assert (generate(backend, TEXT, COUNT) == answer) == (seed == 1)
+    backend.close()
+
+
+def factors(backend: FolderBackend) -> int:
+    """Numbers of the matrices of all adapters in memory."""
+    library: Any = backend._library
+    if hasattr(library, "_torch"):
+        return sum(each.numel() for name, each in library._model.named_parameters() if "lora" in name)
+    loaded = library.adapters._loaded.values()
+    return sum(each.size for matrices in loaded for pair in matrices.values() for each in pair)
 
 
 def test_its_content_and_scale_are_its_identity(

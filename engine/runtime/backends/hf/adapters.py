@@ -7,6 +7,7 @@ prefix cache above keeps the sets apart.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ class Adapters:
         self._model = model
         # A folder that was written anew under its old name is another adapter.
         self._names: dict[Stamp, str] = {}
+        self._numbers = itertools.count()
         self.held: tuple[AdapterRef, ...] = ()
         """Those that hold now."""
         self._active: list[tuple[str, float]] = []
@@ -60,6 +62,18 @@ class Adapters:
                     scaling[name] = own * scale
         self._activate(names)
         self._active, self.held = wanted, tuple(adapters)
+        self._drop_earlier()
+
+    def _drop_earlier(self) -> None:
+        """Free those whose folders have been written anew since, and that do not hold."""
+        newest = {stamp[0]: stamp for stamp in self._names}
+        holding = {name for name, _ in self._active}
+        for stamp, name in list(self._names.items()):
+            if stamp != newest[stamp[0]] and name not in holding:
+                del self._names[stamp]
+                self._fingerprints.pop(stamp, None)
+                self._scales = {key: scale for key, scale in self._scales.items() if key[1] != name}
+                self._model.delete_adapter(name)
 
     def _activate(self, names: list[str]) -> None:
         if names:
@@ -90,7 +104,7 @@ class Adapters:
         name = self._names.get(stamp)
         if name is not None:
             return name
-        name = f"adapter_{len(self._names)}"
+        name = f"adapter_{next(self._numbers)}"
         try:
             self._load(adapter.name, name)
         except ImportError as error:

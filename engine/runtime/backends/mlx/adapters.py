@@ -66,7 +66,10 @@ class Adapters:
         folder = Path(path)
         stamp = stamp_of(folder)
         if stamp not in self._loaded:
-            self._loaded[stamp] = self._read(folder)
+            read = self._read(folder)
+            # It was written anew: nothing is computed with those of before, which have been copied into the wrappers.
+            self._loaded = {each: kept for each, kept in self._loaded.items() if each[0] != stamp[0]}
+            self._loaded[stamp] = read
         return self._loaded[stamp]
 
     def _read(self, folder: Path) -> _Factors:
