@@ -150,6 +150,25 @@ def test_times_that_were_set_back_hide_no_change(
 
 
 @pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_its_files_are_left_alone_once_it_is_read(
+    files: tuple[Path, Path, Path], tmp_path: Path, library: str
+) -> None:
+    """Who writes them anew in their place changes nothing that is under way, however far that has come."""
+    model, one, _ = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    adapter = AdapterRef(str(shutil.copytree(one, tmp_path / "one")))
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    backend.set_adapters((adapter,))
+    expected = generate(backend, TEXT, COUNT)
+    numbers = Path(adapter.name) / "adapter_model.safetensors"
+    with numbers.open("r+b") as file:
+        file.write(bytes(numbers.stat().st_size))
+    assert generate(backend, TEXT, COUNT) == expected
+    backend.close()
+
+
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
 def test_one_that_is_written_anew_takes_the_memory_of_the_one_before(
     files: tuple[Path, Path, Path], tmp_path: Path, library: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from engine.runtime.backends.base import Row
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.types import AdapterRef, Embeddings, EmbedRequest, RerankRequest
 from tests.engine.hf.driving import generate, insert, opened, prefill
+from tests.engine.hf.test_adapters import with_mlx
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
 TEXTS = ("the hearth is warm", "cold", "night and snow " * 14, "zzz")
@@ -101,6 +103,34 @@ def test_the_chat_does_not_notice(backend: FolderBackend, folder: Path, tmp_path
     backend.remove(0)
     assert found == expected
     assert backend._holders.tokens == 0, "nothing is left of the texts"
+
+
+@pytest.mark.parametrize("fate", ["written anew", "gone"])
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_the_chat_goes_on_with_the_adapter_that_it_began_with(
+    folder: Path, tmp_path: Path, library: str, fate: str
+) -> None:
+    """Whatever became of its files: texts under others, or none, do not look at them."""
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    backend = opened(folder) if library == "transformers" else with_mlx(folder)
+    path, other = (write_hf_adapter(tmp_path / f"{seed}", folder, seed=seed) for seed in (1, 2))
+    backend.set_adapters((AdapterRef(str(path)),))
+    expected = generate(backend, CHAT, 10)
+    insert(backend, CHAT)
+    found = [prefill(backend, 0, len(CHAT))]
+    if fate == "gone":
+        shutil.rmtree(path)
+    else:
+        shutil.copytree(other, path, dirs_exist_ok=True)
+    base = vectors(embed(backend, TEXTS[0]))[0]
+    adapted = vectors(embed(backend, TEXTS[0], adapters=(AdapterRef(str(other), 0.5),)))[0]
+    assert not np.allclose(adapted, base, atol=1e-5)
+    while len(found) < 10:
+        found.append(backend.step([Row(0, 1)]).sampled[0].token)
+    assert found == expected
+    backend.remove(0)
+    backend.close()
 
 
 def test_what_cannot_be_read_is_refused_by_name(backend: FolderBackend) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.errors import ContextOverflow, InsufficientMemory, InternalError, InvalidRequest, ModelNotFound
 from engine.runtime.backends.base import Row
@@ -333,6 +334,21 @@ def test_an_adapter_changes_the_vectors_of_its_request_alone(load: Load, tmp_pat
     first, second, third, fourth = (job.vectors()[0] for job in jobs)
     assert close(first, third, 1e-5) and close(second, plain, 1e-5) and close(fourth, plain, 1e-5)
     assert not close(first, plain, 0.1)
+
+
+def test_an_adapter_that_was_written_anew_is_another(load: Load, tmp_path: Path) -> None:
+    reader = load(tiny_llama(tmp_path))
+    path, other = (tiny_adapter(tmp_path, seed=seed) for seed in (1, 2))
+
+    def vector(path: Path) -> NDArray[np.float32]:
+        job = reader.job("warm", adapters=(AdapterRef(str(path)),))
+        reader.run(job)
+        return job.vectors()[0]
+
+    before, expected = vector(path), vector(other)
+    assert close(vector(path), before)
+    path.write_bytes(other.read_bytes())
+    assert close(vector(path), expected) and not close(expected, before, 0.1)
 
 
 def test_a_step_that_is_interrupted_is_done_again(load: Load, llama_file: Path, tmp_path: Path) -> None:

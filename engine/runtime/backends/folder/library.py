@@ -7,6 +7,7 @@ to keep; what may be shared, cut and saved is the same for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -75,15 +76,17 @@ class Holders(Protocol):
 class Adapters(Protocol):
     """The LoRA adapters of one model, each by the path of its folder."""
 
-    @property
-    def held(self) -> tuple[AdapterRef, ...]:
-        """Those that hold now."""
-        ...
-
     def use(self, adapters: Sequence[AdapterRef]) -> None:
         """Make exactly `adapters` hold; none at all restores the base model exactly.
 
         Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in place what held before.
+        """
+        ...
+
+    def meanwhile(self, adapters: Sequence[AdapterRef]) -> AbstractContextManager[None]:
+        """The same inside; behind it those hold that held before, whatever has become of their files.
+
+        Raises as `use`.
         """
         ...
 

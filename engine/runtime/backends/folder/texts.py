@@ -116,13 +116,8 @@ class TextReader:
             if tokens:
                 left -= len(tokens)
                 parts.append((reading, Part(reading.holder, tokens, reading.computed)))
-        adapters = self._library.adapters
-        held = adapters.held
-        adapters.use(self._reading[0].job.adapters)
-        try:
+        with self._library.adapters.meanwhile(self._reading[0].job.adapters):
             states = self._library.states([part for _, part in parts])
-        finally:
-            adapters.use(held)
         at = 0
         for reading, part in parts:
             first, reading.computed = reading.computed, reading.computed + len(part.tokens)

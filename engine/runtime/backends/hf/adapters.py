@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,8 @@ class Adapters:
         # A folder that was written anew under its old name is another adapter.
         self._names: dict[Stamp, str] = {}
         self._numbers = itertools.count()
-        self.held: tuple[AdapterRef, ...] = ()
-        """Those that hold now."""
         self._active: list[tuple[str, float]] = []
-        """The same by PEFT's names, with their scales."""
+        """Those that hold now, by PEFT's names, with their scales."""
         self._fingerprints: dict[Stamp, str] = {}
         self._scales: dict[tuple[int, str], float] = {}
         """What each module multiplies the change of an adapter with, as its configuration says."""
@@ -45,13 +44,33 @@ class Adapters:
         Those that hold already cost nothing. Raises ModelNotFound, InvalidRequest or Unsupported, and then leaves in
         place what held before.
         """
+        self._hold(self._known(adapters))
+        self._drop_earlier()
+
+    @contextmanager
+    def meanwhile(self, adapters: Sequence[AdapterRef]) -> Iterator[None]:
+        """`adapters` hold inside; behind it those that held before, whatever has become of their files.
+
+        Raises as `use`.
+        """
+        before = self._active
+        self._hold(self._known(adapters))
         try:
-            names = [self._loaded(adapter) for adapter in adapters]
+            yield
+        finally:
+            self._hold(before)
+            self._drop_earlier()
+
+    def _known(self, adapters: Sequence[AdapterRef]) -> list[tuple[str, float]]:
+        """The same by PEFT's names, all of them loaded, of which none holds yet."""
+        try:
+            return [(self._loaded(adapter), adapter.scale) for adapter in adapters]
         except HearthError:
             # To load one makes it active, also where that then fails.
             self._activate([name for name, _ in self._active])
             raise
-        wanted = [(name, adapter.scale) for name, adapter in zip(names, adapters, strict=True)]
+
+    def _hold(self, wanted: list[tuple[str, float]]) -> None:
         if wanted == self._active:
             return
         for name, scale in wanted:
@@ -60,9 +79,8 @@ class Adapters:
                 if isinstance(scaling, dict) and name in scaling:
                     own = self._scales.setdefault((id(module), name), scaling[name])
                     scaling[name] = own * scale
-        self._activate(names)
-        self._active, self.held = wanted, tuple(adapters)
-        self._drop_earlier()
+        self._activate([name for name, _ in wanted])
+        self._active = wanted
 
     def _drop_earlier(self) -> None:
         """Free those whose folders have been written anew since, and that do not hold."""
@@ -142,6 +160,10 @@ class Adapters:
                 if name in getattr(self._model, "peft_config", {}):
                     self._model.delete_adapter(name)
                 raise
+        for whole, parameter in self._model.named_parameters():
+            if name in whole.split("."):
+                # On a processor they are the mapped file itself, which others may write anew or cut short.
+                parameter.data = parameter.data.clone()
 
 
 def _as_peft(folder: Path) -> dict[str, Any]:

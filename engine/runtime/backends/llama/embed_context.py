@@ -111,8 +111,8 @@ class EmbedContext:
         raise ModelLoadFailed(f"{name} cannot be opened for embeddings.", reason)
 
     def lay(self, adapters: tuple[AdapterRef, ...], known: Adapters) -> None:
-        """Make exactly `adapters` hold. Raises ModelNotFound or InvalidRequest."""
-        if adapters != self.adapters:
+        """Make exactly `adapters` hold, as their files are now. Raises ModelNotFound or InvalidRequest."""
+        if adapters or self.adapters:
             known.use(adapters, self._handle)
             self.adapters = adapters
 

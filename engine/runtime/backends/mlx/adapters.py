@@ -7,7 +7,8 @@ out of the computation by a scale of 0, which gives the base's output exactly.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ class Adapters:
         self._layers: dict[str, Any] = {}
         """The wrappers by module."""
         self._loaded: dict[Stamp, _Factors] = {}
-        self.held: tuple[AdapterRef, ...] = ()
 
     def use(self, adapters: Sequence[AdapterRef]) -> None:
         """Make exactly `adapters` hold. Raises ModelNotFound or InvalidRequest; what held before then stays."""
@@ -49,7 +49,23 @@ class Adapters:
             layer.lora_a = mx.concatenate([down for (down, _), _ in pairs], axis=1)
             layer.lora_b = mx.concatenate([up * scale for (_, up), scale in pairs], axis=0)
             layer.scale = 1.0
-        self.held = tuple(adapters)
+
+    @contextmanager
+    def meanwhile(self, adapters: Sequence[AdapterRef]) -> Iterator[None]:
+        """`adapters` hold inside; behind it those that held before, whatever has become of their files.
+
+        Raises as `use`.
+        """
+        before = {module: (layer.lora_a, layer.lora_b, layer.scale) for module, layer in self._layers.items()}
+        self.use(adapters)
+        try:
+            yield
+        finally:
+            for module, layer in self._layers.items():
+                if module in before:
+                    layer.lora_a, layer.lora_b, layer.scale = before[module]
+                else:
+                    layer.scale = 0.0
 
     def identity(self, adapters: Sequence[AdapterRef]) -> str:
         """Tells this set, with its scales and the content of its files, from every other; empty for none."""
