@@ -13,13 +13,14 @@ from typing import Final
 from msgspec import Struct
 
 from engine.errors import InvalidRequest, Unsupported
-from engine.library.devices import DISK, asked_all, on_cpu
+from engine.library.devices import DISK, asked_all, canonical, on_cpu
 from engine.library.split import Split, check_count, parse_split
 from engine.types import Device, LoadOptions
 
 LEFT: Final = 0.9
 """Share of a device's free memory that is planned with where nobody says how much to take."""
 _KEPT: Final = ("cpu", "other")
+_WITHOUT_GPU: Final = "cpu,disk"
 
 
 class Placement(Struct, frozen=True):
@@ -53,7 +54,7 @@ def placement(sizes: Sizes, devices: Sequence[Device], options: LoadOptions) -> 
     be spread.
     """
     split = parse_split(options.split) if options.split is not None else None
-    if on_cpu(options):
+    if on_cpu(options) and canonical(options.device) != _WITHOUT_GPU:
         return None
     computing, kept, named = _places(devices, options)
     count = len(sizes.layers)

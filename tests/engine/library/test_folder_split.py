@@ -77,7 +77,8 @@ def test_what_has_no_room_on_gpus_is_kept_in_main_memory_and_on_the_disk() -> No
     some = of(EIGHT_B, SERVER, gpu_layers=20)
     assert counts(some) == {"CUDA0": 20, "CPU": 12} and some is not None and some.main == "CUDA0"
     assert of(EIGHT_B, SERVER, gpu_layers=99) is None and of(EIGHT_B, SERVER, gpu_layers=-1) is None
-    assert counts(of(EIGHT_B, (CPU,), device="cpu,disk", split="1,3")) == {"CPU": 8, "DISK": 24}
+    for none in ({}, {"gpu_layers": 0}):
+        assert counts(of(EIGHT_B, SERVER, device="cpu,disk", split="1,3", **none)) == {"CPU": 8, "DISK": 24}
 
 
 @pytest.mark.parametrize(

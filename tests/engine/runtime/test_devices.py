@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from engine.errors import InvalidRequest
+from engine.library.folder_fit import device_for
 from engine.local import LocalEngine
 from engine.runtime.backends import found_devices, nvml
 from engine.runtime.backends.found_devices import joined
 from engine.runtime.backends.hf import devices
+from engine.runtime.backends.mlx import library as mlx
 from engine.types import Device, LoadOptions
 from starter import gguf_path, hf_path
 
@@ -142,6 +144,19 @@ def test_what_pytorch_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(**machine))
     assert devices.torch_name(devices.device_of(LoadOptions(device=asked))) == name
+
+
+@pytest.mark.parametrize("asked", [None, "cuda:0", "gpu", "cuda:0,cuda:1", "cuda:0,cpu,disk"])
+def test_no_layers_on_gpus_means_the_processor_for_worker_and_estimate(
+    asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what does not fit on a GPU is loaded in the end, also where one was named."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(cards=2))
+    said = LoadOptions(device=asked, gpu_layers=0)
+    found = found_devices.torch_devices()
+    assert device_for(found, said).name == "CPU" == devices.device_of(said).name
+    monkeypatch.setattr(mlx, "mlx_devices", lambda: [Device(name="Metal", kind="gpu"), Device(name="CPU")])
+    assert mlx._device(LoadOptions(device="gpu", gpu_layers=0)).name == "CPU"
 
 
 def test_pytorch_is_not_told_of_what_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,17 +9,17 @@ from engine.types import Device, LoadOptions
 
 
 def device_of(options: LoadOptions, plan: Placement | None = None) -> Device:
-    """The device to run on: the one asked for, else a GPU where there is one, unless `gpu_layers` is 0.
+    """The device to run on: the one asked for, else a GPU where there is one; the processor if `gpu_layers` is 0.
 
-    Of several, by a `plan`, it is the first that computes.     Raises InvalidRequest with those that are there.
+    Of several, by a `plan`, it is the first that computes. Raises InvalidRequest with those that are there.
     """
     devices = torch_devices()
     if plan is not None:
         return next(device for device in devices if device.name == plan.main)
     asked = asked_all(devices, options.device)
-    if asked:
-        return asked[0]
-    return devices[-1] if on_cpu(options) else devices[0]
+    if on_cpu(options):
+        return devices[-1]
+    return asked[0] if asked else devices[0]
 
 
 def torch_name(device: Device) -> str:

@@ -80,12 +80,15 @@ def _load(spec: LoadSpec, folder: ModelFolder, progress: Progress) -> Any:
 
 
 def _device(options: LoadOptions) -> Device:
-    """The device asked for, else the GPU where there is one. Raises InvalidRequest with those that are there."""
+    """The device asked for, else the GPU where there is one; the processor if `gpu_layers` is 0.
+
+    Raises InvalidRequest with those that are there.
+    """
     devices = mlx_devices()
     asked = asked_of(devices, options.device)
-    if asked is not None:
-        return asked
-    return devices[-1] if on_cpu(options) else devices[0]
+    if on_cpu(options):
+        return devices[-1]
+    return asked or devices[0]
 
 
 def _check_quantised(folder: ModelFolder, bits: int) -> None:
