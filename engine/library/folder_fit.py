@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Final
 
 from engine.errors import InvalidRequest
@@ -19,10 +18,8 @@ from engine.library.shape import ContextShape
 from engine.media.header import MAX_SIDE
 from engine.types import Device, DeviceNeed, LoadOptions
 
-PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 150 * 2**20}
-"""Resident set of a worker with the libraries of a backend, before it has a model."""
-TORCH: Final = 120 * 2**20
-"""What torch adds to a worker of MLX: mlx-lm reads tokenizers with transformers, which imports it where it is there."""
+PROCESS: Final = {"transformers": 340 * 2**20, "mlx": 100 * 2**20}
+"""Resident set of a worker with the libraries of a backend, before it has a model; one of MLX is without torch."""
 _WIDTH_OF: Final = {
     **dict.fromkeys(("float32", "f32", "fp32"), 4),
     **dict.fromkeys(("float16", "f16", "fp16", "half", "bfloat16", "bf16"), 2),
@@ -177,12 +174,7 @@ def _heads(folder: ModelFolder) -> int:
 
 def resident_bytes(need: Sequence[DeviceNeed], backend: str = "transformers") -> int:
     """The resident set that the worker will have."""
-    return process_of(backend) + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
-
-
-def process_of(backend: str) -> int:
-    """The resident set of a worker of `backend` before it has a model."""
-    return PROCESS[backend] + (TORCH if backend == "mlx" and find_spec("torch") is not None else 0)
+    return PROCESS[backend] + sum(each.total for each in need if each.kind in ("cpu", "accelerator"))
 
 
 def _weights(folder: ModelFolder, options: LoadOptions, width: int, *, mlx: bool) -> int:

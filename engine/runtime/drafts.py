@@ -72,11 +72,14 @@ def options_of(draft: Target, options: LoadOptions, shape: ContextShape, runtime
     return replace(whole, draft_tokens=None)
 
 
-def together(main: Figures, draft: Figures, order: Draft) -> Figures:
-    """The figures of a model with its draft model. Nothing is learnt from such a load: it would be of neither."""
+def together(main: Figures, draft: Figures, order: Draft, backend: str) -> Figures:
+    """The figures of a model of `backend` with its draft model.
+
+    Nothing is learnt from such a load: it would be of neither.
+    """
     estimate = main.estimate
     needs = joined_needs(estimate.devices, draft.estimate.devices)
-    resident = estimate.resident + draft.estimate.resident - shared(order.backend)
+    resident = estimate.resident + draft.estimate.resident - shared(backend, order.backend)
     identity = main.identity
     if identity is not None and draft.identity is not None:
         # Either may be mapped: a change of one of the files is a change of the model.
@@ -92,8 +95,10 @@ def together(main: Figures, draft: Figures, order: Draft) -> Figures:
     )
 
 
-def shared(backend: str) -> int:
-    """What both count and the process has once, about: the interpreter and its libraries, bytes."""
-    if backend in folder_fit.PROCESS:
-        return folder_fit.process_of(backend)
-    return fit.PROCESS if backend == "llama" else 0
+def shared(one: str, other: str) -> int:
+    """What two models of these backends both count and their process has once, about: interpreter, libraries; bytes."""
+    return min(_process(one), _process(other))
+
+
+def _process(backend: str) -> int:
+    return folder_fit.PROCESS.get(backend, fit.PROCESS if backend == "llama" else 0)

@@ -123,7 +123,7 @@ class Estimator:
             screen_attached=screen_attached,
             libraries=library_settings(self._settings),
         )
-        return together(main, beside, Draft(draft.backend, spec))
+        return together(main, beside, Draft(draft.backend, spec), target.backend)
 
     async def _alone(
         self,

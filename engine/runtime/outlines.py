@@ -67,7 +67,7 @@ def outliner(
         return replace(
             found,
             need=joined_needs(found.need, its.need),
-            resident=found.resident + its.resident - shared(draft.backend),
+            resident=found.resident + its.resident - shared(target.backend, draft.backend),
         )
 
     return at

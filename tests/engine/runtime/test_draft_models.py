@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InsufficientMemory, ModelNotFound, Unsupported
+from engine.library.folder_fit import PROCESS
 from engine.library.load_options import meant_for
 from engine.library.shape import context_shape
 from engine.local import LocalEngine
@@ -96,6 +97,16 @@ async def test_a_folder_may_be_helped_by_a_file(engine: LocalEngine, backend: st
     load = meant_for(backend, guessing(str(gguf_path()), None))
     text, usage = await answer(engine, ask("ember-hf", load, backend=backend))
     assert "cat" in text and usage.draft_accepted > usage.draft_rejected
+
+
+async def test_the_libraries_of_both_are_counted_once(engine: LocalEngine) -> None:
+    """Whichever of the two brings more of them."""
+    least = {"ember": 0, "ember-hf": PROCESS["transformers"]}
+    for main, draft in (("ember", "ember-hf"), ("ember-hf", "ember")):
+        alone = [await engine.estimate(each, LoadOptions(context=512)) for each in (main, draft)]
+        both = await engine.estimate(main, LoadOptions(context=512, draft_model=draft))
+        assert both.resident > max(each.resident for each in alone) > least[main]
+        assert both.resident > PROCESS["transformers"]
 
 
 def test_a_file_beside_a_folder_has_the_settings_that_are_for_files() -> None:
