@@ -328,6 +328,7 @@ class Arrivals:
             options=options,
             projector=place.target.entry.projector,
             placement=figures.placement if figures is not None else None,
+            planned=figures is not None and figures.planned,
             screen_attached=self._screen_attached,
             libraries=library_settings(self._settings),
         )

@@ -65,6 +65,12 @@ class Figures(Struct, frozen=True, kw_only=True):
     """The model that is to guess for it, which is in these figures."""
     placement: Placement | None = None
     """Where each layer of a model folder is to go; None: all to one device."""
+
+    @property
+    def planned(self) -> bool:
+        """Whether a load is to go by that: not where GPUs may be that only the library of the model knows."""
+        return self.placement is not None or any(each.kind == "gpu" for each in self.estimate.devices)
+
     quantises_kv: bool = True
     """Whether keys and values could be kept in fewer bits."""
     resident_factor: float = 1.0
@@ -120,6 +126,7 @@ class Estimator:
             path=draft.entry.path,
             options=held,
             placement=beside.placement,
+            planned=beside.planned,
             screen_attached=screen_attached,
             libraries=library_settings(self._settings),
         )

@@ -74,7 +74,9 @@ class LoadSpec(Struct, frozen=True, kw_only=True):
     projector: str | None = None
     """The file with which a GGUF model sees."""
     placement: Placement | None = None
-    """Where each layer of a model folder goes, as it was planned; None: the backend finds out."""
+    """Where each layer of a model folder goes, as it was planned; None: all to one device, or the backend finds out."""
+    planned: bool = False
+    """Whether it was planned by the memory that is accounted for: a backend that looks for itself may see less."""
     screen_attached: bool = True
     libraries: LibrarySettings = LibrarySettings()
     extra: Mapping[str, object] = {}

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engine.library.model_folder import read_folder
 from engine.library.pools import MAIN, missing
 from engine.paths import resolve
+from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.hf.spread import plan_of
 from engine.runtime.estimates import Estimator, Figures
 from engine.runtime.fitting import smaller
 from engine.runtime.logring import LogRing
@@ -85,3 +88,18 @@ async def test_a_number_of_layers_that_was_asked_for_is_left(wide: Path, tmp_pat
     assert found.placement is not None and found.placement.layers == ("CUDA0",) * 3 + ("CPU",) * 5
     quantised = await figures(wide, tmp_path, (CPU, *gpus(500)), replace(ASKED, load_in_4bit=True))
     assert quantised.layers == 0, "it is on the GPU as a whole, or not at all"
+
+
+async def test_a_worker_goes_by_what_was_planned(wide: Path, tmp_path: Path) -> None:
+    """Its own context, and a model that it has loaded before a draft, leave less than there was for the plan."""
+    later = (*gpus(2, 500), CPU)
+    folder = read_folder(wide)
+    for machine in ((CPU, *gpus(500, 500)), (CPU,)):
+        made = await figures(wide, tmp_path, machine, ASKED)
+        assert made.placement is None
+        spec = LoadSpec(
+            model="m", path=str(wide), options=made.options, placement=made.placement, planned=made.planned
+        )
+        plan = plan_of(spec, folder, later)
+        # GPUs that nobody but the library knows of are its own affair.
+        assert (plan is None) == (len(machine) > 1)

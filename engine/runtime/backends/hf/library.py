@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from engine.errors import HearthError, InternalError, Unsupported
 from engine.library.devices import DISK, titled
-from engine.library.folder_fit import placed
 from engine.library.folder_split import Placement
 from engine.library.model_folder import ModelFolder
 from engine.runtime.backends.base import LoadSpec, Progress, StateLost
@@ -35,7 +34,7 @@ from engine.runtime.backends.hf.adapters import Adapters
 from engine.runtime.backends.hf.devices import device_of, torch_name
 from engine.runtime.backends.hf.holders import Holders
 from engine.runtime.backends.hf.pictures import PictureReader, Sample
-from engine.runtime.backends.hf.spread import computing, layers_of, said_of
+from engine.runtime.backends.hf.spread import computing, layers_of, plan_of, said_of
 from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.types import LoadOptions
@@ -53,7 +52,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     folder = weights.completed(folder)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     devices = torch_devices()
-    plan = spec.placement or placed(folder, shape_of(spec, folder), devices, spec.options)
+    plan = plan_of(spec, folder, devices)
     library = HfLibrary(spec, folder, plan, weights.load(spec, folder, plan, "eager", progress))
     backend = FolderBackend(spec, folder, vocabulary, library, "transformers")
     where = titled(device_of(spec.options)) if plan is None else said_of(plan, devices)

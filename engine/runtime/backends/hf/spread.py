@@ -11,12 +11,22 @@ from typing import Any, Final
 
 from engine.errors import Unsupported
 from engine.library.devices import DISK, titled
+from engine.library.folder_fit import placed
 from engine.library.folder_split import Placement
 from engine.library.model_folder import ModelFolder
+from engine.runtime.backends.base import LoadSpec
+from engine.runtime.backends.folder.facts import shape_of
 from engine.runtime.backends.hf.devices import torch_name
 from engine.types import Device
 
 _KEPT: Final = ("cpu", "disk")
+
+
+def plan_of(spec: LoadSpec, folder: ModelFolder, devices: Sequence[Device]) -> Placement | None:
+    """Where each layer goes: as the engine has planned, else by what `devices` have. Raises as `placed`."""
+    if spec.planned:
+        return spec.placement
+    return placed(folder, shape_of(spec, folder), devices, spec.options)
 
 
 def device_map(kind: Any, folder: ModelFolder, plan: Placement, devices: Sequence[Device]) -> dict[str, Any]:
