@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from engine.errors import ModelLoadFailed, ModelNotFound
@@ -50,6 +51,24 @@ def stamp_of(folder: Path) -> Stamp:
         # Those who copy may set the time of the last change, as of one that has another content; this one nobody can.
         config.st_mtime_ns, config.st_ctime_ns, config.st_size,
     )  # fmt: skip
+
+
+class Fingerprints:
+    """Tells adapters from one another by the content of their files, which are read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Stamp, str]] = {}
+
+    def of(self, folder: Path) -> str:
+        """A hash of the adapter in `folder`, hexadecimal. Raises ModelNotFound."""
+        stamp = stamp_of(folder)
+        known = self._known.get(str(folder))
+        if known is not None and known[0] == stamp:
+            return known[1]
+        digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
+        digest.update(weights_of(folder).read_bytes())
+        self._known[str(folder)] = stamp, digest.hexdigest()
+        return digest.hexdigest()
 
 
 def read_lora(folder: Path) -> PeftAdapter:

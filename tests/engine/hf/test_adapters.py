@@ -169,6 +169,30 @@ def test_its_files_are_left_alone_once_it_is_read(
 
 
 @pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_its_files_are_not_read_again_for_each_turn(
+    files: tuple[Path, Path, Path], library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of two adapters alternate every few steps, and each asks which the adapters are."""
+    model, one, two = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    sets = [(AdapterRef(str(path)),) for path in (one, two)]
+    known = [backend.adapter_identity(each) for each in sets]
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        if path.suffix == ".safetensors":
+            read.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    assert [backend.adapter_identity(each) for each in sets] == known and not read
+    backend.close()
+
+
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
 def test_one_that_is_written_anew_takes_the_memory_of_the_one_before(
     files: tuple[Path, Path, Path], tmp_path: Path, library: str
 ) -> None:

@@ -6,7 +6,6 @@ prefix cache above keeps the sets apart.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import HearthError, InvalidRequest, Unsupported
-from engine.library.lora_folder import Stamp, is_of_mlx, read_lora, stamp_of, weights_of
-from engine.library.peft_config import CONFIG
+from engine.library.lora_folder import Fingerprints, Stamp, is_of_mlx, read_lora, stamp_of
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
@@ -34,7 +32,7 @@ class Adapters:
         self._numbers = itertools.count()
         self._active: list[tuple[str, float]] = []
         """Those that hold now, by PEFT's names, with their scales."""
-        self._fingerprints: dict[Stamp, str] = {}
+        self._fingerprints = Fingerprints()
         self._scales: dict[tuple[int, str], float] = {}
         """What each module multiplies the change of an adapter with, as its configuration says."""
 
@@ -89,7 +87,6 @@ class Adapters:
         for stamp, name in list(self._names.items()):
             if stamp != newest[stamp[0]] and name not in holding:
                 del self._names[stamp]
-                self._fingerprints.pop(stamp, None)
                 self._scales = {key: scale for key, scale in self._scales.items() if key[1] != name}
                 self._model.delete_adapter(name)
 
@@ -105,16 +102,10 @@ class Adapters:
 
         Raises ModelNotFound.
         """
-        parts = []
-        for adapter in sorted(adapters, key=lambda each: each.name):
-            stamp = stamp_of(Path(adapter.name))
-            if stamp not in self._fingerprints:
-                folder = Path(adapter.name)
-                digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
-                digest.update(weights_of(folder).read_bytes())
-                self._fingerprints[stamp] = digest.hexdigest()
-            parts.append(f"{self._fingerprints[stamp]}*{adapter.scale!r}")
-        return " ".join(parts)
+        return " ".join(
+            f"{self._fingerprints.of(Path(adapter.name))}*{adapter.scale!r}"
+            for adapter in sorted(adapters, key=lambda each: each.name)
+        )
 
     def _loaded(self, adapter: AdapterRef) -> str:
         """The name by which PEFT knows the adapter."""

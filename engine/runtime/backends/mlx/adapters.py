@@ -6,15 +6,13 @@ out of the computation by a scale of 0, which gives the base's output exactly.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InvalidRequest
-from engine.library.lora_folder import Stamp, read_lora, stamp_of, weights_of
-from engine.library.peft_config import CONFIG
+from engine.library.lora_folder import Fingerprints, Stamp, read_lora, stamp_of
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
@@ -32,6 +30,7 @@ class Adapters:
         self._layers: dict[str, Any] = {}
         """The wrappers by module."""
         self._loaded: dict[Stamp, _Factors] = {}
+        self._fingerprints = Fingerprints()
 
     def use(self, adapters: Sequence[AdapterRef]) -> None:
         """Make exactly `adapters` hold. Raises ModelNotFound or InvalidRequest; what held before then stays."""
@@ -69,14 +68,10 @@ class Adapters:
 
     def identity(self, adapters: Sequence[AdapterRef]) -> str:
         """Tells this set, with its scales and the content of its files, from every other; empty for none."""
-        parts = []
-        for adapter in sorted(adapters, key=lambda each: each.name):
-            folder = Path(adapter.name)
-            stamp_of(folder)
-            digest = hashlib.blake2b((folder / CONFIG).read_bytes(), digest_size=16)
-            digest.update(weights_of(folder).read_bytes())
-            parts.append(f"{digest.hexdigest()}*{adapter.scale!r}")
-        return " ".join(parts)
+        return " ".join(
+            f"{self._fingerprints.of(Path(adapter.name))}*{adapter.scale!r}"
+            for adapter in sorted(adapters, key=lambda each: each.name)
+        )
 
     def _factors(self, path: str) -> _Factors:
         folder = Path(path)
