@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,24 @@ def test_a_bad_adapter_leaves_the_former_in_place(
 def _noise(path: Path) -> Path:
     path.write_bytes(b"GGUF" + bytes(range(200)))
     return path
+
+
+def test_one_that_was_written_anew_is_another_whatever_time_it_names(
+    backend: LlamaBackend, adapter: Path, tmp_path: Path, prompt: list[int]
+) -> None:
+    """As copies do that keep times: neither time nor size of its file tells it from the one before."""
+    mine, other = tmp_path / "mine.gguf", tiny_adapter(tmp_path, seed=2)
+    mine.write_bytes(adapter.read_bytes())
+    was = mine.stat()
+    chosen = (AdapterRef(str(mine)),)
+    backend.set_adapters(chosen)
+    before, known = generate(backend, prompt, 20), backend.adapter_identity(chosen)
+    mine.write_bytes(other.read_bytes())
+    assert mine.stat().st_size == was.st_size
+    os.utime(mine, ns=(was.st_atime_ns, was.st_mtime_ns))
+    backend.set_adapters(chosen)
+    assert backend.adapter_identity(chosen) != known
+    after = generate(backend, prompt, 20)
+    backend.set_adapters((AdapterRef(str(other)),))
+    assert generate(backend, prompt, 20) == after != before
+    backend.set_adapters(())

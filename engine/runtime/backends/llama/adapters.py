@@ -12,8 +12,8 @@ from engine.errors import InternalError, InvalidRequest, ModelNotFound
 from engine.runtime.backends.llama.library import LogCapture, last_reason, native
 from engine.types import AdapterRef
 
-_Stamp = tuple[str, int, int]
-"""Real path, time of the last change, size."""
+_Stamp = tuple[str, int, int, int]
+"""Real path, time of the last change as its writer says it and as the system knows it, size."""
 
 
 class Adapters:
@@ -85,4 +85,4 @@ def _stamp(path: str) -> _Stamp:
         raise ModelNotFound(
             f"There is no adapter at {path}.", f"{error.strerror}.", param="adapters"
         ) from error
-    return os.path.realpath(path), status.st_mtime_ns, status.st_size
+    return os.path.realpath(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size
