@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InvalidRequest, ModelNotFound
+from engine.errors import InvalidRequest, ModelNotFound, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.types import AdapterRef, LoadOptions
@@ -220,6 +220,40 @@ def factors(backend: FolderBackend) -> int:
         return sum(each.numel() for name, each in library._model.named_parameters() if "lora" in name)
     loaded = library.adapters._loaded.values()
     return sum(each.size for matrices in loaded for pair in matrices.values() for each in pair)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"init_lora_weights": "pissa"},
+        {"init_lora_weights": "olora"},
+        {"init_lora_weights": "loftq"},
+        {"trainable_token_indices": [1, 2]},
+        {"modules_to_save": ["lm_head"]},
+        {"layer_replication": [[0, 2], [0, 2]]},
+        {"bias": "all"},
+        {"use_dora": True},
+        {"peft_type": "IA3"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("library", ["transformers", "mlx"])
+def test_one_that_would_change_the_base_is_refused_and_does_not(
+    files: tuple[Path, Path, Path], tmp_path: Path, library: str, said: dict[str, Any]
+) -> None:
+    """For everybody, and for good: PEFT prepares the base as such a training began, whatever then comes of it."""
+    model, one, _ = files
+    if library == "mlx":
+        pytest.importorskip("mlx_lm")
+    adapter = AdapterRef(str(shutil.copytree(one, tmp_path / "one")))
+    config = Path(adapter.name) / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **said}))
+    backend = opened(model) if library == "transformers" else with_mlx(model)
+    base = generate(backend, TEXT, COUNT)
+    with pytest.raises(Unsupported, match="cannot be"):
+        backend.set_adapters((adapter,))
+    assert generate(backend, TEXT, COUNT) == base
+    backend.close()
 
 
 def test_its_content_and_scale_are_its_identity(

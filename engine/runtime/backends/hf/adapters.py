@@ -137,6 +137,8 @@ class Adapters:
         return name
 
     def _load(self, path: str, name: str) -> None:
+        # PEFT would do all that a configuration says, to the base too, which others use.
+        read_lora(Path(path))
         with warnings.catch_warnings():
             # That there is more than one adapter is meant to be so.
             warnings.simplefilter("ignore")
