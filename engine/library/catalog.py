@@ -264,7 +264,7 @@ class Catalog:
                 yield Found(path=starter / "hf", source="starter", name=f"{starter.name}-hf")
         for folder in self._folders:
             for path in _model_files(folder):
-                if path.is_dir():
+                if os.path.isdir(path):
                     yield Found(path=path, source="folder", name=path.name)
                     continue
                 part = PART.match(path.stem)
@@ -281,7 +281,7 @@ class Catalog:
         path = found.path
         entry = ModelEntry(
             id=plain(found.name),
-            path=str(path),
+            path=_told(path),
             format="gguf",
             source=found.source,
             also=tuple(plain(name) for name in found.also),
@@ -289,10 +289,12 @@ class Catalog:
         )
         if found.problem:
             return replace(entry, broken=found.problem)
-        if path.is_dir():
+        if entry.path != str(path):
+            return replace(entry, broken="Its path is not in UTF-8, which backends need: rename it.")
+        if os.path.isdir(path):
             return self._folder_entry(replace(entry, format="safetensors"), path)
         parts = parts_of(path)
-        size = sum(part.stat().st_size for part in parts if part.is_file())
+        size = sum(_size(part) for part in parts)
         entry = replace(entry, size=size)
         try:
             headers = [self._headers.of(part) for part in parts]
@@ -347,7 +349,7 @@ class Catalog:
         missing = f"It needs {runners[0]}, which is not installed: pip install 'hearth[{runners[0]}]'."
         entry = replace(
             entry,
-            size=sum(file.stat().st_size for file in folder.files if file.is_file()),
+            size=sum(_size(file) for file in folder.files),
             architecture=plain(folder.architecture),
             parameters=folder.parameters,
             quantisation=plain(folder.quantisation),
@@ -364,12 +366,27 @@ class Catalog:
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
 
+def _told(path: Path) -> str:
+    """The path as text; bytes that are none are spelt out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where it has just gone or may not be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _free_names(found: Found, entry: ModelEntry) -> tuple[str, ...]:
     """What a model may be called, the best first."""
     if found.source in _PREFIXES.values():
         prefix = next(each for each, source in _PREFIXES.items() if source == found.source)
         return entry.id, f"{prefix}{entry.id}"
-    return entry.id, f"{found.path.parent.name}/{entry.id}", str(found.path)
+    path = plain(_told(found.path))
+    # Of a name that holds nothing to be shown nothing is left.
+    return (entry.id, f"{found.path.parent.name}/{entry.id}", path) if entry.id else (path,)
 
 
 def _listed(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -152,7 +153,7 @@ class ModelFolder(Struct, frozen=True, kw_only=True, dict=True):
 
 def is_model_folder(path: Path) -> bool:
     """Whether the folder at `path` looks like such a model."""
-    return (path / CONFIG).is_file() and any(_weight_files(path))
+    return _may_be_file(path / CONFIG) and any(_weight_files(path))
 
 
 def stamped_files(path: Path) -> tuple[Path, ...]:
@@ -216,8 +217,18 @@ def fingerprint(folder: ModelFolder) -> str:
 def _weight_files(path: Path) -> Iterator[Path]:
     """The safetensors files of a model. Adapters and consolidated copies of the same weights are left out."""
     for file in path.glob("*.safetensors"):
-        if not file.name.startswith(("adapter", "consolidated")) and file.is_file():
+        if not file.name.startswith(("adapter", "consolidated")) and _may_be_file(file):
             yield file
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a regular file, or one that may not be looked at: then reading it says why it cannot be used."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _json(path: Path) -> Any:
