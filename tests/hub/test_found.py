@@ -73,6 +73,20 @@ async def test_a_pulled_model_answers_without_a_restart(
     assert f"{NAME}:Q4_K_M" not in await listed(engine)
 
 
+async def test_any_model_that_is_listed_can_be_deleted_by_its_name(
+    hub: HubServer, engine: LocalEngine, tmp_path: Path
+) -> None:
+    # Its folder in the cache has a name as long as a commit.
+    name = "qwen/Qwen2.5-0.5B-Instruct-GGUF"
+    assert len(f"models--{name.replace('/', '--')}") == 40
+    content = tiny_chat(tmp_path).read_bytes()
+    hub.add(name, {"qwen2.5-0.5b-instruct-q4_k_m.gguf": content})
+    await engine.pull(PullRequest(model=name)).wait()
+    assert f"{name}:Q4_K_M" in await listed(engine)
+    assert (await engine.delete_weights(f"{name}:Q4_K_M")).size == len(content)
+    assert f"{name}:Q4_K_M" not in await listed(engine)
+
+
 async def test_a_model_folder_is_found_under_the_name_of_its_repository(
     hub: HubServer, engine: LocalEngine
 ) -> None:
