@@ -8,12 +8,14 @@ Folders are read anew each time, headers only when a file has changed. Disk work
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import os
 import platform
 import re
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,6 +109,7 @@ class Catalog:
             self._starters = starter_folders()
         else:
             self._starters = () if starter is None else (starter,)
+        self._glance = threading.local()
         self._uses = Uses(paths.uses_file)
         self._kept = KeptHeaders(paths.headers_file)
         self._headers = Remembered(self._kept.of)
@@ -123,8 +126,26 @@ class Catalog:
             conversions=Conversions(paths.converted_adapters),
         )
 
+    @contextlib.contextmanager
+    def looked_at_once(self) -> Iterator[None]:
+        """Within it this thread goes by one look at the folders: for whoever resolves many names."""
+        before: list[ModelEntry] | None = getattr(self._glance, "kept", None)
+        # Empty until somebody looks.
+        self._glance.kept = before if before is not None else []
+        try:
+            yield
+        finally:
+            self._glance.kept = before
+
     def entries(self) -> list[ModelEntry]:
         """Every model, the starter first, then by name; what cannot be used is there with its reason."""
+        kept: list[ModelEntry] | None = getattr(self._glance, "kept", None)
+        if kept is None:
+            return self._look()
+        kept[:] = kept or self._look()
+        return list(kept)
+
+    def _look(self) -> list[ModelEntry]:
         taken: dict[str, ModelEntry] = {}
         seen: set[str] = set()
         own: dict[str, Alias] = {}

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engine.library import catalog
 from engine.library.verdicts import STEP
 from engine.local import LocalEngine
 from engine.runtime.estimates import Estimator
 from engine.runtime.outlines import outliner
 from engine.runtime.ticket import Target
 from engine.settings import Models, Runtime, Settings
-from engine.types import Device, LoadOptions
+from engine.types import Alias, Device, LoadOptions
 from tests.engine.runtime.conftest import Open
 from tests.weights import tiny_llama
 from tests.weights.published import PUBLISHED
@@ -149,3 +150,21 @@ async def test_a_projector_is_counted_in_lists_too(open_engine: Open) -> None:
     assert row.need - sum(blind(None).demand.values()) == pytest.approx(
         estimate.devices[0].projector, rel=0.01
     )
+
+
+async def test_a_list_takes_few_looks_at_the_folders_however_many_aliases_there_are(
+    open_engine: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(open_engine, folder, 8)
+    for number in range(12):
+        await engine.put_alias(f"gone-{number}", Alias(model=f"org/gone-{number}"), force=True)
+        await engine.put_alias(f"latest-{number}", Alias(model="LFM2-1.2B:latest"))
+        guessed = LoadOptions(draft_model="OpenELM-270M", context=256)
+        await engine.put_alias(f"guessed-{number}", Alias(model="LFM2-1.2B", load=guessed))
+    looks = []
+    look = catalog._model_files
+    monkeypatch.setattr(catalog, "_model_files", lambda place: [looks.append(place), *look(place)][1:])
+    rows = {row.name: row for row in await engine.listing()}
+    assert looks.count(folder) == 2
+    assert "gone-3" in rows["gone-3"].reason and not rows["latest-3"].reason
+    assert rows["guessed-3"].need > rows["latest-3"].need
