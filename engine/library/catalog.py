@@ -9,7 +9,6 @@ Folders are read anew each time, headers only when a file has changed. Disk work
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.util
 import os
 import platform
@@ -36,6 +35,7 @@ from engine.library.hub_cache import SOURCE, models_in
 from engine.library.kept_headers import KeptHeaders
 from engine.library.licence import licence_in
 from engine.library.lora import Base, base_of
+from engine.library.missing import not_found
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
 from engine.library.ollama_store import SOURCE as OLLAMA
 from engine.library.projectors import Projectors
@@ -43,7 +43,6 @@ from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.library.uses import Uses
-from engine.library.well_known import well_known
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -52,7 +51,6 @@ from engine.types import AdapterRef, Alias, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
-_REPOSITORY = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
 _SITE = re.compile(r"^(?:https://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _PREFIXES = {ollama_store.PREFIX: OLLAMA, lm_studio.PREFIX: lm_studio.SOURCE}
 """What says of a name that it is one of a store's."""
@@ -198,7 +196,7 @@ class Catalog:
         entry = self._named(model, entries)
         if entry is not None:
             return self.with_adapter(entry, adapter)
-        raise _not_found(name, entries, also)
+        raise not_found(name, entries, also)
 
     def adapters(self, entry: ModelEntry, wanted: Sequence[AdapterRef]) -> tuple[AdapterRef, ...]:
         """`wanted` with the paths of GGUF files as names, converted here where need be.
@@ -497,20 +495,3 @@ def _model_files(folder: Path) -> list[Path]:
 
 def _renamed(entry: ModelEntry, name: str) -> ModelEntry:
     return entry if name == entry.id else replace(entry, id=plain(name))
-
-
-def _not_found(name: str, entries: list[ModelEntry], also: Sequence[str]) -> ModelNotFound:
-    by_lower = {each.lower(): each for each in (*also, *(entry.id for entry in entries))}
-    near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
-    if (repository := well_known(name)) is not None:
-        hint = f"It is well known as {repository}: fetch it with `hearth pull {repository}`. {hint}"
-    elif _REPOSITORY.fullmatch(name):
-        hint += f"Fetch it with `hearth pull {name}`. "
-    is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
-    return ModelNotFound(
-        f"There is no model {plain(name, 120)!r}.",
-        "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",
-        f"{hint}`hearth models` lists them; add folders with models.folders.",
-        param="model",
-    )
