@@ -226,8 +226,9 @@ def test_recommended_sampling_is_read_from_beside_the_model(make: Make, models: 
     (models / "rich" / "generation_config.json").write_text(json.dumps(said))
     catalog = make(folders=[str(models)])
     assert catalog.resolve("Rich-F32").sampling == {"temperature": 0.6, "top_k": 20}
-    (models / "rich" / "generation_config.json").write_text("[]")
-    assert catalog.resolve("Rich-F32").sampling == {}
+    for damaged in (b"[]", b'{"top_k": "\xff"}', b'{"top_k": ' + b"[" * 90_000):
+        (models / "rich" / "generation_config.json").write_bytes(damaged)
+        assert catalog.resolve("Rich-F32").sampling == {}
 
 
 def test_a_model_folder_is_a_model(make: Make, tmp_path: Path) -> None:
