@@ -23,7 +23,7 @@ from engine.hub.reference import Reference
 from engine.hub.source import NoRanges, Source
 from engine.library import fit, folder_fit, pools
 from engine.library.devices import gpu_layers, left_by, usable
-from engine.library.dimensions import dimensions_of
+from engine.library.dimensions import MOST_LAYERS, dimensions_of
 from engine.library.gguf import Header, Tensor, read_beginning
 from engine.library.load_options import meant_for
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
@@ -33,7 +33,6 @@ from engine.types import Device, HubFile, LoadOptions, Quantisation, Verdict
 BEGINNING: Final = 512 << 10
 LEAST_CONTEXT: Final = 2048
 """A model that fits with this context only, and not with the one it would get, is tight."""
-MOST_LAYERS: Final = 4096
 MOST_CONFIG: Final = 8 << 20
 Memory = Callable[[], Awaitable[tuple[Sequence[Device], Mapping[str, int]]]]
 """The devices there are, and the bytes by pool that models may take."""
@@ -146,8 +145,8 @@ def gguf_demand(
 
 def folder_demand(
     each: Quantisation, config: Mapping[str, Any], devices: Sequence[Device], options: LoadOptions
-) -> dict[str, int]:
-    """Bytes by pool for a model folder of that configuration."""
+) -> dict[str, int] | None:
+    """Bytes by pool for a model folder of that configuration; None for one that no model has."""
     said = config.get("torch_dtype") or config.get("dtype")
     kind, width = ("F32", 4) if said == "float32" else ("BF16", 2)
     folder = ModelFolder(
@@ -156,6 +155,8 @@ def folder_demand(
         files=(),
         weights=(Weight("weights", kind, (each.weights // width,)),),
     )
+    if max(folder.number("num_hidden_layers"), folder.number("n_layer")) > MOST_LAYERS:
+        return None
     backend = "mlx" if each.format == "mlx" else "transformers"
     options = meant_for(backend, options)
     devices = usable(devices, backend)

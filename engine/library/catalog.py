@@ -27,6 +27,7 @@ from engine.library import lm_studio, ollama_store
 from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters, own_of
 from engine.library.conversions import Conversions
+from engine.library.dimensions import too_many_layers
 from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.found import Found
 from engine.library.gguf import Header
@@ -128,7 +129,6 @@ class Catalog:
     def looked_at_once(self) -> Iterator[None]:
         """Within it this thread goes by one look at the folders: for whoever resolves many names."""
         before: list[ModelEntry] | None = getattr(self._glance, "kept", None)
-        # Empty until somebody looks.
         self._glance.kept = before if before is not None else []
         try:
             yield
@@ -329,6 +329,8 @@ class Catalog:
             broken = (
                 "It holds no weights." if first.architecture else "It does not say which architecture it has."
             )
+        elif (claim := too_many_layers(first)) is not None:
+            broken = claim
         elif found.source == OLLAMA and any(each.name.startswith(_TOWER) for each in first.tensors):
             broken = "Its vision tower lies in the same file, as only Ollama's own engine reads it."
         entry = replace(

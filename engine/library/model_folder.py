@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ModelLoadFailed
+from engine.library.dimensions import MOST_LAYERS
 from engine.library.trusted_code import code_files, objection
 from engine.text_safety import plain
 
@@ -190,7 +191,11 @@ def read_folder(path: Path, trusted: Collection[str] = ()) -> ModelFolder:
     weights = tuple(weight for file in files for weight in _weights(file))
     if not weights:
         raise _broken(files[0], "It holds no weights.")
-    return ModelFolder(path=path, config=config, files=files, weights=weights, runs_code=runs_code)
+    folder = ModelFolder(path=path, config=config, files=files, weights=weights, runs_code=runs_code)
+    layers = max(folder.number("num_hidden_layers"), folder.number("n_layer"))
+    if layers > MOST_LAYERS:
+        raise _broken(path / CONFIG, f"It claims {layers:,} layers, and {MOST_LAYERS:,} are the most.")
+    return folder
 
 
 def fingerprint(folder: ModelFolder) -> str:
