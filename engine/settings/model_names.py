@@ -10,7 +10,6 @@ from engine.errors import InvalidSettings
 from engine.settings import problems
 from engine.settings.catalogue import near
 from engine.settings.source import Source
-from engine.text_safety import plain
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,119}")
 _HUB: Final = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
@@ -30,7 +29,7 @@ def model_named(source: Source, key: str, value: Any) -> str:
     is_path = text.startswith(_PATH) or (text.lower().endswith(".gguf") and "/" not in text)
     if not _NAME.fullmatch(name):
         raise InvalidSettings(
-            f"{plain(name, 80)!r} cannot be the name of a model.",
+            f"{name[:80]!r} cannot be the name of a model.",
             f"{source.place(key)}: a key of this section that is no setting is a name for a model.",
             "Give it letters, digits, and . _ : / or -, 120 at most; the first is a letter or a digit.",
             param=key,
