@@ -234,7 +234,7 @@ class LocalHub:
         from engine.hub.judge import Judge
 
         if self._judge is None:
-            self._judge = Judge(self._memory, completed(LoadOptions(), self._settings.runtime, EVERY))
+            self._judge = Judge(self._memory, lambda: completed(LoadOptions(), self._settings.runtime, EVERY))
         return await self._judge(client, reference, commit, offered)
 
     async def _memory(self) -> tuple[Sequence[Device], Mapping[str, int]]:
