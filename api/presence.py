@@ -184,5 +184,5 @@ def _wait(process: psutil.Process, seconds: float) -> bool:
 def _read(paths: Paths) -> Notice | None:
     try:
         return msgspec.json.decode(notice_file(paths).read_bytes(), type=Notice)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -233,7 +234,7 @@ class LocalHub:
         from engine.hub.judge import Judge
 
         if self._judge is None:
-            self._judge = Judge(self._memory, completed(LoadOptions(), self._settings.runtime, EVERY))
+            self._judge = Judge(self._memory, lambda: completed(LoadOptions(), self._settings.runtime, EVERY))
         return await self._judge(client, reference, commit, offered)
 
     async def _memory(self) -> tuple[Sequence[Device], Mapping[str, int]]:
@@ -244,6 +245,8 @@ class LocalHub:
         return max(free.values(), default=0)
 
 
+_SNAPSHOT: Final = re.compile(r"/models--[^/]+/snapshots/([0-9a-f]{40})(?:/|$)")
+"""The folder of a revision in the cache: see `hub_cache`."""
 _OWNERS: Final = {"ollama": "Ollama", "lmstudio": "LM Studio"}
 
 
@@ -261,5 +264,5 @@ def _marked(each: HubModel, here: set[str], free: int) -> HubModel:
 def _reference_of(entry: ModelEntry) -> Reference:
     name, _, choice = entry.id.partition(":")
     repository, _, _ = name.partition("@")
-    commit = next((part for part in entry.path.split("/") if len(part) == 40), MAIN)
-    return Reference(repository, choice, commit)
+    commit = _SNAPSHOT.search(entry.path)
+    return Reference(repository, choice, commit[1] if commit is not None else MAIN)

@@ -209,6 +209,9 @@ class RecordedEngine(RecordedHub, RecordedNames):
     async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
         """The recorded figures."""
         self.estimated.append(model)
+        return self._estimated(model)
+
+    def _estimated(self, model: str) -> Estimate:
         if self.fail_estimate is not None:
             raise self.fail_estimate
         return self.estimates.get(model) or estimate_of(self._entry(model))
@@ -218,7 +221,7 @@ class RecordedEngine(RecordedHub, RecordedNames):
     ) -> list[Fit]:
         """By the recorded estimates."""
         names = models if models is not None else [entry.id for entry in self.entries if not entry.broken]
-        found = [await self.estimate(name, options) for name in names]
+        found = [self._estimated(name) for name in names]
         return [
             Fit(
                 model=each.model,

@@ -24,7 +24,7 @@ def load(path: Path) -> UiState:
     """The state in `path`; a file that is missing or damaged counts as empty."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=UiState)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return UiState()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.doctor.check import Check
 from engine.settings import Settings, show_size
-from engine.types import Listed
+from engine.types import Listed, ModelEntry
 
 MOST = 5
 """Models that are named one by one."""
@@ -33,8 +33,7 @@ def models(rows: Sequence[Listed]) -> list[Check]:
             Check("models", "note", "none found", "Fetch one: hearth pull org/name. See models.folders too.")
         ]
     for entry in broken[:MOST]:
-        fix = f"Fetch it again, or delete {entry.path}."
-        found.append(Check("models", "note", f"{entry.id} cannot be used: {entry.broken}", fix))
+        found.append(Check("models", "note", f"{entry.id} cannot be used: {entry.broken}", _remedy(entry)))
     if len(broken) > MOST:
         found.append(
             Check("models", "note", f"{len(broken) - MOST} more cannot be used", "`hearth models` says why.")
@@ -45,6 +44,16 @@ def models(rows: Sequence[Listed]) -> list[Check]:
             Check("adapters", "note", f"{name} of {model} cannot be used: {why}", "Mend it or take it away.")
         )
     return found
+
+
+def _remedy(entry: ModelEntry) -> str:
+    if entry.removal:
+        # Its files are another program's, which shares them among models.
+        return f"If it is of no use to you: {entry.removal}"
+    if "pip install" in (entry.broken or ""):
+        # The model itself is sound, and what to do was just said.
+        return ""
+    return f"Fetch it again, or delete {entry.path}."
 
 
 def projectors(rows: Sequence[Listed]) -> list[Check]:
@@ -71,7 +80,9 @@ def aliases(rows: Sequence[Listed]) -> list[Check]:
             "aliases" if row.kind == "alias" else "models",
             "note",
             f"{row.name} cannot be used: {row.reason}",
-            f"Fetch {row.model}, or take the name away: hearth "
+            # Of a model that is here something else is wrong, which was just said.
+            ("Mend that" if row.entry is not None else f"Fetch {row.model}")
+            + ", or take the name away: hearth "
             + (f"rm {row.name}" if row.kind == "alias" else f"config unset models.{row.name}"),
         )
         for row in wanting[:MOST]
@@ -83,13 +94,13 @@ def stores(settings: Settings) -> list[Check]:
     from engine.library import lm_studio, ollama_store
 
     found = []
-    for name, is_on, folders in (
-        ("Ollama", settings.models.ollama, ollama_store.folders_of()),
-        ("LM Studio", settings.models.lm_studio, lm_studio.folders_of()),
+    for name, is_on, folders, way in (
+        ("Ollama", settings.models.ollama, ollama_store.folders_of(), "sudo usermod -aG ollama $USER, or "),
+        ("LM Studio", settings.models.lm_studio, lm_studio.folders_of(), ""),
     ):
         for folder in folders if is_on else ():
             if (shut := _shut(folder)) is not None:
-                fix = f"Let yourself read it: sudo usermod -aG ollama $USER, or chmod -R o+rX {folder}."
+                fix = f"Let yourself read it: {way}chmod -R o+rX {folder}."
                 found.append(Check(f"models of {name}", "note", f"{shut} may not be read", fix))
     return found
 

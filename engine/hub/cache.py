@@ -110,10 +110,12 @@ def delete(cache: Path, reference: Reference, loaded: Loaded, *, dry_run: bool) 
             "Delete it by hand.",
         )
     chosen = _chosen(repo, reference)
-    _check_unused(reference, chosen, [*_partials(repo.repo_path)] if not reference.choice else [], loaded)
+    # Whoever names one quantisation does not mean what is half fetched of another.
+    spared = bool(reference.choice and _partials(repo.repo_path))
+    _check_unused(reference, chosen, [] if spared else _partials(repo.repo_path), loaded)
     if not repo.revisions:
         return _without_revisions(repo, cache, dry_run=dry_run)
-    if len(chosen) == sum(len(revision.files) for revision in repo.revisions):
+    if not spared and len(chosen) == sum(len(revision.files) for revision in repo.revisions):
         strategy = info.delete_revisions(*(revision.commit_hash for revision in repo.revisions))
         extra = sum(_taken(path) for path in [*_unreferenced(repo), *_partials(repo.repo_path)])
         what = f"{repo.repo_id}: all of it"

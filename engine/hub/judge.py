@@ -23,7 +23,7 @@ from engine.hub.reference import Reference
 from engine.hub.source import NoRanges, Source
 from engine.library import fit, folder_fit, pools
 from engine.library.devices import gpu_layers, left_by, usable
-from engine.library.dimensions import dimensions_of
+from engine.library.dimensions import MOST_LAYERS, dimensions_of
 from engine.library.gguf import Header, Tensor, read_beginning
 from engine.library.load_options import meant_for
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
@@ -33,16 +33,15 @@ from engine.types import Device, HubFile, LoadOptions, Quantisation, Verdict
 BEGINNING: Final = 512 << 10
 LEAST_CONTEXT: Final = 2048
 """A model that fits with this context only, and not with the one it would get, is tight."""
-MOST_LAYERS: Final = 4096
 MOST_CONFIG: Final = 8 << 20
 Memory = Callable[[], Awaitable[tuple[Sequence[Device], Mapping[str, int]]]]
 """The devices there are, and the bytes by pool that models may take."""
 
 
 class Judge:
-    """See `plan.Judge`. `options` are those that a model would be loaded with where nobody says others."""
+    """See `plan.Judge`. `options` tells those that a model would now be loaded with where nobody says others."""
 
-    def __init__(self, memory: Memory, options: LoadOptions) -> None:
+    def __init__(self, memory: Memory, options: Callable[[], LoadOptions]) -> None:
         self._memory, self._options = memory, options
         self._beginnings: dict[str, Header | None] = {}
 
@@ -54,6 +53,7 @@ class Judge:
         Raises HearthError where the memory cannot be told; a hub that does not answer only leaves verdicts open.
         """
         devices, free = await self._memory()
+        usual = self._options()
         header: Header | None = None
         ggufs = [each for each in offered if each.format == "gguf"]
         if ggufs:
@@ -63,7 +63,7 @@ class Judge:
             config = await _config(client, reference.repository, commit)
 
         def work() -> list[Quantisation]:
-            return [self._judged(each, header, config, devices, free) for each in offered]
+            return [_judged(each, header, config, devices, free, usual) for each in offered]
 
         return await asyncio.to_thread(work), sum(free.values())
 
@@ -80,38 +80,39 @@ class Judge:
             self._beginnings[file.etag] = await asyncio.to_thread(read_beginning, bytes(data), file.size)
         return self._beginnings[file.etag]
 
-    def _judged(
-        self,
-        each: Quantisation,
-        header: Header | None,
-        config: Mapping[str, Any] | None,
-        devices: Sequence[Device],
-        free: Mapping[str, int],
-    ) -> Quantisation:
-        def demand(options: LoadOptions) -> dict[str, int] | None:
-            if each.format == "gguf":
-                return gguf_demand(each, header, devices, options) if header is not None else None
-            # A device that is not there is for the load to refuse.
-            with contextlib.suppress(InvalidRequest):
-                return folder_demand(each, config, devices, options) if config is not None else None
-            return None
 
-        usual = demand(self._options)
-        if usual is None:
-            return each
-        verdict: Verdict = "too big"
-        on_cpu = replace(self._options, gpu_layers=0)
-        small = LEAST_CONTEXT if self._options.context is None else self._options.context
-        for options, found in (
-            (self._options, "fits"),
-            (on_cpu, "fits"),
-            (replace(on_cpu, context=small), "tight"),
-        ):
-            wanted = demand(options)
-            if wanted is not None and not pools.missing(wanted, free):
-                verdict = "fits" if found == "fits" else "tight"
-                break
-        return replace(each, need=sum(usual.values()), verdict=verdict)
+def _judged(
+    each: Quantisation,
+    header: Header | None,
+    config: Mapping[str, Any] | None,
+    devices: Sequence[Device],
+    free: Mapping[str, int],
+    asked: LoadOptions,
+) -> Quantisation:
+    def demand(options: LoadOptions) -> dict[str, int] | None:
+        if each.format == "gguf":
+            return gguf_demand(each, header, devices, options) if header is not None else None
+        # A device that is not there is for the load to refuse.
+        with contextlib.suppress(InvalidRequest):
+            return folder_demand(each, config, devices, options) if config is not None else None
+        return None
+
+    usual = demand(asked)
+    if usual is None:
+        return each
+    verdict: Verdict = "too big"
+    on_cpu = replace(asked, gpu_layers=0)
+    small = LEAST_CONTEXT if asked.context is None else asked.context
+    for options, found in (
+        (asked, "fits"),
+        (on_cpu, "fits"),
+        (replace(on_cpu, context=small), "tight"),
+    ):
+        wanted = demand(options)
+        if wanted is not None and not pools.missing(wanted, free):
+            verdict = "fits" if found == "fits" else "tight"
+            break
+    return replace(each, need=sum(usual.values()), verdict=verdict)
 
 
 def gguf_demand(
@@ -146,8 +147,8 @@ def gguf_demand(
 
 def folder_demand(
     each: Quantisation, config: Mapping[str, Any], devices: Sequence[Device], options: LoadOptions
-) -> dict[str, int]:
-    """Bytes by pool for a model folder of that configuration."""
+) -> dict[str, int] | None:
+    """Bytes by pool for a model folder of that configuration; None for one that no model has."""
     said = config.get("torch_dtype") or config.get("dtype")
     kind, width = ("F32", 4) if said == "float32" else ("BF16", 2)
     folder = ModelFolder(
@@ -156,6 +157,8 @@ def folder_demand(
         files=(),
         weights=(Weight("weights", kind, (each.weights // width,)),),
     )
+    if max(folder.number("num_hidden_layers"), folder.number("n_layer")) > MOST_LAYERS:
+        return None
     backend = "mlx" if each.format == "mlx" else "transformers"
     options = meant_for(backend, options)
     devices = usable(devices, backend)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from engine.errors import HearthError, InternalError, InvalidRequest, ModelUnavailable
 from engine.hub.access import Access
 from engine.hub.reference import parse
@@ -36,6 +38,8 @@ _T = TypeVar("_T")
 
 class HubService:
     """`judge` tells what fits; `access` is looked up when the hub is first wanted, and may raise HearthError.
+
+    Its token is looked up each time: who is told to log in does so while Hearth runs.
 
     In the file `memory` pulls are remembered that are not done.
     """
@@ -183,6 +187,8 @@ class HubService:
             from engine.hub.client import Client
 
             self._client = Client(self._access(), self._pace)
+        else:
+            self._client.access = replace(self._client.access, token=self._access().token)
         return self._client
 
     def _add(self, request: PullRequest, stream: PullStream) -> None:
@@ -191,12 +197,13 @@ class HubService:
         try:
             check(request)
             reference = parse(request.model, choice=request.quantisation, revision=request.revision)
+            client = self._ready()
             if self._pulls is None:
                 from engine.hub.pulls import Pulls
                 from engine.hub.unfinished import Unfinished
 
                 self._pulls = Pulls(
-                    self._ready(),
+                    client,
                     connections=self._connections,
                     judge=self._judge,
                     unfinished=Unfinished(self._memory) if self._memory is not None else None,

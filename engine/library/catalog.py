@@ -8,12 +8,13 @@ Folders are read anew each time, headers only when a file has changed. Disk work
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import importlib.util
 import os
 import platform
 import re
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from engine.library import lm_studio, ollama_store
 from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters, own_of
 from engine.library.conversions import Conversions
+from engine.library.dimensions import too_many_layers
 from engine.library.folder_lora import FolderBase, folder_base
 from engine.library.found import Found
 from engine.library.gguf import Header
@@ -34,6 +36,7 @@ from engine.library.hub_cache import SOURCE, models_in
 from engine.library.kept_headers import KeptHeaders
 from engine.library.licence import licence_in
 from engine.library.lora import Base, base_of
+from engine.library.missing import not_found
 from engine.library.model_folder import CONFIG, ModelFolder, is_model_folder, read_folder, stamped_files
 from engine.library.ollama_store import SOURCE as OLLAMA
 from engine.library.projectors import Projectors
@@ -41,7 +44,6 @@ from engine.library.quantisations import rank
 from engine.library.recommended import recommended_in, recommended_sampling
 from engine.library.remembered import Remembered, Stamp, stamp_of
 from engine.library.uses import Uses
-from engine.library.well_known import well_known
 from engine.paths import Paths
 from engine.settings import Settings
 from engine.text_safety import plain
@@ -50,7 +52,6 @@ from engine.types import AdapterRef, Alias, ModelEntry
 MAX_FILES = 10_000
 MAX_DEPTH = 8
 SCRIPTED = "scripted:"
-_REPOSITORY = re.compile(r"(?:hf\.co/)?[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?::[\w.-]+)?")
 _SITE = re.compile(r"^(?:https://)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
 _PREFIXES = {ollama_store.PREFIX: OLLAMA, lm_studio.PREFIX: lm_studio.SOURCE}
 """What says of a name that it is one of a store's."""
@@ -107,6 +108,7 @@ class Catalog:
             self._starters = starter_folders()
         else:
             self._starters = () if starter is None else (starter,)
+        self._glance = threading.local()
         self._uses = Uses(paths.uses_file)
         self._kept = KeptHeaders(paths.headers_file)
         self._headers = Remembered(self._kept.of)
@@ -123,8 +125,25 @@ class Catalog:
             conversions=Conversions(paths.converted_adapters),
         )
 
+    @contextlib.contextmanager
+    def looked_at_once(self) -> Iterator[None]:
+        """Within it this thread goes by one look at the folders: for whoever resolves many names."""
+        before: list[ModelEntry] | None = getattr(self._glance, "kept", None)
+        self._glance.kept = before if before is not None else []
+        try:
+            yield
+        finally:
+            self._glance.kept = before
+
     def entries(self) -> list[ModelEntry]:
         """Every model, the starter first, then by name; what cannot be used is there with its reason."""
+        kept: list[ModelEntry] | None = getattr(self._glance, "kept", None)
+        if kept is None:
+            return self._look()
+        kept[:] = kept or self._look()
+        return list(kept)
+
+    def _look(self) -> list[ModelEntry]:
         taken: dict[str, ModelEntry] = {}
         seen: set[str] = set()
         own: dict[str, Alias] = {}
@@ -177,7 +196,7 @@ class Catalog:
         entry = self._named(model, entries)
         if entry is not None:
             return self.with_adapter(entry, adapter)
-        raise _not_found(name, entries, also)
+        raise not_found(name, entries, also)
 
     def adapters(self, entry: ModelEntry, wanted: Sequence[AdapterRef]) -> tuple[AdapterRef, ...]:
         """`wanted` with the paths of GGUF files as names, converted here where need be.
@@ -264,7 +283,7 @@ class Catalog:
                 yield Found(path=starter / "hf", source="starter", name=f"{starter.name}-hf")
         for folder in self._folders:
             for path in _model_files(folder):
-                if path.is_dir():
+                if os.path.isdir(path):
                     yield Found(path=path, source="folder", name=path.name)
                     continue
                 part = PART.match(path.stem)
@@ -281,7 +300,7 @@ class Catalog:
         path = found.path
         entry = ModelEntry(
             id=plain(found.name),
-            path=str(path),
+            path=_told(path),
             format="gguf",
             source=found.source,
             also=tuple(plain(name) for name in found.also),
@@ -289,10 +308,12 @@ class Catalog:
         )
         if found.problem:
             return replace(entry, broken=found.problem)
-        if path.is_dir():
+        if entry.path != str(path):
+            return replace(entry, broken="Its path is not in UTF-8, which backends need: rename it.")
+        if os.path.isdir(path):
             return self._folder_entry(replace(entry, format="safetensors"), path)
         parts = parts_of(path)
-        size = sum(part.stat().st_size for part in parts if part.is_file())
+        size = sum(_size(part) for part in parts)
         entry = replace(entry, size=size)
         try:
             headers = [self._headers.of(part) for part in parts]
@@ -308,6 +329,8 @@ class Catalog:
             broken = (
                 "It holds no weights." if first.architecture else "It does not say which architecture it has."
             )
+        elif (claim := too_many_layers(first)) is not None:
+            broken = claim
         elif found.source == OLLAMA and any(each.name.startswith(_TOWER) for each in first.tensors):
             broken = "Its vision tower lies in the same file, as only Ollama's own engine reads it."
         entry = replace(
@@ -347,7 +370,7 @@ class Catalog:
         missing = f"It needs {runners[0]}, which is not installed: pip install 'hearth[{runners[0]}]'."
         entry = replace(
             entry,
-            size=sum(file.stat().st_size for file in folder.files if file.is_file()),
+            size=sum(_size(file) for file in folder.files),
             architecture=plain(folder.architecture),
             parameters=folder.parameters,
             quantisation=plain(folder.quantisation),
@@ -364,12 +387,27 @@ class Catalog:
         return replace(entry, adapters=tuple(fit), broken_adapters=unusable)
 
 
+def _told(path: Path) -> str:
+    """The path as text; bytes that are none are spelt out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where it has just gone or may not be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _free_names(found: Found, entry: ModelEntry) -> tuple[str, ...]:
     """What a model may be called, the best first."""
     if found.source in _PREFIXES.values():
         prefix = next(each for each, source in _PREFIXES.items() if source == found.source)
         return entry.id, f"{prefix}{entry.id}"
-    return entry.id, f"{found.path.parent.name}/{entry.id}", str(found.path)
+    path = plain(_told(found.path))
+    # Of a name that holds nothing to be shown nothing is left.
+    return (entry.id, f"{found.path.parent.name}/{entry.id}", path) if entry.id else (path,)
 
 
 def _listed(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
@@ -459,20 +497,3 @@ def _model_files(folder: Path) -> list[Path]:
 
 def _renamed(entry: ModelEntry, name: str) -> ModelEntry:
     return entry if name == entry.id else replace(entry, id=plain(name))
-
-
-def _not_found(name: str, entries: list[ModelEntry], also: Sequence[str]) -> ModelNotFound:
-    by_lower = {each.lower(): each for each in (*also, *(entry.id for entry in entries))}
-    near = difflib.get_close_matches(name.lower().partition(":")[0], by_lower, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(by_lower[key] for key in near)}? " if near else ""
-    if (repository := well_known(name)) is not None:
-        hint = f"It is well known as {repository}: fetch it with `hearth pull {repository}`. {hint}"
-    elif _REPOSITORY.fullmatch(name):
-        hint += f"Fetch it with `hearth pull {name}`. "
-    is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
-    return ModelNotFound(
-        f"There is no model {plain(name, 120)!r}.",
-        "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",
-        f"{hint}`hearth models` lists them; add folders with models.folders.",
-        param="model",
-    )

@@ -13,8 +13,11 @@ from typing import Any, Final, TypeGuard
 
 from msgspec import Struct
 
+from engine.errors import ModelLoadFailed
 from engine.library.gguf import Header
 
+MOST_LAYERS: Final = 4096
+"""No model has as many; a header that claims more is a stranger's."""
 ENCODERS: Final = frozenset(
     "bert jina-bert-v2 jina-bert-v3 nomic-bert nomic-bert-moe neo-bert modern-bert eurobert gemma-embedding "
     "wavtokenizer-dec dream llada llada-moe rnd1".split()
@@ -73,7 +76,9 @@ class Dimensions(Struct, frozen=True, kw_only=True):
 
 
 def dimensions_of(header: Header) -> Dimensions:
-    """The sizes that the (first) header of a model tells."""
+    """The sizes that the (first) header of a model tells. Raises ModelLoadFailed for more layers than there can be."""
+    if (why := too_many_layers(header)) is not None:
+        raise ModelLoadFailed("The model cannot be used.", why, "Get the file again.", param="model")
     keys = _Keys(header)
     return Dimensions(
         layers=tuple(_layer(keys, index) for index in range(keys.number("block_count"))),
@@ -84,6 +89,12 @@ def dimensions_of(header: Header) -> Dimensions:
         vocabulary=header.vocabulary or header.number(f"{header.architecture}.vocab_size"),
         context=header.context,
     )
+
+
+def too_many_layers(header: Header) -> str | None:
+    """What is wrong with the number of layers that a header claims; None: nothing."""
+    layers = header.number(f"{header.architecture}.block_count")
+    return f"It claims {layers:,} layers, and {MOST_LAYERS:,} are the most." if layers > MOST_LAYERS else None
 
 
 class _Keys:
@@ -167,7 +178,8 @@ def _is_recurrent(keys: _Keys, index: int) -> bool:
     if keys.architecture == "falcon-h1":
         return True
     if keys.architecture.startswith("qwen3"):
-        return (index + 1) % keys.number("full_attention_interval", _FULL_ATTENTION_PERIOD) != 0
+        period = keys.number("full_attention_interval") or _FULL_ATTENTION_PERIOD
+        return (index + 1) % period != 0
     no_attention = keys.at("attention.head_count_kv", index) == 0
     if keys.architecture.startswith("nemotron_h"):
         return no_attention and keys.at("feed_forward_length", index) == 0

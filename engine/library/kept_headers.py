@@ -70,7 +70,7 @@ class KeptHeaders:
         except OSError:
             return read_header(path)
         with self._lock:
-            line = self._known().get(str(path))
+            line = self._known().get(_key(path))
         if line is not None and line.stamp == stamp and zlib.crc32(line.header) == line.check:
             with contextlib.suppress(msgspec.MsgspecError, ValueError, TypeError):
                 return _decoded(line.header)
@@ -80,8 +80,8 @@ class KeptHeaders:
             with self._lock:
                 lines = self._known()
                 # The newest stand last.
-                lines.pop(str(path), None)
-                lines[str(path)] = _Line(stamp, data, zlib.crc32(data))
+                lines.pop(_key(path), None)
+                lines[_key(path)] = _Line(stamp, data, zlib.crc32(data))
                 self._changed = True
         return header
 
@@ -91,11 +91,13 @@ class KeptHeaders:
             if not self._changed or self._file is None:
                 return
             self._changed = False
-            lines = self._known()
+            known = self._known()
+            # Another process may have learnt of other files meanwhile; its own stand last.
+            lines = {path: line for path, line in _read(self._file).items() if path not in known} | known
             for path in list(lines)[: max(0, len(lines) - MOST)]:
                 del lines[path]
-            # Another process may have learnt of other files meanwhile.
-            data = msgspec.msgpack.encode(_File(VERSION, {**_read(self._file), **lines}))
+            self._lines = lines
+            data = msgspec.msgpack.encode(_File(VERSION, lines))
         unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             ensure(self._file.parent)
@@ -114,12 +116,17 @@ class KeptHeaders:
         return self._lines
 
 
+def _key(path: Path) -> str:
+    """The path as text, which names of files need not be."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _read(file: Path) -> dict[str, _Line]:
     try:
         if file.stat().st_size > MAX_BYTES:
             return {}
         found = msgspec.msgpack.decode(file.read_bytes(), type=_File)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
     return found.lines if found.version == VERSION else {}
 

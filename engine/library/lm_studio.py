@@ -30,7 +30,7 @@ def folders_of(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """
     user = Path(environ.get("HOME") or Path.home())
     pointed = _short(user / ".lmstudio-home-pointer").strip()
-    homes = [Path(pointed)] if os.path.isabs(pointed) else []
+    homes = [Path(pointed)] if os.path.isabs(pointed) and "\0" not in pointed else []
     homes += [user / ".lmstudio", user / ".cache" / "lm-studio"]
     found: list[Path] = []
     for home in homes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import ModelLoadFailed
+from engine.library.dimensions import MOST_LAYERS
 from engine.library.trusted_code import code_files, objection
 from engine.text_safety import plain
 
@@ -152,7 +154,7 @@ class ModelFolder(Struct, frozen=True, kw_only=True, dict=True):
 
 def is_model_folder(path: Path) -> bool:
     """Whether the folder at `path` looks like such a model."""
-    return (path / CONFIG).is_file() and any(_weight_files(path))
+    return _may_be_file(path / CONFIG) and any(_weight_files(path))
 
 
 def stamped_files(path: Path) -> tuple[Path, ...]:
@@ -189,7 +191,11 @@ def read_folder(path: Path, trusted: Collection[str] = ()) -> ModelFolder:
     weights = tuple(weight for file in files for weight in _weights(file))
     if not weights:
         raise _broken(files[0], "It holds no weights.")
-    return ModelFolder(path=path, config=config, files=files, weights=weights, runs_code=runs_code)
+    folder = ModelFolder(path=path, config=config, files=files, weights=weights, runs_code=runs_code)
+    layers = max(folder.number("num_hidden_layers"), folder.number("n_layer"))
+    if layers > MOST_LAYERS:
+        raise _broken(path / CONFIG, f"It claims {layers:,} layers, and {MOST_LAYERS:,} are the most.")
+    return folder
 
 
 def fingerprint(folder: ModelFolder) -> str:
@@ -216,8 +222,18 @@ def fingerprint(folder: ModelFolder) -> str:
 def _weight_files(path: Path) -> Iterator[Path]:
     """The safetensors files of a model. Adapters and consolidated copies of the same weights are left out."""
     for file in path.glob("*.safetensors"):
-        if not file.name.startswith(("adapter", "consolidated")) and file.is_file():
+        if not file.name.startswith(("adapter", "consolidated")) and _may_be_file(file):
             yield file
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a regular file, or one that may not be looked at: then reading it says why it cannot be used."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _json(path: Path) -> Any:

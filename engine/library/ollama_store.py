@@ -13,6 +13,7 @@ not for an event loop.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -251,7 +252,7 @@ def _blob(blobs: Path, layer: _Layer) -> Path:
 
 def _own(name: str, texts: Mapping[str, str]) -> Alias | None:
     """What the layers say that a model answers with; what cannot be used of it is left out."""
-    said: dict[str, Any] = {"model": name}
+    said: dict[str, Any] = {}
     system = texts.get("system", texts.get("prompt", ""))
     if system.strip():
         said["system"] = system
@@ -265,11 +266,12 @@ def _own(name: str, texts: Mapping[str, str]) -> Alias | None:
     ]
     if messages:
         said["messages"] = messages
-    try:
-        alias = msgspec.convert(said, Alias)
-        check_alias(alias)
-    except (msgspec.ValidationError, HearthError):
-        return None
+    alias = Alias(model=name)
+    for key, value in said.items():
+        with contextlib.suppress(msgspec.ValidationError, HearthError):
+            one = msgspec.convert({"model": name, key: value}, Alias)
+            check_alias(one)
+            alias = msgspec.structs.replace(alias, **{key: getattr(one, key)})
     return alias if alias != Alias(model=name) else None
 
 

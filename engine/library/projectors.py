@@ -16,7 +16,7 @@ from engine.errors import ModelLoadFailed
 from engine.library.gguf import Header
 from engine.library.gguf_parts import PART
 from engine.library.quantisations import label_of
-from engine.text_safety import plain
+from engine.text_safety import clean, plain
 
 _MARK: Final = "mmproj"
 _TYPES: Final = ("f16", "bf16", "q8_0", "f32")
@@ -95,7 +95,12 @@ class Projectors:
             changed = folder.stat().st_mtime_ns
             known = self._folders.get(folder)
             if known is None or known[0] != changed:
-                files = sorted(each for each in folder.iterdir() if each.name.lower().endswith(".gguf"))
+                # One whose name is not in UTF-8 no backend opens.
+                files = sorted(
+                    each
+                    for each in folder.iterdir()
+                    if each.name.lower().endswith(".gguf") and each.name == clean(each.name)
+                )
                 projectors = tuple(each for each in files if _MARK in each.name.lower())
                 models = tuple(each for each in files if _MARK not in each.name.lower())
                 known = self._folders[folder] = (changed, projectors, models)

@@ -34,7 +34,7 @@ def recommended_in(folder: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             return {}
         said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return {name: said[name] for name in FIELDS if said.get(name) is not None and usable(name, said[name])}
 

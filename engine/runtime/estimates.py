@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -149,6 +150,10 @@ class Estimator:
             return None
         tell("checking")
         return await self._gguf(target, options, devices, screen_attached, tell)
+
+    def looked_at_once(self) -> AbstractContextManager[None]:
+        """Within it this thread looks for draft models by one look at the folders: for many outlines."""
+        return self._targets.catalog.looked_at_once()
 
     def outliner(self, target: Target, options: LoadOptions, devices: tuple[Device, ...]) -> At | None:
         """What loading `target` would take by its headers alone, which are read for it: see `outlines.outliner`."""

@@ -36,7 +36,8 @@ def fits(
     load. Without `windows` the largest window is told only where the usual one does not fit. Reads headers; a file
     that has no good one is `unknown`, with the reason.
     """
-    found = [_fit(estimator, each, devices, room, runtime, windows) for each in wanted]
+    with estimator.looked_at_once():
+        found = [_fit(estimator, each, devices, room, runtime, windows) for each in wanted]
     judged: list[tuple[ModelEntry, Verdict]] = [
         (target.entry, fit.verdict) for (target, _), fit in zip(wanted, found, strict=True)
     ]

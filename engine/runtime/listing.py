@@ -27,11 +27,12 @@ class Candidate(Struct, frozen=True):
 
 def candidates(targets: Targets) -> list[Candidate]:
     """Everything that is listed. Raises StorageFailed for a broken file of aliases."""
-    entries = targets.catalog.entries()
-    by_name = {name.lower(): entry for entry in entries for name in (entry.id, *entry.also)}
-    found = [_model(targets, entry) for entry in entries]
-    found += [_alias(targets, named, by_name) for named in targets.names.aliases.all()]
-    return found + [_name(targets, name, said) for name, said in targets.names.of_settings()]
+    with targets.catalog.looked_at_once():
+        entries = targets.catalog.entries()
+        by_name = {name.lower(): entry for entry in entries for name in (entry.id, *entry.also)}
+        found = [_model(targets, entry) for entry in entries]
+        found += [_alias(targets, named, by_name) for named in targets.names.aliases.all()]
+        return found + [_name(targets, name, said) for name, said in targets.names.of_settings()]
 
 
 def rows(found: Sequence[Candidate], fits: Sequence[Fit]) -> list[Listed]:

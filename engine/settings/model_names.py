@@ -27,7 +27,14 @@ def model_named(source: Source, key: str, value: Any) -> str:
         raise problems.unknown(source, key)
     text = value.strip()
     is_path = text.startswith(_PATH) or (text.lower().endswith(".gguf") and "/" not in text)
-    if "\0" in text or not _NAME.fullmatch(name) or not (is_path or _HUB.fullmatch(text)):
+    if not _NAME.fullmatch(name):
+        raise InvalidSettings(
+            f"{name[:80]!r} cannot be the name of a model.",
+            f"{source.place(key)}: a key of this section that is no setting is a name for a model.",
+            "Give it letters, digits, and . _ : / or -, 120 at most; the first is a letter or a digit.",
+            param=key,
+        )
+    if "\0" in text or not (is_path or _HUB.fullmatch(text)):
         raise InvalidSettings(
             f"`{key}` cannot be {value!r}.",
             f"{source.place(key)}: a key of this section that is no setting is a name for a model.",

@@ -205,7 +205,7 @@ def _take_over(database: Database, file: Path) -> None:
         keys = msgspec.json.decode(file.read_bytes(), type=list[Key])
     except FileNotFoundError:
         return
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StorageFailed(
             f"The keys in {file} cannot be taken over.",
             f"{error}.",

@@ -17,6 +17,7 @@ from engine.conversations.local import LocalConversations
 from engine.paths import resolve
 from engine.settings import Settings
 from engine.types import (
+    Alias,
     CpuReading,
     DiskReading,
     GpuReading,
@@ -221,3 +222,42 @@ def test_a_projector_that_cannot_be_read_is_told_with_its_model() -> None:
     entry = ModelEntry(id="eye", path="/eye.gguf", format="gguf", source="folder", remarks=(remark,))
     (found,) = models.projectors([Listed(kind="model", name="eye", model="eye", entry=entry)])
     assert (found.name, found.state) == ("projectors", "note") and remark in found.found
+
+
+def test_nobody_is_told_to_delete_what_is_sound_or_another_programs() -> None:
+    needs = ModelEntry(
+        id="org/sound",
+        path="/cache/sound",
+        format="safetensors",
+        source="huggingface",
+        broken="It needs transformers, which is not installed: pip install 'hearth[transformers]'.",
+    )
+    shared = ModelEntry(
+        id="gemma3:4b",
+        path="/ollama/blobs/sha256-aa",
+        format="gguf",
+        source="ollama",
+        removal="ollama rm gemma3:4b",
+        broken="Its vision tower lies in the same file, as only Ollama's own engine reads it.",
+    )
+    cut = ModelEntry(id="cut", path="/models/cut.gguf", format="gguf", source="folder", broken="It is cut.")
+    rows = [Listed(kind="model", name=each.id, model=each.id, entry=each) for each in (needs, shared, cut)]
+    fixes = {check.found.split()[0]: check.fix for check in models.models(rows) if check.state == "note"}
+    assert fixes == {
+        "org/sound": "",
+        "gemma3:4b": "If it is of no use to you: ollama rm gemma3:4b",
+        "cut": "Fetch it again, or delete /models/cut.gguf.",
+    }
+
+
+def test_an_alias_of_a_model_that_is_here_is_not_to_be_fetched() -> None:
+    sound = ModelEntry(id="ember", path="/ember.gguf", format="gguf", source="starter")
+    alias = Alias(model="ember")
+    rows = [
+        Listed(kind="alias", name="odd", model="ember", entry=sound, alias=alias, reason="It cannot be so."),
+        Listed(kind="alias", name="gone", model="org/gone", alias=alias, reason="There is no model."),
+    ]
+    assert [check.fix for check in models.aliases(rows)] == [
+        "Mend that, or take the name away: hearth rm odd",
+        "Fetch org/gone, or take the name away: hearth rm gone",
+    ]

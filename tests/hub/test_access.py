@@ -15,6 +15,7 @@ from engine.errors import HearthError, HubUnavailable, ModelNotFound, NotAllowed
 from engine.hub import addresses
 from engine.hub.access import DEFAULT_ENDPOINT, Access, access_of, cache_folder
 from engine.hub.refusals import retry_after
+from engine.hub.service import HubService
 from engine.settings import Hub, Settings
 from engine.types import HubQuery
 from tests.hub.conftest import QUICK, Open, noise, pulled
@@ -67,6 +68,22 @@ async def test_with_the_right_token_it_is_there(
     async with opened(token="hf_approved") as service:
         assert (await pulled(service, NAME)).stage == "done"
     assert hub.asked("/api/")[0].headers["authorization"] == "Bearer hf_approved"
+
+
+async def test_who_logs_in_meanwhile_need_not_start_again(hub: HubServer, cache: Path) -> None:
+    hub.add(NAME, {"model-Q4_K_M.gguf": noise(10_000)}, gated=True)
+    hub.tokens.add("hf_approved")
+    tokens: list[str | None] = [None]
+    service = HubService(
+        lambda: Access(endpoint=hub.endpoint, cache=cache, token=tokens[-1]), connections=2, pace=QUICK
+    )
+    try:
+        refused = await pulled(service, NAME)
+        assert refused.error is not None and "hf auth login" in refused.error.sentence()
+        tokens.append("hf_approved")
+        assert (await pulled(service, NAME)).stage == "done"
+    finally:
+        await service.close()
 
 
 async def test_what_does_not_exist_is_named(hub: HubServer, opened: Open, model: str) -> None:

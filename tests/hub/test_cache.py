@@ -81,6 +81,20 @@ def test_the_last_quantisation_takes_the_repository_with_it(filled: Path) -> Non
     assert not (filled / "models--org--tiny-GGUF").exists()
 
 
+def test_the_last_quantisation_leaves_what_is_half_fetched_of_another(filled: Path) -> None:
+    caching.delete(filled, parse(f"{NAME}:Q8_0"), NOBODY, dry_run=False)
+    blobs = filled / "models--org--tiny-GGUF/blobs"
+    for suffix in (SUFFIX, JOURNAL):
+        (blobs / f"{'a' * 64}{suffix}").write_bytes(bytes(70_000))
+    freed = caching.delete(filled, parse(f"{NAME}:Q4_K_M"), NOBODY, dry_run=False)
+    assert freed.size == len(Q4) + 9000
+    assert sorted(path.name[64:] for path in blobs.iterdir()) == sorted((SUFFIX, JOURNAL))
+    (repository,) = [each for each in caching.scan(filled, NOBODY).repositories if each.id == NAME]
+    assert repository.partial and not repository.revisions
+    assert caching.delete(filled, parse(NAME), NOBODY, dry_run=False).files == 2
+    assert not blobs.parent.exists()
+
+
 def test_deleting_a_revision_keeps_what_another_needs(hub: HubServer, filled: Path) -> None:
     new, first = (
         hub.repositories[NAME].refs["main"],

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import ModelNotFound, ModelUnavailable
 from engine.library.hub_cache import models_in
 from engine.local import LocalEngine
-from engine.settings import Settings
+from engine.settings import Runtime, Settings
 from engine.types import Done, GenerationRequest, HubQuery, LoadOptions, Message, PullRequest
 from starter import hf_path
 from tests.hub.conftest import noise
@@ -71,6 +71,20 @@ async def test_a_pulled_model_answers_without_a_restart(
     freed = await engine.delete_weights(f"{NAME}:Q4_K_M")
     assert freed.size == len(content)
     assert f"{NAME}:Q4_K_M" not in await listed(engine)
+
+
+async def test_any_model_that_is_listed_can_be_deleted_by_its_name(
+    hub: HubServer, engine: LocalEngine, tmp_path: Path
+) -> None:
+    # Its folder in the cache has a name as long as a commit.
+    name = "qwen/Qwen2.5-0.5B-Instruct-GGUF"
+    assert len(f"models--{name.replace('/', '--')}") == 40
+    content = tiny_chat(tmp_path).read_bytes()
+    hub.add(name, {"qwen2.5-0.5b-instruct-q4_k_m.gguf": content})
+    await engine.pull(PullRequest(model=name)).wait()
+    assert f"{name}:Q4_K_M" in await listed(engine)
+    assert (await engine.delete_weights(f"{name}:Q4_K_M")).size == len(content)
+    assert f"{name}:Q4_K_M" not in await listed(engine)
 
 
 async def test_a_model_folder_is_found_under_the_name_of_its_repository(
@@ -156,6 +170,17 @@ async def test_the_hub_and_the_card_through_the_engine(
     assert quantisation.present == len(content)
     assert [state.stage for state in engine.pulls()] == ["done"]
     assert not await engine.cancel_pull(engine.pulls()[0].id)
+
+
+async def test_what_is_pulled_is_judged_by_the_settings_of_now(
+    hub: HubServer, engine: LocalEngine, tmp_path: Path
+) -> None:
+    hub.add(NAME, {"tiny-Q4_K_M.gguf": tiny_chat(tmp_path).read_bytes()})
+    engine.adopt(Settings(runtime=Runtime(context=64, slots=1)))
+    (small,) = (await engine.hub_files(NAME)).quantisations
+    engine.adopt(Settings(runtime=Runtime(context=64 * 1024, slots=1)))
+    (large,) = (await engine.hub_files(NAME)).quantisations
+    assert 0 < small.need < large.need
 
 
 def names_in(folder: str) -> list[str]:

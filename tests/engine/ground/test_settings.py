@@ -349,7 +349,7 @@ def test_other_keys_of_models_are_names_for_models(home: Path) -> None:
         ('adapter_pth = "/x"', "Did you mean `models.adapter_path`"),
         ('mistral = "mistral"', "org/name at the hub"),
         ("mistral = 7", "Unknown setting `models.mistral`"),
-        ('"a b" = "/x.gguf"', "org/name at the hub"),
+        ('"a b" = "/x.gguf"', "'a b' cannot be the name of a model"),
         ('x = "https://example.org/x.gguf"', "org/name at the hub"),
     ],
 )

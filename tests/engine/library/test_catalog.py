@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine import paths, settings
 from engine.errors import ModelLoadFailed, ModelNotFound
 from engine.library import Catalog, catalog
+from engine.text_safety import plain
 from engine.types import AdapterRef
 from starter import adapter_path, hf_path
 from tests.weights import tiny_adapter, tiny_llama
@@ -223,8 +226,9 @@ def test_recommended_sampling_is_read_from_beside_the_model(make: Make, models: 
     (models / "rich" / "generation_config.json").write_text(json.dumps(said))
     catalog = make(folders=[str(models)])
     assert catalog.resolve("Rich-F32").sampling == {"temperature": 0.6, "top_k": 20}
-    (models / "rich" / "generation_config.json").write_text("[]")
-    assert catalog.resolve("Rich-F32").sampling == {}
+    for damaged in (b"[]", b'{"top_k": "\xff"}', b'{"top_k": ' + b"[" * 90_000):
+        (models / "rich" / "generation_config.json").write_bytes(damaged)
+        assert catalog.resolve("Rich-F32").sampling == {}
 
 
 def test_a_model_folder_is_a_model(make: Make, tmp_path: Path) -> None:
@@ -266,3 +270,38 @@ def test_without_a_library_for_them_model_folders_say_so(
     copy, *others = make(starter=hf_path().parent, folders=[str(tmp_path / "models")]).entries()[::-1]
     assert copy.broken is not None and "not installed" in copy.broken
     assert [entry.id for entry in others] == ["ember"], "the starter is offered in the form that can be run"
+
+
+def test_a_name_that_is_no_text_is_broken_and_hides_no_other(make: Make, models: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(models) + b"/mod\xe8le.gguf"))
+    put(models / "Plain-F32.gguf", odd, models / "\x1b\x07.gguf")
+    made = make(folders=[str(models)])
+    entries = {entry.id: entry for entry in made.entries()}
+    assert list(entries) == [plain(f"{models}/.gguf"), "modle", "Plain-F32", "Rich-F32"]
+    assert "UTF-8" in str(entries["modle"].broken) and entries["modle"].path.endswith("mod\\xe8le.gguf")
+    assert msgspec.json.encode(list(entries.values()))
+
+
+def test_what_may_not_be_looked_at_hides_no_other(make: Make, models: Path) -> None:
+    far = "x" * 300
+    (models / "far").mkdir()
+    for name in ("config.json", "model.safetensors", "far.gguf"):
+        (models / "far" / name).symlink_to(far)
+    entries = {entry.id: entry for entry in make(folders=[str(models)]).entries()}
+    assert list(entries) == ["far", "Plain-F32", "Rich-F32"]
+    assert "cannot be opened" in str(entries["far"].broken)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look at everything")
+def test_a_folder_of_somebody_elses_is_broken_with_the_reason(make: Make, models: Path) -> None:
+    theirs = models / "theirs"
+    put(models / "Plain-F32.gguf", theirs / "x.gguf", theirs / "model.safetensors", theirs / "config.json")
+    theirs.chmod(0o444)
+    try:
+        entries = {entry.id: entry for entry in make(folders=[str(models)]).entries()}
+    finally:
+        theirs.chmod(0o755)
+    assert list(entries) == ["Plain-F32", "Rich-F32", "theirs", "x"]
+    assert "ermission denied" in str(entries["x"].broken) and "ermission denied" in str(
+        entries["theirs"].broken
+    )

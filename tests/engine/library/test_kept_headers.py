@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -87,3 +88,41 @@ def test_where_nothing_can_be_written_it_is_read_each_time(tmp_path: Path) -> No
     assert kept.of(gguf_path()) == read_header(gguf_path())
     kept.save()
     assert KeptHeaders(None).of(gguf_path()) == read_header(gguf_path())
+
+
+def test_a_path_that_is_damaged_counts_as_nothing(file: Path) -> None:
+    kept = KeptHeaders(file)
+    kept.of(gguf_path())
+    kept.save()
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"/", b"\xff", 1))
+    assert KeptHeaders(file).of(gguf_path()) == read_header(gguf_path())
+
+
+def test_a_name_that_is_no_text_is_kept_too(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Path(os.fsdecode(os.fsencode(tmp_path) + b"/mod\xe8le.gguf"))
+    shutil.copy(gguf_path(), model)
+    kept = KeptHeaders(file)
+    read = kept.of(model)
+    kept.save()
+    nothing_is_read(monkeypatch)
+    assert KeptHeaders(file).of(model) == read
+
+
+def test_the_file_holds_no_more_than_it_may(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_headers, "MOST", 3)
+    model = tiny_llama(tmp_path)
+    for number in range(8):
+        kept = KeptHeaders(file)
+        kept.of(shutil.copy(model, tmp_path / f"model-{number}.gguf"))
+        kept.save()
+    nothing_is_read(monkeypatch)
+    kept = KeptHeaders(file)
+    for number in (5, 6, 7):
+        assert kept.of(tmp_path / f"model-{number}.gguf")
+    with pytest.raises(AssertionError, match="model-4"):
+        kept.of(tmp_path / "model-4.gguf")

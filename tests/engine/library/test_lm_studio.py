@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine import paths, settings
 from engine.library import Catalog
-from engine.library.lm_studio import folders_of
+from engine.library.lm_studio import LmStudio, folders_of
 from engine.library.stores import stores_of
 from starter import gguf_path, hf_path, vision_paths
 from tests.ollama import layer, manifest
@@ -85,3 +85,8 @@ def test_where_lm_studio_keeps_models(tmp_path: Path) -> None:
     assert folders_of({"HOME": str(home)}) == usual
     (home / ".lmstudio-home-pointer").write_text("/else/where\n")
     assert folders_of({"HOME": str(home)})[0] == Path("/else/where/models")
+
+
+def test_a_pointer_that_a_crash_tore_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / ".lmstudio-home-pointer").write_bytes(b"/home/some\0\0\0\0")
+    assert list(LmStudio(folders_of({"HOME": str(tmp_path)})).models()) == []

@@ -142,3 +142,10 @@ def test_memory_is_counted_in_the_type_that_it_is_held_in() -> None:
     assert kept.device == "CPU"
     (small,) = needs(found, shape, (gpu,), LoadOptions(load_in_4bit=True))
     assert small.weights < on_gpu.weights / 1.5
+
+
+@pytest.mark.parametrize("said", [{"num_hidden_layers": 2**39}, {"num_hidden_layers": None, "n_layer": 5000}])
+def test_more_layers_than_there_can_be_are_refused(folder: Path, said: dict[str, Any]) -> None:
+    change(folder, "config.json", **said)
+    with pytest.raises(ModelLoadFailed, match=r"claims [\d,]+ layers"):
+        read_folder(folder)

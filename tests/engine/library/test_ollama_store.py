@@ -256,6 +256,15 @@ def test_values_that_cannot_be_are_left_out(make: Make, store: Path) -> None:
     assert found.own is not None and found.own.stop == ("ok",) and found.own.load is None
 
 
+def test_what_cannot_be_takes_nothing_else_with_it(make: Make, store: Path) -> None:
+    params = {"temperature": 0.5, "num_ctx": 10**30, "num_predict": 7}
+    layers = [weights(store), layer(store, "params", params), layer(store, "system", "Be short.")]
+    manifest(store, "odd", layers)
+    own = make().resolve("odd").own
+    assert own is not None and (own.system, own.max_tokens, own.load) == ("Be short.", 7, None)
+    assert own.sampling == {"temperature": 0.5}
+
+
 def test_texts_of_strangers_cannot_draw_on_the_screen(make: Make, store: Path) -> None:
     nasty = "\x1b]0;owned\x07\u202e"
     manifest(store, "ember", [weights(store), layer(store, "license", nasty + "MIT")])

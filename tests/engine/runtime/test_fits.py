@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from engine.errors import ModelLoadFailed
+from engine.library import catalog
 from engine.library.verdicts import STEP
 from engine.local import LocalEngine
 from engine.runtime.estimates import Estimator
 from engine.runtime.outlines import outliner
 from engine.runtime.ticket import Target
 from engine.settings import Models, Runtime, Settings
-from engine.types import Device, LoadOptions
+from engine.types import Alias, Device, LoadOptions
 from tests.engine.runtime.conftest import Open
 from tests.weights import tiny_llama
 from tests.weights.published import PUBLISHED
@@ -149,3 +153,52 @@ async def test_a_projector_is_counted_in_lists_too(open_engine: Open) -> None:
     assert row.need - sum(blind(None).demand.values()) == pytest.approx(
         estimate.devices[0].projector, rel=0.01
     )
+
+
+async def test_a_list_takes_few_looks_at_the_folders_however_many_aliases_there_are(
+    open_engine: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(open_engine, folder, 8)
+    for number in range(12):
+        await engine.put_alias(f"gone-{number}", Alias(model=f"org/gone-{number}"), force=True)
+        await engine.put_alias(f"latest-{number}", Alias(model="LFM2-1.2B:latest"))
+        guessed = LoadOptions(draft_model="OpenELM-270M", context=256)
+        await engine.put_alias(f"guessed-{number}", Alias(model="LFM2-1.2B", load=guessed))
+    looks = []
+    look = catalog._model_files
+    monkeypatch.setattr(catalog, "_model_files", lambda place: [looks.append(place), *look(place)][1:])
+    rows = {row.name: row for row in await engine.listing()}
+    assert looks.count(folder) == 2
+    assert "gone-3" in rows["gone-3"].reason and not rows["latest-3"].reason
+    assert rows["guessed-3"].need > rows["latest-3"].need
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said", "why"),
+    [
+        ("llama", {"block_count": 2**31}, "claims 2,147,483,648 layers"),
+        ("llama", {"block_count": 60_000}, "claims 60,000 layers"),
+        ("qwen3next", {"full_attention_interval": 0}, ""),
+        ("gemma3", {"attention.sliding_window": 2**32 - 1, "attention.sliding_window_pattern": 0}, ""),
+        ("llama", {"attention.head_count": 0, "embedding_length": 2**31, "context_length": 2**32 - 1}, ""),
+    ],
+)
+async def test_no_header_keeps_other_models_from_being_listed(
+    open_engine: Open, tmp_path: Path, architecture: str, said: dict[str, int], why: str
+) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "bad.gguf", architecture)
+    usual = {"block_count": 2, "context_length": 128, "embedding_length": 64, "attention.head_count": 4}
+    for key, value in {**usual, **said}.items():
+        writer.add_uint32(f"{architecture}.{key}", value)
+    writer.add_tensor("token_embd.weight", np.zeros((8, 64), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    engine = opened(open_engine, tmp_path, 8)
+    rows = {row.name: row for row in await engine.listing()}
+    assert rows["ember"].verdict == "fits" and why in rows["bad"].reason
+    assert {fit.model for fit in await engine.fits()} >= {"ember"}
+    if why:
+        with pytest.raises(ModelLoadFailed, match="layers"):
+            await engine.estimate("bad")

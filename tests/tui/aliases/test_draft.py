@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.types import Alias, LoadOptions, NamedAlias
-from tui.screens.aliases import values
+from tui.screens.aliases import unsaved, values
 from tui.screens.aliases.draft import Book, Draft
 
 BARD = Alias(model="ember", system="S", sampling={"temperature": 1.0}, max_tokens=9)
@@ -100,3 +102,19 @@ def test_three_ways_meet_field_by_field(base: Alias, mine: Alias, theirs: Alias)
         was, here, there, now = (values.raw(each, key) for each in (base, mine, theirs, draft.alias))
         assert now == (there if here == was else here)
         assert (key in draft.conflicts) == (here != was and there != was and here != there)
+
+
+def test_of_the_drafts_on_disk_those_that_can_be_read_are_brought_back(tmp_path: Path) -> None:
+    file = tmp_path / "drafts.json"
+    good = Draft("good", None, Alias(model="ember", max_tokens=7))
+    good.type("load.context", "lots")
+    unsaved.save(file, unsaved.written([Draft("odd", None, Alias(model="x-odd-x")), good]))
+    (_, again) = unsaved.load(file)
+    assert (again.alias, again.text("load.context")) == (good.alias, "lots")
+    data = file.read_bytes()
+    for damaged in (data.replace(b'"x-odd-x"', b"7"), data.replace(b"x-odd", b"\xff-odd")):
+        file.write_bytes(damaged)
+        assert [draft.name for draft in unsaved.load(file)] == ["good"]
+    for damaged in (data[:-9], b"\xff\xfe", b"\0" * 40, b"[" * 10_000):
+        file.write_bytes(damaged)
+        assert unsaved.load(file) == []

@@ -19,7 +19,9 @@ from tests.tui.shell.screen_text import shown, until
 from tui.alias_scenes import hostile, named, said
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
+from tui.screens.aliases import unsaved
 from tui.screens.aliases.boxes import TextBox
+from tui.screens.aliases.draft import Draft
 from tui.screens.aliases.edit_line import FieldInput
 from tui.screens.aliases.form import Form
 from tui.screens.aliases.listing import AliasList
@@ -215,6 +217,20 @@ async def test_what_is_not_saved_outlives_a_closed_terminal_and_meets_what_chang
         await until(pilot, lambda: app._exit)
     assert not (home.state / "alias-drafts.json").exists()
     assert kept(engine, "bard").max_tokens == 400
+
+
+async def test_closing_another_terminal_leaves_what_is_not_saved_here(
+    make_app: MakeApp, home: paths.Paths
+) -> None:
+    app = make_app(engine=engine_with(), workspaces=HERE)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, app)
+        drafts = home.state / "alias-drafts.json"
+        drafts.parent.mkdir(parents=True, exist_ok=True)
+        draft = Draft("elsewhere", None, Alias(model="ember"))
+        unsaved.save(drafts, unsaved.written([draft]))
+        app.exit()
+    assert [each.name for each in unsaved.load(drafts)] == ["elsewhere"]
 
 
 async def test_what_changes_elsewhere_is_taken_in_and_a_conflict_told(make_app: MakeApp) -> None:

@@ -130,12 +130,11 @@ async def test_switching_off_lets_answers_end_and_tells_those_that_do_not(make_a
     async with shown(app) as (pilot, screen):
         await switched_on(pilot, app)
         async with httpx.AsyncClient(base_url=app.serving.url, timeout=60) as client:
-            ask = {
-                "model": "ember",
-                "prompt": "Count for ever",
-                "stream": True,
-                "options": {"num_predict": 1500, "ignore_eos": True},
-            }
+            assert app.serving._server is not None
+            app.serving._server.hub._scripted = (
+                True  # a real one would be at its end before the screen is read
+            )
+            ask = {"model": LONG, "prompt": "Count for ever", "stream": True}
             async with client.stream("POST", "/api/generate", json=ask) as response:
                 lines = response.aiter_lines()
                 await anext(lines)

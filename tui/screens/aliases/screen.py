@@ -147,8 +147,10 @@ class AliasesScreen(Changing):
 
     def on_unmount(self) -> None:
         """Write what nobody decided about."""
-        if self._on_disk is not None:
-            unsaved.save(self._drafts_file, unsaved.written(self.book.unsaved))
+        now = unsaved.written(self.book.unsaved)
+        # Where nothing was ever unsaved here, the file is another terminal's.
+        if self._on_disk is not None and (now or self._on_disk):
+            unsaved.save(self._drafts_file, now)
 
     def _look_again(self) -> None:
         self._keep_drafts()

@@ -55,13 +55,17 @@ def save(path: Path, content: bytes) -> None:
 
 
 def load(path: Path) -> list[Draft]:
-    """The drafts in the file; one that is missing or damaged counts as empty."""
+    """The drafts in the file; one that is missing or damaged counts as empty, and so does a draft."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=list[Kept])
-    except (OSError, msgspec.MsgspecError, RecursionError):
+        found = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
     drafts = []
-    for each in found:
+    for raw in found:
+        try:
+            each = msgspec.json.decode(raw, type=Kept)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # of another version, or damaged
         draft = Draft(each.name, each.kept, each.alias)
         for key, text in each.wrong.items():
             with suppress(KeyError):  # a field of another version

@@ -225,7 +225,7 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON object that need not be there."""
     try:
         said = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

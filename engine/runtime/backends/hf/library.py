@@ -49,6 +49,7 @@ def open_model(spec: LoadSpec, progress: Progress) -> FolderBackend:
     weights.check_options(spec.options)
     folder = folder_of(spec)
     weights.prepare_process(spec.libraries)
+    weights.import_library(spec, progress)
     folder = weights.completed(folder)
     vocabulary = Vocabulary(folder.path, folder.number("vocab_size") or None)
     devices = torch_devices()

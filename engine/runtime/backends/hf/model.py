@@ -84,6 +84,18 @@ def completed(folder: ModelFolder) -> ModelFolder:
     return replace(folder, config={**folder.config, "text_config": whole})
 
 
+def import_library(spec: LoadSpec, progress: Progress) -> None:
+    """Import torch and transformers, once `prepare_process` has been called. Raises Unsupported where one is missing."""
+    stage(spec, progress, "library")
+    try:
+        import torch  # noqa: F401
+        from transformers.utils import logging
+    except ImportError as error:
+        raise missing(spec, "transformers", "transformers", error) from None
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def load(
     spec: LoadSpec, folder: ModelFolder, plan: Placement | None, attention: str, progress: Progress
 ) -> Any:
@@ -92,15 +104,8 @@ def load(
     Raises ModelLoadFailed, Unsupported or InsufficientMemory with the library's reason, InterruptedError when
     `progress` answered False.
     """
-    stage(spec, progress, "library")
-    try:
-        import torch  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
-        from transformers.utils import logging
-    except ImportError as error:
-        raise missing(spec, "transformers", "transformers", error) from None
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
     device = torch_name(device_of(spec.options, plan))
     stage(spec, progress, "weights")
     with loading(spec, "transformers"), _readable_in_place(folder):

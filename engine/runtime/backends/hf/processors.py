@@ -39,7 +39,7 @@ def _class_name(path: Path, kind: str) -> str:
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         try:
             said = msgspec.json.decode((path / file).read_bytes())
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         name = said.get("processor_class") if isinstance(said, dict) else None
         if name in known:
