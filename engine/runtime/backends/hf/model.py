@@ -85,7 +85,7 @@ def completed(folder: ModelFolder) -> ModelFolder:
 
 
 def import_library(spec: LoadSpec, progress: Progress) -> None:
-    """Import torch and transformers, once `prepare_process` has been called. Raises Unsupported where one is missing."""
+    """Import torch and transformers, after `prepare_process`. Raises Unsupported where one of them is missing."""
     stage(spec, progress, "library")
     try:
         import torch  # noqa: F401
