@@ -267,6 +267,7 @@ def test_a_bad_grammar_is_a_request_error_in_one_sentence(grammar: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.long
 def test_a_grammar_that_grows_too_complex_ends_with_an_error() -> None:
     indirect = "start: a\na: /[a-z]/ b | /[a-z]/\nb: a"
     guide = after(indirect)
