@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from cli.commands.cache import DryRun, Json, Yes
 
 if TYPE_CHECKING:
     from engine import Engine
+    from engine.types import ModelEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -50,7 +52,8 @@ def remove_aliases(context: typer.Context, names: list[str], *, dry_run: bool, j
     """Remove aliases one after the other; the exit status. Raises HearthError for what is none."""
     from cli.commands.cache import print_json, with_engine
 
-    removed = with_engine(context, lambda engine: _removed(engine, names, dry_run=dry_run))
+    of_settings = {each.lower(): each for each in context.obj.load().settings.models.names}
+    removed = with_engine(context, lambda engine: _removed(engine, names, of_settings, dry_run=dry_run))
     if json:
         print_json({"removed": removed, "dry_run": dry_run})
     else:
@@ -59,7 +62,17 @@ def remove_aliases(context: typer.Context, names: list[str], *, dry_run: bool, j
     return 0
 
 
-async def _removed(engine: Engine, names: list[str], *, dry_run: bool) -> list[str]:
+def _removal(entry: ModelEntry) -> str:
+    """How a model is deleted that does not lie in the cache."""
+    if entry.source == "starter":
+        return "it is part of Hearth and stays."
+    # Another program's are deleted by it.
+    return entry.removal or f"delete {entry.path} yourself."
+
+
+async def _removed(
+    engine: Engine, names: list[str], of_settings: Mapping[str, str], *, dry_run: bool
+) -> list[str]:
     from engine.errors import InvalidRequest
     from engine.text_safety import plain
 
@@ -67,12 +80,17 @@ async def _removed(engine: Engine, names: list[str], *, dry_run: bool) -> list[s
     aliases = {each.name.lower(): each.name for each in await engine.aliases()}
     entries = await engine.models()
     ids = {entry.id.lower() for entry in entries}
-    # Another program's are deleted by it.
-    removals = {entry.id.lower(): entry.removal for entry in entries if entry.removal}
+    removals = {entry.id.lower(): _removal(entry) for entry in entries if entry.source != "huggingface"}
     # A repository is named without its quantisation too.
     models = ids | {each.partition(":")[0] for each in ids}
     keys = [name.strip().lower().removesuffix(":latest") for name in names]
     for name, key in zip(names, keys, strict=True):
+        if key not in aliases and key in of_settings:
+            raise InvalidRequest(
+                f"{plain(name, 120)!r} is a name of your settings, and no alias.",
+                fix=f"Take it out there: hearth config unset models.{of_settings[key]}",
+                param="name",
+            )
         if key not in aliases and key in models:
             raise InvalidRequest(
                 f"{plain(name, 120)!r} is a model, and no alias.",

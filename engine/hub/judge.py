@@ -28,6 +28,7 @@ from engine.library.gguf import Header, Tensor, read_beginning
 from engine.library.load_options import meant_for
 from engine.library.model_folder import CONFIG, ModelFolder, Weight
 from engine.library.shape import context_shape
+from engine.library.verdicts import verdict
 from engine.types import Device, HubFile, LoadOptions, Quantisation, Verdict
 
 BEGINNING: Final = 512 << 10
@@ -100,19 +101,16 @@ def _judged(
     usual = demand(asked)
     if usual is None:
         return each
-    verdict: Verdict = "too big"
+    found: Verdict = verdict(usual, free)
     on_cpu = replace(asked, gpu_layers=0)
     small = LEAST_CONTEXT if asked.context is None else asked.context
-    for options, found in (
-        (asked, "fits"),
-        (on_cpu, "fits"),
-        (replace(on_cpu, context=small), "tight"),
-    ):
+    # Slower, or in a smaller window, than somebody would want: as `runtime.fits` says it of what is here.
+    for options in (on_cpu, replace(on_cpu, context=small)) if found == "too big" else ():
         wanted = demand(options)
         if wanted is not None and not pools.missing(wanted, free):
-            verdict = "fits" if found == "fits" else "tight"
+            found = "tight"
             break
-    return replace(each, need=sum(usual.values()), verdict=verdict)
+    return replace(each, need=sum(usual.values()), verdict=found)
 
 
 def gguf_demand(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.errors import InvalidRequest
 from engine.local import LocalEngine
@@ -145,6 +146,24 @@ async def test_what_does_not_fit_is_not_taken_unasked(
         await engine.close()
     assert {each.name: each.verdict for each in offer.quantisations} == {"Q2_K": "fits", "Q4_K_M": "too big"}
     assert plan.model == "org/tiny-GGUF:Q2_K" and plan.missing == len(small) and plan.disk_free > 0
+
+
+async def test_what_fits_only_just_is_tight_before_a_pull_as_after_it(
+    engine_at: HubServer, hearth_home: Path, tmp_path: Path
+) -> None:
+    engine_at.add("org/tiny-GGUF", {"tiny-Q4_K_M.gguf": tiny_chat(tmp_path).read_bytes()})
+    said = []
+    for share in (0.8, 0.95):
+        runtime = Runtime(context=256, slots=1, memory_margin=0.0)
+        engine = LocalEngine(Settings(runtime=runtime))
+        try:
+            (form,) = (await engine.hub_files("org/tiny-GGUF")).quantisations
+            engine.adopt(Settings(runtime=replace(runtime, memory_limit=int(form.need / share))))
+            (form,) = (await engine.hub_files("org/tiny-GGUF")).quantisations
+        finally:
+            await engine.close()
+        said.append(form.verdict)
+    assert said == ["fits", "tight"]
 
 
 async def test_without_a_network_a_search_shows_what_is_here(hearth_home: Path) -> None:
