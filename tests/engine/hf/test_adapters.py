@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from engine.errors import InvalidRequest, ModelNotFound, Unsupported
 from engine.runtime.backends.base import LoadSpec
@@ -254,6 +256,55 @@ def test_one_that_would_change_the_base_is_refused_and_does_not(
         backend.set_adapters((adapter,))
     assert generate(backend, TEXT, COUNT) == base
     backend.close()
+
+
+def test_expressions_of_its_configuration_are_not_matched(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    """Its tensors say what it changes; an expression may say the same, or be such that matching it never ends."""
+    one = files[1]
+    backend.set_adapters((AdapterRef(str(one)),))
+    expected = generate(backend, TEXT, COUNT)
+    endless = "(([a-z._0-9])+)+X"
+    said: tuple[dict[str, Any], ...] = (
+        {"target_modules": r".*\.self_attn\.(q|v)_proj"},
+        {"target_modules": endless},
+        {"exclude_modules": endless},
+        {"rank_pattern": {endless: 64}},
+        {"layers_to_transform": [0, 1, 2, 3], "layers_pattern": endless},
+        {"target_modules": endless, "r": 1, "lora_alpha": 2, "use_rslora": True},
+    )
+    for number, each in enumerate(said):
+        adapter = AdapterRef(str(shutil.copytree(one, tmp_path / str(number))))
+        config = Path(adapter.name) / "adapter_config.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), **each}))
+        backend.set_adapters((adapter,))
+        # Of rank 4: 2 / sqrt(4), as 4 / 4.
+        assert generate(backend, TEXT, COUNT) == expected, each
+    backend.set_adapters(())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_embeddings_that_an_expression_names_are_changed_too(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    model, one, _ = files
+    path = shutil.copytree(one, tmp_path / "one")
+    tensors = load_file(path / "adapter_model.safetensors")
+    random = np.random.default_rng(3)
+    said = json.loads((model / "config.json").read_text())
+    for side, shape in (("A", (4, said["vocab_size"])), ("B", (said["hidden_size"], 4))):
+        name = f"base_model.model.model.embed_tokens.lora_embedding_{side}"
+        tensors[name] = random.normal(0, 0.5, shape).astype(np.float32)
+    save_file(tensors, path / "adapter_model.safetensors")
+    config = path / "adapter_config.json"
+    changed = {"target_modules": r".*(q_proj|v_proj|embed_tokens)"}
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changed}))
+    backend.set_adapters((AdapterRef(str(path)),))
+    found = generate(backend, TEXT, COUNT)
+    backend.set_adapters((AdapterRef(str(one)),))
+    assert found == with_peft(model, (path, 1.0)) != generate(backend, TEXT, COUNT)
+    backend.set_adapters(())
 
 
 def test_its_content_and_scale_are_its_identity(
