@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine.errors import InvalidRequest, ModelNotFound, Unsupported
+from engine.errors import InsufficientMemory, InvalidRequest, ModelNotFound, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.backend import FolderBackend
 from engine.types import AdapterRef, LoadOptions
@@ -256,6 +256,24 @@ def test_one_that_would_change_the_base_is_refused_and_does_not(
         backend.set_adapters((adapter,))
     assert generate(backend, TEXT, COUNT) == base
     backend.close()
+
+
+def test_one_that_has_no_room_is_not_said_to_be_for_another_model(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def load(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    adapter = AdapterRef(str(shutil.copytree(files[1], tmp_path / "one")))
+    library: Any = backend._library
+    with monkeypatch.context() as patch:
+        patch.setattr(library._model, "load_adapter", load)
+        with pytest.raises(InsufficientMemory, match="not enough memory for"):
+            backend.set_adapters((adapter,))
+    backend.set_adapters((adapter,))
+    backend.set_adapters(())
 
 
 def test_expressions_of_its_configuration_are_not_matched(

@@ -17,6 +17,8 @@ from typing import Any
 from engine.errors import HearthError, InvalidRequest, Unsupported
 from engine.library.lora_folder import Fingerprints, Stamp, is_of_mlx, read_lora, stamp_of
 from engine.library.peft_config import said_in
+from engine.runtime.backends.folder.loading import ran_out
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
@@ -129,6 +131,8 @@ class Adapters:
             raise
         except Exception as error:
             # The library's errors are of many types.
+            if is_out_of_memory(error):
+                raise ran_out(adapter.name, error) from None
             raise InvalidRequest(
                 f"The adapter {plain(adapter.name, 200)} does not fit this model.",
                 plain(str(error), 300),
