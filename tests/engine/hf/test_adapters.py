@@ -16,8 +16,9 @@ from safetensors.numpy import load_file, save_file
 from engine.errors import InsufficientMemory, InvalidRequest, ModelNotFound, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.backend import FolderBackend
-from engine.types import AdapterRef, LoadOptions
+from engine.types import AdapterRef, Failed, GenerationRequest, LoadOptions
 from tests.engine.hf.driving import generate, opened
+from tests.engine.runtime.worker.desk import Desk
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
 TEXT = [*b"All happy families are alike; every unhappy family"]
@@ -274,6 +275,39 @@ def test_one_that_has_no_room_is_not_said_to_be_for_another_model(
             backend.set_adapters((adapter,))
     backend.set_adapters((adapter,))
     backend.set_adapters(())
+
+
+def test_one_that_is_written_while_it_is_read_is_not_taken_for_the_one_before(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, one, two = files
+    path = shutil.copytree(one, tmp_path / "one")
+    set_adapters, written = backend.set_adapters, False
+
+    def setting(adapters: tuple[AdapterRef, ...]) -> None:
+        nonlocal written
+        set_adapters(adapters)
+        if adapters and not written:
+            written = True
+            shutil.copytree(two, path, dirs_exist_ok=True)
+
+    def asked(adapter: Path) -> GenerationRequest:
+        said = bytes(TEXT).decode()
+        adapters = (AdapterRef(str(adapter)),)
+        return GenerationRequest(
+            model="m", prompt=said, raw=True, max_tokens=8, sampling={"temperature": 0.0}, adapters=adapters
+        )
+
+    backend.rebuild()
+    expected = Desk(backend).answer(asked(two)).text
+    backend.rebuild()
+    desk = Desk(backend)
+    monkeypatch.setattr(backend, "set_adapters", setting)
+    first = desk.submit(asked(path))
+    desk.run()
+    assert written and isinstance(first.stream.drain()[-1], Failed)
+    assert desk.answer(asked(path)).text == expected
+    backend.rebuild()
 
 
 def test_expressions_of_its_configuration_are_not_matched(
