@@ -167,8 +167,12 @@ class Steps:
         slots = self._slots
         asked = [each for each in slots.requests.values() if each.work.adapters == turn.adapters]
         try:
-            self._backend.set_adapters(turn.adapters)
-            identity = self._backend.adapter_identity(turn.adapters)
+            identity, known = self._backend.adapter_identity(turn.adapters), None
+            while identity != known:
+                # Somebody may be writing them: what was read is only known if it is the same before and after.
+                known = identity
+                self._backend.set_adapters(turn.adapters)
+                identity = self._backend.adapter_identity(turn.adapters)
         except HearthError as error:
             for active in asked:
                 slots.fail(active, error)

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from engine.errors import InvalidRequest, ModelNotFound, Unsupported
+from engine.errors import InsufficientMemory, InvalidRequest, ModelNotFound, Unsupported
 from engine.runtime.backends.base import LoadSpec
 from engine.runtime.backends.folder.backend import FolderBackend
-from engine.types import AdapterRef, LoadOptions
+from engine.types import AdapterRef, Failed, GenerationRequest, LoadOptions
 from tests.engine.hf.driving import generate, opened
+from tests.engine.runtime.worker.desk import Desk
 from tests.weights.hf_folders import write_hf, write_hf_adapter
 
 TEXT = [*b"All happy families are alike; every unhappy family"]
@@ -254,6 +257,106 @@ def test_one_that_would_change_the_base_is_refused_and_does_not(
         backend.set_adapters((adapter,))
     assert generate(backend, TEXT, COUNT) == base
     backend.close()
+
+
+def test_one_that_has_no_room_is_not_said_to_be_for_another_model(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def load(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    adapter = AdapterRef(str(shutil.copytree(files[1], tmp_path / "one")))
+    library: Any = backend._library
+    with monkeypatch.context() as patch:
+        patch.setattr(library._model, "load_adapter", load)
+        with pytest.raises(InsufficientMemory, match="not enough memory for"):
+            backend.set_adapters((adapter,))
+    backend.set_adapters((adapter,))
+    backend.set_adapters(())
+
+
+def test_one_that_is_written_while_it_is_read_is_not_taken_for_the_one_before(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, one, two = files
+    path = shutil.copytree(one, tmp_path / "one")
+    set_adapters, written = backend.set_adapters, False
+
+    def setting(adapters: tuple[AdapterRef, ...]) -> None:
+        nonlocal written
+        set_adapters(adapters)
+        if adapters and not written:
+            written = True
+            shutil.copytree(two, path, dirs_exist_ok=True)
+
+    def asked(adapter: Path) -> GenerationRequest:
+        said = bytes(TEXT).decode()
+        adapters = (AdapterRef(str(adapter)),)
+        return GenerationRequest(
+            model="m", prompt=said, raw=True, max_tokens=8, sampling={"temperature": 0.0}, adapters=adapters
+        )
+
+    backend.rebuild()
+    expected = Desk(backend).answer(asked(two)).text
+    backend.rebuild()
+    desk = Desk(backend)
+    monkeypatch.setattr(backend, "set_adapters", setting)
+    first = desk.submit(asked(path))
+    desk.run()
+    assert written and isinstance(first.stream.drain()[-1], Failed)
+    assert desk.answer(asked(path)).text == expected
+    backend.rebuild()
+
+
+def test_expressions_of_its_configuration_are_not_matched(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    """Its tensors say what it changes; an expression may say the same, or be such that matching it never ends."""
+    one = files[1]
+    backend.set_adapters((AdapterRef(str(one)),))
+    expected = generate(backend, TEXT, COUNT)
+    endless = "(([a-z._0-9])+)+X"
+    said: tuple[dict[str, Any], ...] = (
+        {"target_modules": r".*\.self_attn\.(q|v)_proj"},
+        {"target_modules": endless},
+        {"exclude_modules": endless},
+        {"rank_pattern": {endless: 64}},
+        {"layers_to_transform": [0, 1, 2, 3], "layers_pattern": endless},
+        {"target_modules": endless, "r": 1, "lora_alpha": 2, "use_rslora": True},
+    )
+    for number, each in enumerate(said):
+        adapter = AdapterRef(str(shutil.copytree(one, tmp_path / str(number))))
+        config = Path(adapter.name) / "adapter_config.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), **each}))
+        backend.set_adapters((adapter,))
+        # Of rank 4: 2 / sqrt(4), as 4 / 4.
+        assert generate(backend, TEXT, COUNT) == expected, each
+    backend.set_adapters(())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_embeddings_that_an_expression_names_are_changed_too(
+    backend: FolderBackend, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    model, one, _ = files
+    path = shutil.copytree(one, tmp_path / "one")
+    tensors = load_file(path / "adapter_model.safetensors")
+    random = np.random.default_rng(3)
+    said = json.loads((model / "config.json").read_text())
+    for side, shape in (("A", (4, said["vocab_size"])), ("B", (said["hidden_size"], 4))):
+        name = f"base_model.model.model.embed_tokens.lora_embedding_{side}"
+        tensors[name] = random.normal(0, 0.5, shape).astype(np.float32)
+    save_file(tensors, path / "adapter_model.safetensors")
+    config = path / "adapter_config.json"
+    changed = {"target_modules": r".*(q_proj|v_proj|embed_tokens)"}
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changed}))
+    backend.set_adapters((AdapterRef(str(path)),))
+    found = generate(backend, TEXT, COUNT)
+    backend.set_adapters((AdapterRef(str(one)),))
+    assert found == with_peft(model, (path, 1.0)) != generate(backend, TEXT, COUNT)
+    backend.set_adapters(())
 
 
 def test_its_content_and_scale_are_its_identity(

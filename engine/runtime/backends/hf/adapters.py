@@ -7,6 +7,7 @@ prefix cache above keeps the sets apart.
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ from typing import Any
 
 from engine.errors import HearthError, InvalidRequest, Unsupported
 from engine.library.lora_folder import Fingerprints, Stamp, is_of_mlx, read_lora, stamp_of
+from engine.library.peft_config import said_in
+from engine.runtime.backends.folder.loading import ran_out
+from engine.runtime.backends.out_of_memory import is_out_of_memory
 from engine.text_safety import plain
 from engine.types import AdapterRef
 
 _PREFIX = "base_model.model."
-_DOWN = ".lora_A.weight"
+_DOWN, _LOOKED_UP = ".lora_A.weight", ".lora_embedding_A"
 
 
 class Adapters:
@@ -127,6 +131,8 @@ class Adapters:
             raise
         except Exception as error:
             # The library's errors are of many types.
+            if is_out_of_memory(error):
+                raise ran_out(adapter.name, error) from None
             raise InvalidRequest(
                 f"The adapter {plain(adapter.name, 200)} does not fit this model.",
                 plain(str(error), 300),
@@ -143,7 +149,7 @@ class Adapters:
             # That there is more than one adapter is meant to be so.
             warnings.simplefilter("ignore")
             try:
-                if is_of_mlx(Path(path)):
+                if is_of_mlx(Path(path)) or _has_expressions(Path(path)):
                     self._model.load_adapter(adapter_name=name, **_as_peft(Path(path)))
                 else:
                     self._model.load_adapter(
@@ -160,21 +166,41 @@ class Adapters:
 
 
 def _as_peft(folder: Path) -> dict[str, Any]:
-    """The arguments of `load_adapter` for an adapter of mlx-lm's. Raises ModelLoadFailed or Unsupported."""
+    """The arguments of `load_adapter` for the tensors in `folder`. Raises ModelLoadFailed or Unsupported.
+
+    What is changed, and how much, is told module by module, in no expressions.
+    """
     import numpy as np
     import torch
     from peft import LoraConfig
 
     adapter = read_lora(folder)
-    modules = [name.removesuffix(_DOWN) for name in adapter.tensors.slabs if name.endswith(_DOWN)]
+    ranks, tensors = {}, {}
+    for name in adapter.tensors.slabs:
+        factor = np.ascontiguousarray(adapter.tensors.read(name))
+        tensors[name] = torch.from_numpy(factor)
+        module, mark, _ = name.partition(_DOWN) if _DOWN in name else name.partition(_LOOKED_UP)
+        if mark:
+            ranks[module] = factor.shape[0]
+    names = {module: re.escape(module.removeprefix(_PREFIX)) for module in ranks}
     return {
         "peft_config": LoraConfig(
             r=adapter.config.rank,
             lora_alpha=adapter.config.alpha,
-            target_modules=[module.removeprefix(_PREFIX) for module in modules],
+            target_modules=[module.removeprefix(_PREFIX) for module in ranks],
+            rank_pattern={names[module]: rank for module, rank in ranks.items()},
+            alpha_pattern={
+                names[module]: adapter.config.scale(module, rank) * rank for module, rank in ranks.items()
+            },
         ),
-        "adapter_state_dict": {
-            name: torch.from_numpy(np.ascontiguousarray(adapter.tensors.read(name)))
-            for name in adapter.tensors.slabs
-        },
+        "adapter_state_dict": tensors,
     }
+
+
+def _has_expressions(folder: Path) -> bool:
+    """Whether PEFT would match patterns of the adapter's configuration, some of which never come to an end."""
+    said = said_in(folder)
+    patterns = said.get("rank_pattern"), said.get("layers_pattern")
+    return any(patterns) or any(
+        isinstance(said.get(f"{which}_modules"), str) for which in ("target", "exclude")
+    )
