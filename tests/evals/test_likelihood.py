@@ -84,6 +84,7 @@ def bare() -> Bare:
     return Bare()
 
 
+@pytest.mark.long
 def test_thirty_choices_agree_with_the_bare_library(
     store: EvalStore, execute: Execute, evals_engine: LocalEngine, bare: Bare, tmp_path: Path
 ) -> None:
