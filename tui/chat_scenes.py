@@ -83,6 +83,7 @@ async def _welcome(pilot: Pilot[None], app: HearthApp) -> None:
 
 
 async def _answer(pilot: Pilot[None], app: HearthApp) -> None:
+    app.choose_model("gemma-3-12b-it-qat")
     await say(pilot, app, "What is the capital of France?")
     await say(pilot, app, "And of some other countries? Say how to greet there.", OVERVIEW)
 
