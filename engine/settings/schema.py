@@ -87,7 +87,9 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     folders: Annotated[
         tuple[str, ...],
-        Meta(description="Folders that are searched for GGUF files and model folders, subfolders included.", extra=PATH),
+        Meta(
+            description="Folders searched for GGUF files and model folders, subfolders included.", extra=PATH
+        ),
     ] = ()
     ollama: Annotated[
         bool, Meta(description="Whether the models in Ollama's store are read where they lie.")
