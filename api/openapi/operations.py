@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.openapi.native import NATIVE
 from api.openapi.operation import EVENTS, LINES, Operation
 from api.openapi.shapes import anthropic, hub, llama_server, ollama, openai
-from api.openapi.shapes.common import Extensions, SamplingFields
+from api.openapi.shapes.options import Extensions, SamplingFields
 from engine.types import Hardware
 
 _FULL: Final = (SamplingFields, Extensions)

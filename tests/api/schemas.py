@@ -44,7 +44,8 @@ def values(schema: Schema, components: Mapping[str, Schema], depth: int = 0) -> 
     if kind == "string":
         return st.text(min_size=schema.get("minLength", 0), max_size=min(schema.get("maxLength", 20), 20))
     if kind == "integer":
-        return st.integers(schema.get("minimum", -3), min(schema.get("maximum", 9), 9))
+        least = schema.get("minimum", -3)
+        return st.integers(least, min(schema.get("maximum", least + 12), least + 12))
     if kind == "number":
         return st.floats(schema.get("minimum", -3), schema.get("maximum", 9), allow_nan=False)
     return {"boolean": st.booleans(), "null": st.none()}.get(str(kind), _ANYTHING)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from api.openapi.shapes.common import Options
+from api.openapi.shapes.options import Options
 
 
 class NativeCompletionBody(Struct, kw_only=True, omit_defaults=True):
@@ -21,16 +21,18 @@ class NativeCompletionBody(Struct, kw_only=True, omit_defaults=True):
     logit_bias: list[list[Any]] | dict[str, Any] | None = None
 
 
-class NativeCompletion(Struct, kw_only=True):
-    content: str
-    tokens: list[int]
-    stop: bool
-    stop_type: str
-    model: str
-    tokens_predicted: int
-    tokens_evaluated: int
-    truncated: bool
-    timings: dict[str, Any]
+class NativeCompletion(Struct, kw_only=True, omit_defaults=True):
+    """Of these fields those that `response_fields` names, all of them where it is left out."""
+
+    content: str = ""
+    tokens: list[int] = []
+    stop: bool = True
+    stop_type: str = ""
+    model: str = ""
+    tokens_predicted: int = 0
+    tokens_evaluated: int = 0
+    truncated: bool = False
+    timings: dict[str, Any] = {}
 
 
 class InfillExtra(Struct, kw_only=True):

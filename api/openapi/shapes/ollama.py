@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from api.openapi.shapes.common import FunctionTool, Options
+from api.openapi.shapes.options import FunctionTool, Options
 
 Think = bool | Literal["low", "medium", "high", "max"]
 Alive = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from api.openapi.shapes.common import FunctionTool, Image, Text
+from api.openapi.shapes.options import FunctionTool, Image, Text
 
 
 class ChatMessage(Struct, kw_only=True, omit_defaults=True):
