@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from engine.errors import HearthError, InvalidRequest
 if TYPE_CHECKING:
     from cli.configuration import GlobalOptions
     from engine import Address, Engine, RemoteEngine
+    from engine.paths import Paths
     from engine.settings import Settings
 
 KEY_VARIABLE: Final = "HEARTH_KEY"
@@ -85,7 +87,7 @@ def of_this_user(options: GlobalOptions) -> Address | None:
     token = read(paths)
     if notice is None or token is None:
         return None
-    return Address(url=notice.url, key=token)
+    return Address(url=notice.url, key=token, renew=partial(_own_key, notice.url, paths))
 
 
 def named(connect: str | None, key_file: str | None) -> Address | None:
@@ -100,7 +102,14 @@ def named(connect: str | None, key_file: str | None) -> Address | None:
 
     key = _of_file(key_file) if key_file is not None else os.environ.get(KEY_VARIABLE, "").strip()
     address = parse_address(connect, key)
-    return address if key else _own_key(address)
+    if key:
+        return address
+    from engine import Address
+    from engine.paths import resolve
+
+    # Whether it is this user's own, which makes itself a key at each start, is known when it asks for one.
+    own = partial(_own_key, address.url, resolve())
+    return Address(url=address.url, key=own(), renew=own)
 
 
 def names_files(names: Iterable[str]) -> bool:
@@ -134,14 +143,10 @@ def _of_file(file: str) -> str:
     return key
 
 
-def _own_key(address: Address) -> Address:
+def _own_key(url: str, paths: Paths) -> str:
+    """The key of this user's own programs, if it is this user's server that listens at `url` now; empty: it is not."""
     from api import presence
     from api.security.tokens import read
-    from engine import Address
-    from engine.paths import resolve
 
-    paths = resolve()
     notice = presence.noticed(paths)
-    if notice is None or notice.url != address.url:
-        return address
-    return Address(url=address.url, key=read(paths) or "")
+    return (read(paths) or "") if notice is not None and notice.url == url else ""

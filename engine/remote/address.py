@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,9 @@ class Address(Struct, frozen=True, kw_only=True):
 
     url: str
     key: str = ""
+    renew: Callable[[], str] | None = None
+    """Reads the key anew where it changes with each start of the server, as this user's own does; empty: there is
+    none. On a thread. None: the key is for good."""
 
     def __repr__(self) -> str:
         return f"Address({self.url!r})"

@@ -2,19 +2,25 @@
 
 Connections are kept alive by the operating system's own probes, so that a machine that vanished is noticed while
 a long load is waited for. Proxies of the environment are not asked: what is meant is that very machine.
+
+A server that was started again has a new key: who is refused reads it anew, if it is one that can be read, and asks
+once more. A refusal of the new one stands.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.errors import HearthError
 from engine.remote.address import Address
@@ -30,6 +36,7 @@ ANSWER_S: Final = 30.0
 SILENCE_S: Final = 20.0
 """A stream says that it is there every four seconds; one that does not is lost."""
 MOST_REFUSAL: Final = 256 * 1024
+REFUSED: Final = (401, 403)
 _SAME_CLOCK_NS: Final = 5 * 10**9
 _encoder = msgspec.json.Encoder()
 
@@ -65,16 +72,21 @@ class Link:
         return (await self._send("POST", path, body, patient=True)).content
 
     async def _send(self, method: str, path: str, body: object, *, patient: bool) -> httpx2.Response:
-        client = self._opened()
+        client, key = self._opened(), self.address.key
         import httpx2
 
-        try:
-            answer = await client.request(
+        async def sent() -> httpx2.Response:
+            return await client.request(
                 method,
                 f"/hearth/v1/{path}",
                 content=None if body is None else _encoder.encode(body),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S, read=None if patient else ANSWER_S),
             )
+
+        try:
+            answer = await sent()
+            if answer.status_code in REFUSED and await self._renewed(key):
+                answer = await sent()
         except httpx2.HTTPError as error:
             raise lost(self.address, words(error)) from None
         if answer.status_code != 200:
@@ -83,14 +95,20 @@ class Link:
 
     async def events(self, path: str, body: object) -> AsyncIterator[bytes]:
         """The data of each event of a stream, until it ends. Leaving it closes the connection."""
-        client = self._opened()
+        client, key = self._opened(), self.address.key
         import httpx2
 
         limit = httpx2.Timeout(ANSWER_S, connect=CONNECT_S, read=SILENCE_S)
+
+        def opened() -> AbstractAsyncContextManager[httpx2.Response]:
+            return client.stream("POST", f"/hearth/v1/{path}", content=_encoder.encode(body), timeout=limit)
+
         try:
-            async with client.stream(
-                "POST", f"/hearth/v1/{path}", content=_encoder.encode(body), timeout=limit
-            ) as answer:
+            async with contextlib.AsyncExitStack() as answers:
+                answer = await answers.enter_async_context(opened())
+                if answer.status_code in REFUSED and await self._renewed(key):
+                    await answers.aclose()
+                    answer = await answers.enter_async_context(opened())
                 if answer.status_code != 200:
                     raise refusal(self.address, answer.status_code, await _beginning(answer))
                 rest = b""
@@ -109,7 +127,7 @@ class Link:
             logging.getLogger("httpx2").setLevel(logging.WARNING)
             headers = {"user-agent": f"hearth/{version('hearth')}", "content-type": "application/json"}
             if self.address.key:
-                headers["authorization"] = f"Bearer {self.address.key}"
+                headers["authorization"] = _bearer(self.address.key)
             try:
                 self._client = httpx2.AsyncClient(
                     base_url=self.address.url,
@@ -123,6 +141,23 @@ class Link:
             except (ValueError, OSError) as error:
                 raise lost(self.address, str(error)) from None
         return self._client
+
+    async def _renewed(self, refused: str) -> bool:
+        """Whether there is another key than the one that was `refused`; it is the one of what is asked next."""
+        renew = self.address.renew
+        if renew is None or self._client is None:
+            return False
+        if self.address.key == refused:
+            key = await asyncio.to_thread(renew)
+            if not key or key == refused:
+                return False
+            self.address = replace(self.address, key=key)
+            self._client.headers["authorization"] = _bearer(key)
+        return True
+
+
+def _bearer(key: str) -> str:
+    return f"Bearer {key}"
 
 
 def data_of(block: bytes) -> bytes:

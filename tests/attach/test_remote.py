@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from api import Keyring, Server
+from api.presence import owning, write_notice
+from cli.configuration import GlobalOptions
+from cli.engines import reached
 from engine import LocalEngine, RemoteEngine, parse_address
 from engine.errors import HearthError, InvalidRequest, ModelUnavailable, NotAllowed, Unsupported
 from engine.face import Engine, Hub, Naming
@@ -176,6 +179,56 @@ async def test_a_server_that_stops_says_so_in_the_stream(
     await asyncio.to_thread(server.stop, now=True)
     end = await stream.wait()
     assert isinstance(end, Failed) and "shutting down" in end.error.what
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_server_of_this_user_that_was_started_again_lets_us_in(
+    local: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Its key is new, and read anew: by a question, a stream, and many at once."""
+    monkeypatch.setenv("HEARTH_HOME", str(tmp_path))
+    monkeypatch.delenv("HEARTH_KEY", raising=False)
+    paths = resolve()
+
+    def started(port: int) -> Server:
+        made = Server(local, Settings(), paths=paths, host="127.0.0.1", port=port, scripted=True)
+        made.start()
+        write_notice(paths, made.host, made.port, made.url)
+        return made
+
+    server = started(0)
+    with owning(paths):
+        options = GlobalOptions(connect=server.url if named else None)
+        engine = await asyncio.to_thread(reached, options, Settings())
+    assert isinstance(engine, RemoteEngine)
+    try:
+        for again in ("question", "stream", "many"):
+            before, port = server.hub.token, server.port
+            await asyncio.to_thread(server.stop, now=True)
+            server = started(port)
+            assert server.hub.token != before
+            if again == "question":
+                await engine.models()
+            elif again == "stream":
+                done = await engine.generate(
+                    GenerationRequest(model="scripted:tokens=3", prompt="Go on")
+                ).wait()
+                assert isinstance(done, Done), done
+            else:
+                await asyncio.gather(*(engine.models() for _ in range(8)))
+        # A key that is refused and did not change is not tried twice.
+        port = server.port
+        await asyncio.to_thread(server.stop, now=True)
+        server = started(port)
+        (paths.runtime / "token").write_text("hth_wrong")
+        for _ in range(2):
+            with pytest.raises(NotAllowed):
+                await engine.models()
+        lines = [line for line in server.hub.requests if line.path == "/hearth/v1/models"]
+        assert len(lines) == 3  # With the old key, with the wrong one, and that once more.
+    finally:
+        await engine.close()
+        await asyncio.to_thread(server.stop, now=True)
 
 
 async def test_another_machine_is_lent_no_files(
