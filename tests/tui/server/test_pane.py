@@ -62,7 +62,9 @@ async def test_on_found_by_others_and_off(make_app: Make, home: Paths, port: int
     app = make_app()
     async with shown(app) as (pilot, screen):
         assert "Off" in said(screen, "#switch") and str(port) in said(screen, "#switch")
+        assert said(screen, "#empty").startswith("The server is off.")
         await switched_on(pilot, app)
+        await until(pilot, lambda: said(screen, "#empty").startswith("The server is on; nobody has asked"))
         notice = running_server(home)
         assert notice is not None and notice.workstation and (notice.pid, notice.port) == (os.getpid(), port)
         await until(pilot, lambda: f"http://127.0.0.1:{port}" in said(screen, "#switch"))

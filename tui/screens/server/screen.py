@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 INTERVAL_S = 0.5
 KEYS_S = 2.0
 """How often the keys are read again: another program may make or revoke one."""
+_OFF = "The server is off.\n\ns switches it on; then other programs can use the models of this machine."
 LISTS = {"origin": "server.allowed_origins", "host": "server.allowed_hosts"}
 
 
@@ -177,8 +178,10 @@ class ServerScreen(WorkspaceScreen):
             return
         rows = self.query_one(RowList)
         keys = views.keys_of(self.view, self.known)
+        nothing = self._nothing()
         now = (
             self.view,
+            nothing,
             self.known.lines,
             self.known.running,
             self.known.keys,
@@ -191,18 +194,20 @@ class ServerScreen(WorkspaceScreen):
         self._drawn = now
         self.query_one(ViewLine).refresh()
         self.set_class(not keys, "-empty")
-        self.query_one("#empty", Static).update(self._nothing())
+        self.query_one("#empty", Static).update(nothing)
         known, view = self.known, self.view
         rows.show(views.COLUMNS[view], keys, lambda place, column: views.cell(view, known, place, column))
         self._draw_detail()
 
     def _nothing(self) -> str:
-        if (
-            self.view == "requests"
-            and self.hearth.serving.state == "off"
-            and not self.hearth.connection.attached
-        ):
-            return "The server is off.\n\ns switches it on; then other programs can use the models of this machine."
+        if self.view == "requests" and not self.hearth.connection.attached:
+            match self.hearth.serving.state:
+                case "off":
+                    return _OFF
+                case "starting":
+                    return "The server is starting."
+                case "stopping":
+                    return "The server is being switched off; nobody had asked anything."
         if self.view == "keys" and self.hearth.connection.elsewhere:
             return "Keys lie on the machine of the server.\n\nThere: hearth keys create NAME"
         return views.EMPTY[self.view]

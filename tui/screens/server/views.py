@@ -57,7 +57,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "clients": (Column("client", 22), Column("note", 0)),
 }
 EMPTY = {
-    "requests": "Nobody has asked anything yet.\n\nClients, the last list, has what to tell programs.",
+    "requests": "The server is on; nobody has asked yet.\n\nClients, the last list, has what to tell programs.",
     "running": "Nothing runs or waits.",
     "keys": "There are no keys, and programs on this machine need none.\n\nn makes one, for other machines.",
     "access": "No web page may call, and the server goes by localhost alone.\n\no lets an origin in, h a host name.",
