@@ -4,7 +4,7 @@
     ├── InvalidRequest        a field is wrong, unknown here or out of bounds      400
     │   ├── ContextOverflow   the prompt does not fit the context window           400
     │   └── Unsupported       this model or backend cannot do what was asked       400
-    ├── InvalidSettings       a settings file, variable or flag holds a bad value  -
+    ├── InvalidSettings       settings, an alias or a flag hold a bad value        400
     ├── ModelNotFound         no model, alias or adapter of that name              404
     ├── ConversationNotFound  no conversation or message of that id            404
     ├── JobNotFound           no job, batch or file of that id                     404

@@ -165,7 +165,7 @@ class Naming(Protocol):
         ...
 
     async def alias(self, name: str) -> NamedAlias:
-        """One alias. Raises ModelNotFound if there is none, ModelLoadFailed for one that cannot be used."""
+        """One alias. Raises ModelNotFound if there is none, InvalidSettings for one that cannot be used."""
         ...
 
     async def put_alias(self, name: str, alias: Alias, *, force: bool = False, overwrite: bool = True) -> str:
@@ -272,8 +272,12 @@ class Engine(Hub, Naming, Protocol):
         """
         ...
 
-    async def unload(self, model: str) -> None:
-        """Let running requests of `model` end as cancelled and free it. Unknown or absent is no error."""
+    async def unload(self, model: str) -> bool:
+        """Let running requests of `model` end as cancelled and free it; False for one that was not in memory.
+
+        Raises ModelNotFound for a name that means nothing, InvalidSettings and StorageFailed for an alias that cannot
+        be read.
+        """
         ...
 
     async def cancel(self, request_id: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from engine.checking import check
-from engine.errors import HearthError, InvalidRequest, ModelLoadFailed, ModelNotFound
+from engine.errors import HearthError, InvalidRequest, InvalidSettings, ModelNotFound
 from engine.library.prompts import split
 from engine.sampling import resolve
 from engine.store.registry import Registry, Stamp, checked_name, spelt
@@ -50,14 +50,14 @@ class Aliases:
         return sorted(found, key=lambda each: each.name.lower())
 
     def find(self, name: str) -> Named | None:
-        """The alias `name`; None if there is none. Raises ModelLoadFailed for one that cannot be used."""
+        """The alias `name`; None if there is none. Raises InvalidSettings for one that cannot be used."""
         wanted = key_of(name)
         records = self._registry.all()
         if (key := spelt(records, wanted)) is not None:
             return Named(key, records[key])
         broken = self._registry.broken()
         if (key := spelt(broken, wanted)) is not None:
-            raise ModelLoadFailed(
+            raise InvalidSettings(
                 f"The alias {plain(key, 80)!r} cannot be used.",
                 f"{self._registry.path}, {broken[key]}",
                 "Mend it in an editor, or remove it with `hearth rm`.",
@@ -66,7 +66,7 @@ class Aliases:
         return None
 
     def get(self, name: str) -> Named:
-        """The alias `name`. Raises ModelNotFound if there is none, ModelLoadFailed for one that cannot be used."""
+        """The alias `name`. Raises ModelNotFound if there is none, InvalidSettings for one that cannot be used."""
         found = self.find(name)
         if found is None:
             raise self._missing(name)

@@ -37,7 +37,7 @@ class Names:
     def alias(self, name: str) -> Named | None:
         """The alias that `name` or `name:adapter` means; None if it means none.
 
-        Raises ModelLoadFailed for one that cannot be used, StorageFailed if the file cannot be read.
+        Raises InvalidSettings for one that cannot be used, StorageFailed if the file cannot be read.
         """
         found = self.aliases.find(name)
         if found is not None:

@@ -60,7 +60,8 @@ class Targets:
     def find(self, name: str, backend: BackendName = "auto") -> Target:
         """Raises ModelNotFound, Unsupported if the backend cannot run it, ModelLoadFailed if it is broken.
 
-        And StorageFailed where the name may be an alias and the file of aliases cannot be read.
+        And InvalidSettings for an alias that cannot be used, StorageFailed where the name may be an alias and the
+        file of aliases cannot be read.
         """
         if name.startswith(PREFIX):
             return self._target(self._model(name), backend)

@@ -364,3 +364,26 @@ def test_pages_and_keys_that_only_ask_send_and_make_nothing(client: httpx.Client
         "/api/create", json={"model": "x", "from": "ember"}, headers={"origin": "http://app.example:3000"}
     )
     assert page.status_code == 403
+
+
+def test_an_alias_with_a_bad_value_is_refused_and_not_tried_again(
+    client: httpx.Client, api_paths: Paths, make: Make
+) -> None:
+    """Clients try again what was answered with 5xx; until somebody mends the file that is of no use."""
+    make("mistaken")
+    file = api_paths.aliases_file
+    sound = file.read_bytes()
+    file.write_bytes(sound.replace(b'"mistaken": {', b'"mistaken": {"max_tokens": "many", ', 1))
+    assert file.read_bytes() != sound
+    try:
+        for path in ("/v1/chat/completions", "/api/chat", "/v1/messages", "/completion"):
+            body = {"model": "mistaken", "messages": HELLO, "max_tokens": 2}
+            if path == "/completion":
+                body = {"model": "mistaken", "prompt": "Hi", "n_predict": 2}
+            elif path == "/api/chat":
+                del body["max_tokens"]
+            refused = client.post(path, json=body)
+            assert refused.status_code == 400, (path, refused.text)
+            assert "mistaken" in refused.text and "max_tokens" in refused.text and "hearth rm" in refused.text
+    finally:
+        file.write_bytes(sound)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine.errors import (
     HearthError,
     InvalidRequest,
-    ModelLoadFailed,
+    InvalidSettings,
     ModelNotFound,
     StorageFailed,
     Unsupported,
@@ -254,7 +254,7 @@ async def test_a_broken_file_stops_aliases_and_no_model(engine: LocalEngine, tmp
     file.write_text(
         '{"aliases": {"bot": {"model": "scripted:", "sampling": {"top_p": 7}}, "ok": {"model": "scripted:"}}}'
     )
-    with pytest.raises(ModelLoadFailed, match=r"line 1, column \d+.*top_p"):
+    with pytest.raises(InvalidSettings, match=r"line 1, column \d+.*top_p"):
         await answer(engine, "bot")
     assert (await answer(engine, "ok"))[0]
     listed = {each.name: each for each in await engine.aliases()}
