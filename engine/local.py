@@ -8,7 +8,6 @@ carried over.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
 import uuid
@@ -19,7 +18,7 @@ from msgspec.structs import replace
 
 from engine.checking import check
 from engine.conversations.local import LocalConversations
-from engine.errors import HearthError, InternalError, InvalidRequest, Unsupported
+from engine.errors import HearthError, InternalError, InvalidRequest, ModelLoadFailed, Unsupported
 from engine.jobs.local import LocalJobs
 from engine.library.load_options import meant_for
 from engine.library.uses import Uses
@@ -172,16 +171,23 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
 
         await self._on_loop(there())
 
-    async def unload(self, model: str) -> None:
-        async def there() -> None:
-            names = {model}
-            # It may be gone from the catalog and still in memory under this very name.
-            with contextlib.suppress(HearthError):
+    async def unload(self, model: str) -> bool:
+        async def there() -> bool:
+            names, problem = {model}, None
+            try:
                 names.add((await self._find(model)).id)
-            for name in names:
-                await self._supervisor.unload(name)
+            except (ModelLoadFailed, Unsupported):
+                # It is there, and will not do.
+                pass
+            except HearthError as error:
+                # It may be gone from the catalog and still in memory under this very name.
+                problem = error
+            left = [await self._supervisor.unload(name) for name in names]
+            if problem is not None and not any(left):
+                raise problem
+            return any(left)
 
-        await self._on_loop(there())
+        return await self._on_loop(there())
 
     async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
         check(options or LoadOptions())

@@ -60,11 +60,11 @@ class ModelCare(WorkspaceScreen):
 
     async def _unload_model(self, model: str) -> None:
         try:
-            await self.hearth.engine.unload(model)
+            was_there = await self.hearth.engine.unload(model)
         except HearthError as error:
             self.hearth.show_error(error)
         else:
-            self.hearth.flash(f"{model} is unloaded.", "success")
+            self.hearth.flash(f"{model} is unloaded." if was_there else f"{model} was not loaded.", "success")
 
     async def _pin_model(self, model: str, pinned: bool) -> None:
         engine = self.hearth.engine

@@ -194,9 +194,9 @@ class RecordedEngine(RecordedHub, RecordedNames):
         self._entry(model)
         self.resident[model] = LoadedModel(id=model, state="ready", memory=MemoryUse(resident=64 * 2**20))
 
-    async def unload(self, model: str) -> None:
+    async def unload(self, model: str) -> bool:
         """Forget it."""
-        self.resident.pop(model, None)
+        return self.resident.pop(model, None) is not None
 
     async def cancel(self, request_id: str) -> bool:
         """Cancel its stream."""

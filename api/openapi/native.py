@@ -45,6 +45,10 @@ class NumberAnswer(Struct, kw_only=True):
     count: int
 
 
+class UnloadAnswer(Struct, kw_only=True):
+    was_loaded: bool
+
+
 class CancelAnswer(Struct, kw_only=True):
     cancelled: bool
 
@@ -52,7 +56,7 @@ class CancelAnswer(Struct, kw_only=True):
 _LIMIT: Final = {"limit": "How many rows, 1 to 10,000."}
 _POST: Final[dict[str, tuple[Any, Any]]] = {
     "load": (engine.Load, Empty),
-    "unload": (engine.Named, Empty),
+    "unload": (engine.Named, UnloadAnswer),
     "pin": (engine.Named, Empty),
     "unpin": (engine.Named, Empty),
     "estimate": (engine.Load, types.Estimate),

@@ -79,7 +79,7 @@ def load(
         said: dict[str, Any] = {"force": force}
         if keep_alive is not None:
             said["keep_alive"] = _seconds(keep_alive)
-        return _each(context, models, "/hearth/v1/load", said, "loaded", json=json)
+        return _load(context, models, said, json=json)
 
     raise typer.Exit(guarded(work))
 
@@ -89,23 +89,38 @@ def unload(context: typer.Context, models: Models, json: Json = False) -> None:
     """Have the running server let models go; answers that are being written end."""
     from cli.errors import guarded
 
-    raise typer.Exit(guarded(lambda: _each(context, models, "/hearth/v1/unload", {}, "unloaded", json=json)))
+    raise typer.Exit(guarded(lambda: _unload(context, models, json=json)))
 
 
-def _each(
-    context: typer.Context, models: list[str], path: str, more: dict[str, Any], word: str, *, json: bool
-) -> int:
-    """Load or unload one after the other."""
+def _load(context: typer.Context, models: list[str], more: dict[str, Any], *, json: bool) -> int:
+    """One after the other."""
     from cli.commands.cache import print_json
     from cli.server_client import ask
     from engine.text_safety import plain
 
     for name in models:
-        ask(context.obj, "POST", path, {"model": name, **more})
+        ask(context.obj, "POST", "/hearth/v1/load", {"model": name, **more})
         if not json:
-            print(f"{plain(name, 120)} is {word}.")
+            print(f"{plain(name, 120)} is loaded.")
     if json:
-        print_json({word: models})
+        print_json({"loaded": models})
+    return 0
+
+
+def _unload(context: typer.Context, models: list[str], *, json: bool) -> int:
+    """One after the other; one that was not in memory is no mistake, and told apart."""
+    from cli.commands.cache import print_json
+    from cli.server_client import ask
+    from engine.text_safety import plain
+
+    found: dict[str, list[str]] = {"unloaded": [], "not_loaded": []}
+    for name in models:
+        was_loaded = ask(context.obj, "POST", "/hearth/v1/unload", {"model": name})["was_loaded"]
+        found["unloaded" if was_loaded else "not_loaded"].append(name)
+        if not json:
+            print(f"{plain(name, 120)} is unloaded." if was_loaded else f"{plain(name, 120)} was not loaded.")
+    if json:
+        print_json(found)
     return 0
 
 

@@ -143,8 +143,8 @@ class RemoteEngine(RemoteHub, RemoteNaming):
         asked = {"model": model, "options": options, "keep_alive": keep_alive, "force": force}
         await self._changing("load", asked)
 
-    async def unload(self, model: str) -> None:
-        await self._changing("unload", {"model": model})
+    async def unload(self, model: str) -> bool:
+        return bool((await self._changing("unload", {"model": model})).get("was_loaded"))
 
     async def pin(self, model: str) -> None:
         await self._changing("pin", {"model": model})
@@ -293,14 +293,15 @@ class RemoteEngine(RemoteHub, RemoteNaming):
             value = [_here(model, self._link.clock_ns) for model in value]
         known.value = value
 
-    async def _changing(self, path: str, body: object) -> None:
-        """Whoever waited for a change sees it."""
+    async def _changing(self, path: str, body: object) -> dict[str, Any]:
+        """The answer to a change; whoever waited for it sees the change."""
 
-        async def there() -> None:
-            await self._link.ask("POST", path, dict, body, patient=True)
+        async def there() -> dict[str, Any]:
+            answer: dict[str, Any] = await self._link.ask("POST", path, dict[str, Any], body, patient=True)
             await self._refresh(self._loaded)
+            return answer
 
-        await self._on_loop(there())
+        return await self._on_loop(there())
 
     def _behind(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with contextlib.suppress(HearthError), self._starting:

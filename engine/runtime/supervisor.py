@@ -166,11 +166,15 @@ class Supervisor:
                 self._not_in_vain(place)
             self._room.used(place, keep_alive)
 
-    async def unload(self, model: str, reason: Reason = "asked") -> None:
-        """End everything of `model` as cancelled and free it; returns when its process is gone."""
+    async def unload(self, model: str, reason: Reason = "asked") -> bool:
+        """End everything of `model` as cancelled and free it; returns when its process is gone.
+
+        False if it was neither in memory nor on its way there.
+        """
         place = self._room.places.get(model)
         if place is None:
-            return
+            return False
+        was_there = place.arrival is not None or place.host is not None
         if place.state == "ready":
             place.state = "leaving"
         waiting, place.waiting = place.waiting, []
@@ -186,6 +190,7 @@ class Supervisor:
             await asyncio.wait({arrival})
         elif place.host is not None:
             await self._room.leave(place, reason)
+        return was_there
 
     async def estimate(self, target: Target, options: LoadOptions) -> Estimate | None:
         """What loading a model would take, and whether that fits; None if its backend cannot say."""

@@ -167,9 +167,11 @@ async def test_models_come_and_go(engine: Engine) -> None:
     await engine.pin("ember")
     assert next(model for model in engine.loaded() if model.id == "ember").pinned
     await engine.unpin("ember")
-    await engine.unload("ember")
+    assert await engine.unload("ember")
     assert "ember" not in [model.id for model in engine.loaded()]
-    await engine.unload("ember")
+    assert not await engine.unload("ember")
+    with pytest.raises(ModelNotFound, match="nosuch"):
+        await engine.unload("nosuch")
     assert "ember" in [entry.id for entry in await engine.models()]
     estimate = await engine.estimate("ember")
     assert estimate.fits and estimate.total > 0

@@ -38,7 +38,10 @@ def test_models_are_loaded_listed_and_let_go(hearth: Hearth, hearth_home: Path) 
     assert hearth.said("ps").splitlines()[1].endswith("for ever")
     assert "nobody" in hearth.refused("load", "nobody")
     assert "stays for a while" in hearth.refused("load", "ember", "--keep-alive", "0")
-    assert hearth.asked("unload", "small") == {"unloaded": ["small"]}
+    assert "nosuch" in hearth.refused("unload", "nosuch")
+    assert hearth.asked("unload", "small") == {"unloaded": ["small"], "not_loaded": []}
+    assert hearth.asked("unload", "small") == {"unloaded": [], "not_loaded": ["small"]}
+    assert hearth.said("unload", "ember") == "ember was not loaded.\n"
     assert hearth.asked("ps") == []
 
 

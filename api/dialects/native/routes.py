@@ -80,10 +80,9 @@ async def load(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/hearth/v1/unload", status_code=200)
 async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Free a model."""
+    """Free a model; `was_loaded` says whether it was in memory."""
     call, asked = await read_for_model(request, Named)
-    await call.hub.engine.unload(asked.model)
-    return as_json({})
+    return as_json({"was_loaded": await call.hub.engine.unload(asked.model)})
 
 
 @post("/hearth/v1/pin", status_code=200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from engine.errors import ModelNotFound
@@ -34,7 +35,9 @@ async def remove(call: Call, listing: Listing, name: str) -> None:
     elif "/" not in name and all(each.id.lower() != key for each in await engine.models()):
         raise ModelNotFound(f"model '{plain(name, 80)}' not found", param="model")
     else:
-        await engine.unload(name)
+        # A pull that was given up has files, and is no model.
+        with contextlib.suppress(ModelNotFound):
+            await engine.unload(name)
         await engine.delete_weights(name)
         listing.forget()
 
@@ -46,6 +49,8 @@ async def let_go(call: Call, listing: Listing, entry: ModelEntry) -> None:
         return
     if any(one.alias is not None and one.entry.path == entry.path for one in await listing.all()):
         return
-    await call.hub.engine.unload(entry.id)
+    # Nothing may lead to it any more.
+    with contextlib.suppress(ModelNotFound):
+        await call.hub.engine.unload(entry.id)
     await asyncio.to_thread(uploads.remove, entry.path)
     listing.forget()
