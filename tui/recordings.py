@@ -325,7 +325,7 @@ def lines() -> list[LogLine]:
         (
             "error",
             "smollm3-3b",
-            "the transformers backend is not installed: pip install 'hearth[transformers]'",
+            "the transformers backend is not installed: run `make setup-dev` in Hearth's checkout",
         ),
         ("info", "worker", "qwen3-8b-instruct: process 4243 started, llama backend"),
     ]

@@ -9,17 +9,15 @@ import sys
 from importlib import metadata
 
 from cli.doctor.check import Check
+from engine.extras import way_to
 
 PATIENCE = 60.0
 """Seconds that loading llama.cpp may take: a first look at a GPU is slow."""
 _LOOK = "import json, llama_cpp as it\nprint(json.dumps({'gpu': bool(it.llama_supports_gpu_offload())}))"
-SETUP = "Run `make setup` again, or install Hearth anew with pip."
+SETUP = "Run `make setup` again in Hearth's checkout."
 EXTRAS = {
-    "transformers": (
-        ("transformers", "torch", "peft"),
-        "pip install 'hearth[transformers]', or make setup-dev",
-    ),
-    "mlx": (("mlx-lm", "mlx"), "pip install 'hearth[mlx]', or make setup-dev"),
+    "transformers": ("transformers", "torch", "peft"),
+    "mlx": ("mlx-lm", "mlx"),
 }
 
 
@@ -65,7 +63,8 @@ def llama(gpus: int) -> Check:
 def extras() -> list[Check]:
     """transformers and MLX, which Hearth can do without."""
     found = []
-    for name, (packages, fix) in EXTRAS.items():
+    for name, packages in EXTRAS.items():
+        fix = way_to(name)
         versions = {package: _version(package) for package in packages}
         missing = [package for package, version in versions.items() if version is None]
         if len(missing) == len(packages):

@@ -50,7 +50,7 @@ def _remedy(entry: ModelEntry) -> str:
     if entry.removal:
         # Its files are another program's, which shares them among models.
         return f"If it is of no use to you: {entry.removal}"
-    if "pip install" in (entry.broken or ""):
+    if entry.missing:
         # The model itself is sound, and what to do was just said.
         return ""
     return f"Fetch it again, or delete {entry.path}."

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from engine.extras import way_to
 from engine.types.hardware import GpuReading, SourceNote
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def _nvidia(sources: list[GpuSource], notes: list[SourceNote]) -> None:
             SourceNote(
                 source="nvidia-ml-py",
                 what="An NVIDIA GPU is here and is not read.",
-                fix="Install its library: pip install 'hearth[nvidia]'",
+                fix=way_to("nvidia"),
             )
         )
     except Unreadable as error:

@@ -23,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import ModelLoadFailed, ModelNotFound
+from engine.extras import way_to
 from engine.library import lm_studio, ollama_store
 from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters, own_of
@@ -367,7 +368,6 @@ class Catalog:
             return replace(entry, broken=f"{error.why} {error.fix}")
         runners = _runners(folder)
         backends = _installed(runners)
-        missing = f"It needs {runners[0]}, which is not installed: pip install 'hearth[{runners[0]}]'."
         entry = replace(
             entry,
             size=sum(_size(file) for file in folder.files),
@@ -379,7 +379,8 @@ class Catalog:
             licence=licence_in(path),
             backends=backends or runners,
             modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
-            broken=None if backends else missing,
+            broken=None if backends else f"It needs {runners[0]}, which is not installed. {way_to(runners[0])}",
+            missing=None if backends else runners[0],
         )
         if entry.broken:
             return entry

@@ -16,6 +16,7 @@ from engine.errors import (
     StorageFailed,
     Unsupported,
 )
+from engine.extras import way_to
 from engine.hub.access import cache_folder
 from engine.library.adapter_names import NONE
 from engine.library.aliases import Named
@@ -111,11 +112,17 @@ class Targets:
         return self.names.model(name, adapter)
 
     def _target(self, found: Resolved, backend: BackendName) -> Target:
+        if found.entry.missing:
+            raise Unsupported(
+                f"{found.entry.id} needs {found.entry.missing}, which is not installed here.",
+                fix=way_to(found.entry.missing),
+                param="model",
+            )
         if found.entry.broken:
             raise ModelLoadFailed(
                 f"{found.entry.id} cannot be loaded.",
                 found.entry.broken,
-                "Get the file again, or use another model.",
+                "Mend that, or use another model.",
                 param="model",
             )
         return Target(

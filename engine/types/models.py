@@ -206,6 +206,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     used: float = 0.0
     """When Hearth last had it in memory, Unix seconds; 0: never, as far as is known."""
     broken: str | None = None
+    missing: str | None = None
+    """The extra whose libraries are not installed, where that is all that keeps the model from running."""
 
 
 class LoadedModel(Struct, frozen=True, kw_only=True):

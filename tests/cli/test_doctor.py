@@ -230,7 +230,8 @@ def test_nobody_is_told_to_delete_what_is_sound_or_another_programs() -> None:
         path="/cache/sound",
         format="safetensors",
         source="huggingface",
-        broken="It needs transformers, which is not installed: pip install 'hearth[transformers]'.",
+        broken="It needs transformers, which is not installed. Run `make setup-dev` in Hearth's checkout.",
+        missing="transformers",
     )
     shared = ModelEntry(
         id="gemma3:4b",

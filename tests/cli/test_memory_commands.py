@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.library import catalog
 from starter import hf_path
 from tests.cli.inside import Hearth
 from tests.cli.program import run
@@ -43,6 +44,18 @@ def test_models_are_loaded_listed_and_let_go(hearth: Hearth, hearth_home: Path) 
     assert hearth.asked("unload", "small") == {"unloaded": [], "not_loaded": ["small"]}
     assert hearth.said("unload", "ember") == "ember was not loaded.\n"
     assert hearth.asked("ps") == []
+
+
+def test_a_model_whose_library_is_not_installed_is_not_to_be_fetched_again(
+    hearth: Hearth, hearth_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is an extra, and how to get it from a checkout is said."""
+    shutil.copytree(hf_path(), hearth_home / "models" / "sound")
+    monkeypatch.setattr(catalog, "_LIBRARIES", dict.fromkeys(("transformers", "mlx"), ("nowhere_installed",)))
+    for command in (("estimate", "sound"), ("chat", "sound", "Hi")):
+        said = hearth.refused("--alone", *command)
+        assert "which is not installed" in said and "make setup-dev" in said, said
+        assert "again" not in said and "'hearth[" not in said, said
 
 
 @pytest.mark.parametrize(

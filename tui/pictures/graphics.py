@@ -47,7 +47,10 @@ def hint(gallery: Gallery, environ: Mapping[str, str] = os.environ) -> str:
     if sys.version_info < NEEDS_PYTHON:
         return "Pictures are drawn in blocks: this terminal's own graphics need Python 3.12."
     if importlib.util.find_spec(LIBRARY) is None:
-        return "Pictures are drawn in blocks: install hearth[images] for this terminal's own graphics."
+        return (
+            "Pictures are drawn in blocks: `.venv/bin/pip install -e '.[images]'` in Hearth's checkout brings "
+            "this terminal's own graphics."
+        )
     return ""
 
 

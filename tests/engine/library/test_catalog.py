@@ -268,7 +268,9 @@ def test_without_a_library_for_them_model_folders_say_so(
     monkeypatch.setattr(catalog, "_LIBRARIES", dict.fromkeys(("transformers", "mlx"), ("nowhere_installed",)))
     shutil.copytree(hf_path(), tmp_path / "models" / "copy")
     copy, *others = make(starter=hf_path().parent, folders=[str(tmp_path / "models")]).entries()[::-1]
-    assert copy.broken is not None and "not installed" in copy.broken
+    assert copy.broken is not None and "not installed" in copy.broken and "make setup-dev" in copy.broken
+    # No package index has it under a name that is ours.
+    assert "'hearth[" not in copy.broken and copy.missing in ("transformers", "mlx")
     assert [entry.id for entry in others] == ["ember"], "the starter is offered in the form that can be run"
 
 

@@ -45,7 +45,7 @@ def test_a_hint_is_given_only_where_it_would_help(monkeypatch: pytest.MonkeyPatc
     assert "Python 3.12" in hint(Gallery("blocks"), kitty)
     assert "Python 3.12" in hint(Gallery("blocks"), {"LC_TERMINAL": "iTerm2"})
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
-    assert ("hearth[images]" in hint(Gallery("blocks"), kitty)) == (find_spec("textual_image") is None)
+    assert ("[images]" in hint(Gallery("blocks"), kitty)) == (find_spec("textual_image") is None)
 
 
 async def test_widgets_lie_over_the_rows_that_are_kept_for_them(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ async def test_logs_are_shown_filtered_and_copied(make_app: MakeApp) -> None:
         await pilot.press("v", "v", "v")
         await until(pilot, lambda: "1 of 13 lines" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "hearth[transformers]" in app.clipboard)
+        await until(pilot, lambda: "make setup-dev" in app.clipboard)
         await pilot.press("v", "slash", *"catalog")
         await until(pilot, lambda: "2 of 13 lines" in shown(app))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine.errors import HearthError, InsufficientMemory, InvalidRequest, ModelLoadFailed, Unsupported
+from engine.extras import way_to
 from engine.runtime.backends.base import LoadSpec, Progress
 from engine.runtime.backends.out_of_memory import is_out_of_memory, out_of_memory
 from engine.text_safety import plain
@@ -23,7 +24,7 @@ def missing(spec: LoadSpec, library: str, extra: str, error: ImportError) -> Uns
     return Unsupported(
         f"{spec.model} needs {library}, which is not installed here.",
         f"{error}.",
-        f"Install it: pip install 'hearth[{extra}]'.",
+        way_to(extra),
         param="model",
     )
 
@@ -41,7 +42,9 @@ def loading(spec: LoadSpec, library: str) -> Iterator[None]:
         raise ModelLoadFailed(
             f"{spec.model} cannot be loaded.",
             f"{library}: {plain(str(error), 400)}",
-            f"Get the model again, or choose one whose architecture this {library} knows.",
+            "Install what it names with the pip of Hearth's environment."
+            if isinstance(error, ImportError)
+            else f"Get the model again, or choose one whose architecture this {library} knows.",
             param="model",
         ) from None
 

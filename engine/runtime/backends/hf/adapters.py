@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import HearthError, InvalidRequest, Unsupported
+from engine.extras import way_to
 from engine.library.lora_folder import Fingerprints, Stamp, is_of_mlx, read_lora, stamp_of
 from engine.library.peft_config import said_in
 from engine.runtime.backends.folder.loading import ran_out
@@ -124,7 +125,7 @@ class Adapters:
             raise Unsupported(
                 "Adapters need peft, which is not installed here.",
                 f"{error}.",
-                "Install it: pip install 'hearth[transformers]'.",
+                way_to("transformers"),
                 param="adapters",
             ) from None
         except HearthError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from engine.errors import InvalidRequest, Unsupported
+from engine.extras import way_to
 from engine.library.folder_split import Placement
 from engine.library.load_options import check
 from engine.library.model_folder import BESIDE_TEXT, ModelFolder
@@ -163,7 +164,7 @@ def _quantisation(options: LoadOptions, *, sees: bool) -> Any:
         raise Unsupported(
             "Loading in 4 or 8 bits needs bitsandbytes, which is not installed here.",
             f"{error}.",
-            "Install it: pip install 'hearth[transformers]'.",
+            way_to("transformers"),
             param="load_in_4bit" if options.load_in_4bit else "load_in_8bit",
         ) from None
     import torch

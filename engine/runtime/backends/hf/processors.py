@@ -82,5 +82,5 @@ def _reason(error: Exception) -> str:
     """What is missing, in few words: the library's own say it at length."""
     text = plain(str(error), 400)
     if "torchvision" in text.lower():
-        return "its processor needs torchvision. Install it: pip install torchvision."
+        return "its processor needs torchvision. In Hearth's checkout: .venv/bin/pip install torchvision."
     return text
