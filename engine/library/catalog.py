@@ -379,7 +379,9 @@ class Catalog:
             licence=licence_in(path),
             backends=backends or runners,
             modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
-            broken=None if backends else f"It needs {runners[0]}, which is not installed. {way_to(runners[0])}",
+            broken=None
+            if backends
+            else f"It needs {runners[0]}, which is not installed. {way_to(runners[0])}",
             missing=None if backends else runners[0],
         )
         if entry.broken:
