@@ -14,3 +14,8 @@ def way_to(extra: str) -> str:
     """What to do to have the libraries of `extra`, as one sentence. `extra` is a name of the project's metadata."""
     target = _TARGETS.get(extra, "setup-dev")
     return f"Run `make {target}` in Hearth's checkout, or `.venv/bin/pip install -e '.[{extra}]'` there."
+
+
+def wanting(extra: str) -> str:
+    """That something needs `extra`, which is not installed, and what to do."""
+    return f"It needs {extra}, which is not installed. {way_to(extra)}"

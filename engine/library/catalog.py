@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.errors import ModelLoadFailed, ModelNotFound
-from engine.extras import way_to
+from engine.extras import wanting
 from engine.library import lm_studio, ollama_store
 from engine.library.adapter_names import DEFAULT
 from engine.library.adapters import Adapters, own_of
@@ -379,9 +379,7 @@ class Catalog:
             licence=licence_in(path),
             backends=backends or runners,
             modalities=("text", "image") if folder.sees and "transformers" in backends else ("text",),
-            broken=None
-            if backends
-            else f"It needs {runners[0]}, which is not installed. {way_to(runners[0])}",
+            broken=None if backends else wanting(runners[0]),
             missing=None if backends else runners[0],
         )
         if entry.broken:
