@@ -170,7 +170,9 @@ def _set(context: typer.Context, key: str, text: str) -> int:
     from engine import settings
 
     file = _own(context)
-    if key == "ui.theme" and (problem := _theme_problem(settings.parsed(key, text, Path.cwd()), "You gave that")):
+    if key == "ui.theme" and (
+        problem := _theme_problem(settings.parsed(key, text, Path.cwd()), "You gave that")
+    ):
         raise problem
     value = settings.set_value(file, key, text)
     print(f"{key} = {_shown(value)}, written to {file}")

@@ -14,9 +14,9 @@ from tui import units
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
 from tui.recordings import entries
+from tui.screens.chat.prompt import Prompt
 from tui.screens.models import rows
 from tui.screens.models.fit_bar import fit_bar
-from tui.screens.chat.prompt import Prompt
 from tui.screens.models.local import ModelTable
 from tui.screens.models.screen import ModelsScreen
 from tui.workspaces import WORKSPACES
