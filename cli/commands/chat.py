@@ -1,4 +1,4 @@
-"""`hearth chat [MODEL] [PROMPT]`, where a question may stand alone: a conversation in this terminal, or one question and its answer."""
+"""`hearth chat [MODEL] [PROMPT]`: a conversation in this terminal, or one question and its answer."""
 
 from __future__ import annotations
 
