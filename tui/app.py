@@ -232,6 +232,12 @@ class HearthApp(AppActions, inherit_bindings=False):
         self.model_chosen.publish(model)
         self._refresh_chrome()
 
+    async def chat_with(self, model: str) -> None:
+        """Talk to `model` from now on, and go to the chat: whoever chose it types a question next."""
+        self.choose_model(model)
+        if any(workspace.name == "chat" for workspace in self.workspaces):
+            await self.switch_mode("chat")
+
     async def make_alias(self, model: str) -> None:
         """Go to the aliases and begin one of `model`."""
         from tui.screens.aliases.screen import AliasesScreen

@@ -30,9 +30,9 @@ class ModelCare(WorkspaceScreen):
         """Keep it in memory whatever comes, or let it go again."""
         self.run_worker(self._pin_model(model, pinned), group="pin")
 
-    def talk_to(self, model: str) -> None:
-        """Make the chat talk to it."""
-        self.hearth.choose_model(model)
+    async def talk_to(self, model: str) -> None:
+        """Make the chat talk to it, and go there."""
+        await self.hearth.chat_with(model)
         self.hearth.flash(f"The chat talks to {model} now.", "success")
 
     async def _load_model(self, model: str, force: bool) -> None:

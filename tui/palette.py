@@ -115,7 +115,7 @@ async def models(app: HearthApp) -> AsyncIterator[Command]:
         return
     for entry in entries:
         if not entry.broken:
-            choose = partial(app.choose_model, entry.id)
+            choose = partial(app.chat_with, entry.id)
             yield Command(
                 f"Chat with {plain(entry.id, 60)}", plain(entry.quantisation, 20), choose, found=False
             )

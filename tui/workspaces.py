@@ -80,7 +80,7 @@ WORKSPACES: tuple[Workspace, ...] = (
     Workspace(
         "jobs",
         "Jobs",
-        "☰",
+        "⋮",
         "What is to be done, and what came of it",
         "tui.screens.jobs.screen:JobsScreen",
         "tui.screens.jobs.actions",

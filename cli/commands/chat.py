@@ -64,6 +64,9 @@ def chat(
 ) -> None:
     """Talk to a model in this terminal, or ask it one question.
 
+    One argument alone is the PROMPT if it names no model and holds a space, or comes with an --image. Pictures for no
+    MODEL go to the default model if it takes them, else to the first one here that does.
+
     With a PROMPT, an --input-file or text piped in, only the answer is printed; both are joined, the PROMPT last.
     Otherwise a conversation opens: /help lists its commands.
     """
@@ -104,6 +107,14 @@ def run(
     request_fields(values)
     if sys.stdout is None:
         raise StorageFailed("The answer cannot be written.", "There is no standard output.", "Open it.")
+    if images:
+        from cli.chat.images import image_parts
+
+        image_parts(images)  # what cannot go along is told before a model is looked for
+    settings = context.obj.load().settings
+    from cli.chat.addressed import addressed
+
+    model, prompt = addressed(context.obj, settings, model, prompt, images=bool(images))
     talking = (
         prompt is None
         and input_file is None
@@ -115,16 +126,11 @@ def run(
         from cli.chat.oneshot import prompt_of
 
         content = prompt_of(prompt, images, input_file)
-    elif images:
-        from cli.chat.images import image_parts
-
-        image_parts(images)  # what cannot go along is told before a model is loaded
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
-    settings = context.obj.load().settings
-    session = Session(model or settings.models.default, dict(values))
+    session = Session(model, dict(values))
     held = None
     if history is not None:
         from cli.chat.history_file import HistoryFile

@@ -11,7 +11,7 @@ import typer
 from cli.errors import guarded
 
 if TYPE_CHECKING:
-    from engine.errors import ErrorInfo
+    from engine.errors import ErrorInfo, InvalidSettings
     from engine.settings import Loaded, SettingState
 
 WHEN = {
@@ -170,6 +170,10 @@ def _set(context: typer.Context, key: str, text: str) -> int:
     from engine import settings
 
     file = _own(context)
+    if key == "ui.theme" and (
+        problem := _theme_problem(settings.parsed(key, text, Path.cwd()), "You gave that")
+    ):
+        raise problem
     value = settings.set_value(file, key, text)
     print(f"{key} = {_shown(value)}, written to {file}")
     _say_what_stands_above(context, key, file)
@@ -242,23 +246,12 @@ def on_the_screen(loaded: Loaded) -> list[ErrorInfo]:
     """What the workstation could not use of its section: a theme that is none, keys that are none."""
     from engine import paths
     from engine.errors import InvalidSettings
-    from tui import keymap, themes
+    from tui import keymap
     from tui.workspaces import WORKSPACES, registry
 
     ui, places = loaded.settings.ui, paths.resolve()
-    found = []
-    library = themes.ThemeLibrary((themes.BUILTIN, places.themes))
-    known = library.load_all()
-    if ui.theme not in known:
-        broken = {path.stem: problem for path, problem in library.problems.items()}
-        found.append(
-            InvalidSettings(
-                f"`ui.theme` cannot be {ui.theme!r}.",
-                f"{loaded.sources['ui.theme']}: {broken.get(ui.theme, 'there is no such theme')}.",
-                f"Give one of {', '.join(sorted(known))}, or put a theme file into {places.themes}.",
-                param="ui.theme",
-            )
-        )
+    problem = _theme_problem(ui.theme, loaded.sources["ui.theme"])
+    found = [] if problem is None else [problem]
     keys = Path(ui.keymap) if ui.keymap else places.keymap_file
     if ui.keymap and not keys.exists():
         found.append(
@@ -274,6 +267,26 @@ def on_the_screen(loaded: Loaded) -> list[ErrorInfo]:
         for problem in keymap.load(keys, registry(WORKSPACES)).problems
     ]
     return [problem.info for problem in found]
+
+
+def _theme_problem(theme: str, source: str) -> InvalidSettings | None:
+    """Why the screen could not be drawn in the theme that `source` names; None where it can."""
+    from engine import paths
+    from engine.errors import InvalidSettings
+    from tui import themes
+
+    places = paths.resolve()
+    library = themes.ThemeLibrary((themes.BUILTIN, places.themes))
+    known = library.load_all()
+    if theme in known:
+        return None
+    broken = {path.stem: problem for path, problem in library.problems.items()}
+    return InvalidSettings(
+        f"`ui.theme` cannot be {theme!r}.",
+        f"{source}: {broken.get(theme, 'there is no such theme')}.",
+        f"Give one of {', '.join(sorted(known))}, or put a theme file into {places.themes}.",
+        param="ui.theme",
+    )
 
 
 def _path(context: typer.Context) -> int:

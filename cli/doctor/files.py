@@ -28,21 +28,25 @@ def settings(load: Callable[[], Loaded]) -> tuple[Check, Loaded | None]:
 
 def aliases(paths: Paths) -> list[Check]:
     """The registry of aliases: readable, and every entry of it sound."""
-    from engine.store.registry import Registry
-    from engine.types.aliases import Alias
+    from engine.library.aliases import Aliases
 
-    file = paths.config / "aliases.json"
-    registry = Registry(file, "aliases", Alias)
+    file = paths.aliases_file
     try:
-        sound, broken = registry.all(), registry.broken()
+        found = Aliases(file).all()
     except HearthError as error:
         return [Check("aliases", "broken", f"{error.what} {error.why}".strip(), error.fix)]
+    broken = [each for each in found if each.broken]
     if broken:
         return [
-            Check("aliases", "broken", f"{name}: {why}", f"Mend it in {file}; the others go on working.")
-            for name, why in broken.items()
+            Check(
+                "aliases",
+                "broken",
+                f"{each.name}: {each.broken}",
+                f"Mend it in {file}; the others go on working.",
+            )
+            for each in broken
         ]
-    return [Check("aliases", "ok", f"{len(sound)} in {file}" if file.exists() else "none yet")]
+    return [Check("aliases", "ok", f"{len(found)} in {file}" if file.exists() else "none yet")]
 
 
 def folders(paths: Paths) -> list[Check]:

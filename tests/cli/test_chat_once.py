@@ -43,6 +43,24 @@ def test_the_default_model_comes_from_the_settings(hearth_home: Path) -> None:
     assert ran(hearth_home, "chat", piped="hi").stdout == "by default\n"
 
 
+def test_words_with_spaces_that_name_no_model_are_the_question(hearth_home: Path) -> None:
+    (hearth_home / "config.toml").write_text(f'[models]\ndefault = "{ECHO}"\n')
+    for question in ("How are you?", "ember: say hi", "Is 1/2 less than x.gguf " + "or " * 2000 + "not?"):
+        done = ran(hearth_home, "chat", question)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.strip() == f"You said: {question}"
+    assert ran(hearth_home, "chat", "Sum this up.", piped="text").stdout == "You said: text\n\nSum this up.\n"
+
+
+def test_one_word_or_a_path_is_a_model_still(hearth_home: Path) -> None:
+    for name in ("nobody", "./my models/x.gguf"):
+        done = ran(hearth_home, "chat", name, piped="hi")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"There is no model '{name}'" in done.stderr
+    spoken = "scripted:text=fine, thanks"
+    assert ran(hearth_home, "chat", spoken, piped="hi").stdout == "fine, thanks\n"
+
+
 def test_nothing_to_ask_is_a_usage_error(hearth_home: Path) -> None:
     done = ran(hearth_home, "chat", ECHO, piped=" \n")
     assert (done.returncode, done.stdout) == (2, "")

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cli.chat.addressed import _seeing
 from cli.chat.images import image_parts, joined, named
 from cli.chat.oneshot import prompt_of
 from cli.chat.session import Session
+from engine.errors import Unsupported
 from engine.types import ImagePart, TextPart
 from tests.cli.inside import ran as run
+from tests.tui.fake_engine import fake_engine
+from tui.recordings import entries
 
 
 @pytest.fixture
@@ -76,3 +80,38 @@ def test_a_model_that_takes_no_pictures_says_so(hearth_home: Path, tmp_path: Pat
     done = run(hearth_home, "chat", "ember", "What is @cat.png?", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "image" in done.stderr
+
+
+@pytest.mark.parametrize("question", ["What is this?", "Describe"])
+def test_a_picture_and_a_question_go_to_a_model_that_sees(
+    hearth_home: Path, tmp_path: Path, question: str
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "cat.png")
+    done = run(hearth_home, "chat", "--image", "cat.png", question, "--max-new-tokens", "3", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    assert "ember takes no pictures, so ember-vision answers." in done.stderr
+    assert ("so that is the question" in done.stderr) is (question == "Describe")
+
+
+def test_a_picture_goes_to_the_default_model_if_that_sees(hearth_home: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "cat.png")
+    (hearth_home / "config.toml").write_text('[models]\ndefault = "ember-vision"\n')
+    done = run(hearth_home, "chat", "What is @cat.png?", "--max-new-tokens", "3", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.strip()
+
+
+def test_a_name_that_is_known_is_no_question_though_a_picture_comes_with_it(
+    hearth_home: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
+    (hearth_home / "aliases.json").write_text('{"version": 1, "aliases": {"gone": {"model": "org/none"}}}')
+    for name, why in (("EMBER", "image"), ("gone", "org/none"), ("ember:nobody", "no adapter")):
+        done = run(hearth_home, "chat", name, "--image", "cat.png", piped="What is it?", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "") and why in done.stderr
+        assert "so that is the question" not in done.stderr
+
+
+async def test_where_nothing_sees_that_is_said() -> None:
+    with pytest.raises(Unsupported, match="No model on this machine takes pictures") as caught:
+        await _seeing(fake_engine(entries=[entries()[0]], loaded=[]), entries()[0].id)
+    assert "hearth models" in caught.value.info.fix

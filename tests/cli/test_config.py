@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.inside import ran as run
+from tui.themes import BUILTIN
 
 
 def shown(
@@ -130,8 +131,21 @@ def test_set_refuses_what_does_not_suit_and_says_what_is_stronger(hearth_home: P
     done = run(hearth_home, "config", "set", "runtime.slots", "6", HEARTH_RUNTIME__SLOTS="3")
     assert done.returncode == 0
     assert "environment HEARTH_RUNTIME__SLOTS" in done.stderr
+
+
+def test_set_refuses_a_theme_that_is_none_and_takes_the_users_own(hearth_home: Path) -> None:
+    file, folder = hearth_home / "config.toml", hearth_home / "themes"
     done = run(hearth_home, "config", "set", "ui.theme", "chartreuse")
-    assert "there is no such theme" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "") and not file.exists()
+    assert "there is no such theme" in done.stderr and "hearth-dark" in done.stderr
+    folder.mkdir()
+    (folder / "bad.toml").write_text("title = 1\n")
+    done = run(hearth_home, "config", "set", "ui.theme", "bad")
+    assert done.returncode == 2 and "title" in done.stderr and not file.exists()
+    (folder / "chartreuse.toml").write_bytes((BUILTIN / "hearth-dark.toml").read_bytes())
+    assert run(hearth_home, "config", "set", "ui.theme", "chartreuse").returncode == 0
+    assert 'theme = "chartreuse"' in file.read_text()
+    assert run(hearth_home, "config", "set", "ui.theme", "hearth-dark").returncode == 0
 
 
 def test_list_says_everything_of_each_setting(hearth_home: Path) -> None:

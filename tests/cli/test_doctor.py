@@ -79,6 +79,12 @@ def test_one_bad_alias_is_told_beside_the_good_ones(hearth_home: Path) -> None:
     )
     status, found = told(hearth_home)
     assert status == 1 and found["aliases"]["found"].startswith("bad: line 1")
+    (hearth_home / "aliases.json").write_text(
+        '{"version": 1, "aliases": {"bard": {"model": "ember", "sampling": {"temperature": "hot"}}}}'
+    )
+    status, found = told(hearth_home)
+    assert status == 1 and found["aliases"]["found"].startswith("bard: line 1")
+    assert "temperature" in found["aliases"]["found"]
 
 
 def test_a_port_that_is_taken_is_noted(hearth_home: Path) -> None:

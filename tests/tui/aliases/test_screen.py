@@ -29,6 +29,7 @@ from tui.screens.aliases.prompts import PromptPicker
 from tui.screens.aliases.screen import AliasesScreen
 from tui.screens.aliases.trial import TrialBox
 from tui.screens.aliases.values import raw
+from tui.screens.chat.prompt import Prompt
 from tui.workspaces import WORKSPACES
 
 MakeApp = Callable[..., HearthApp]
@@ -460,3 +461,16 @@ async def test_mouse(make_app: MakeApp) -> None:
         await pilot.click(offset=(shown(app).splitlines()[line].index("✓ save") + 2, line))
         await until(pilot, lambda: kept(engine, "coder").description == "hi")
         assert isinstance(app.screen, AliasesScreen) and app.screen.query_one(OptionList)
+
+
+async def test_an_alias_to_use_is_talked_to_in_the_chat(make_app: MakeApp) -> None:
+    app = make_app(engine=engine_with(), workspaces=WORKSPACES)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("alt+3")
+        await until(pilot, lambda: app.current_mode == "aliases" and screen(app).is_mounted)
+        await until(pilot, lambda: screen(app).current != "" and screen(app).query_one(AliasList).has_focus)
+        screen(app).show_alias("bard")
+        await pilot.press("w")
+        await until(pilot, lambda: app.current_mode == "chat" and app.chat_model == "bard")
+        await pilot.press(*"cd")
+        await until(pilot, lambda: isinstance(app.focused, Prompt) and app.focused.text == "cd")

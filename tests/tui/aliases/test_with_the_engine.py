@@ -78,6 +78,28 @@ async def test_an_alias_is_tried_saved_and_follows_its_file(hearth_home: Path) -
             await until(pilot, lambda: "cannot be read" not in shown(app))
             await pilot.press("ctrl+s")
             await until(pilot, lambda: '"max_tokens": 778' in file.read_text())
+            # One of them is broken by another program: it is told at once, and again sound once it is mended.
+            await until(pilot, lambda: "  saved" in shown(app))
+            sound = file.read_text()
+            said = json.loads(sound)
+            said["aliases"]["brief"]["sampling"]["temperature"] = "hot"
+            file.write_text(json.dumps(said))
+            await until(pilot, lambda: "This alias cannot be used" in shown(app))
+            assert "temperature" in shown(app) and "✗ brief" in shown(app) and "  saved" not in shown(app)
+            file.write_text(sound)
+            await until(pilot, lambda: "cannot be used" not in shown(app) and "  saved" in shown(app))
+            # What was changed here and not saved is kept, and the file's trouble told beside it.
+            form.go_to("max_tokens")
+            form.focus()
+            await pilot.press("enter", "9", "enter")
+            await until(pilot, lambda: "✱ not saved" in shown(app))
+            file.write_text(json.dumps(said))
+            await until(pilot, lambda: "✗ brief" in shown(app) and "This alias cannot be used" in shown(app))
+            assert "✱ not saved" in shown(app) and screen.draft.alias.max_tokens == 7789
+            file.write_text(sound)
+            await until(pilot, lambda: "✗ brief" not in shown(app))
+            await pilot.press("ctrl+z")
+            await until(pilot, lambda: "  saved" in shown(app))
             await pilot.press("d")
             await until(pilot, lambda: '"brief"' not in file.read_text())
             await pilot.press("u")

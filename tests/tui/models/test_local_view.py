@@ -14,10 +14,12 @@ from tui import units
 from tui.app import HearthApp
 from tui.recorded import RecordedEngine
 from tui.recordings import entries
+from tui.screens.chat.prompt import Prompt
 from tui.screens.models import rows
 from tui.screens.models.fit_bar import fit_bar
 from tui.screens.models.local import ModelTable
 from tui.screens.models.screen import ModelsScreen
+from tui.workspaces import WORKSPACES
 
 MakeApp = Callable[..., HearthApp]
 REPOSITORY = "org/tiny-GGUF"
@@ -192,3 +194,14 @@ def test_what_was_used_last_can_come_first() -> None:
         "just now", "1 min ago", "2 h ago", "1 day ago", "3 days ago",
     ]  # fmt: skip
     assert units.ago(0) == "never"
+
+
+async def test_a_model_to_use_is_talked_to_in_the_chat(make_app: MakeApp) -> None:
+    app = make_app(engine=pulled(), workspaces=WORKSPACES)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("alt+2")
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        await on_row(pilot, app, 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.focused, Prompt))
+        assert app.current_mode == "chat" and app.chat_model.startswith(REPOSITORY)

@@ -101,6 +101,20 @@ async def test_a_request_is_logged_with_its_time_and_no_word_of_it(make_app: Mak
         assert "prefill" in about and "temperature" in about and "Hello" not in about
 
 
+async def test_escape_goes_back_from_a_row_that_was_opened(make_app: Make) -> None:
+    app = make_app()
+    async with shown(app) as (pilot, screen):
+        await pilot.press("left")  # the snippets, which are always there
+        await until(pilot, lambda: screen.view == "clients" and screen.query_one("#rows").has_focus)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.has_class("-opened") and screen.query_one("#detail").has_focus)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.has_class("-opened") and screen.query_one("#rows").has_focus)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is screen and screen.query_one("#rows").has_focus
+
+
 async def test_prompts_are_shown_when_the_setting_asks_for_it(make_app: Make) -> None:
     app = make_app(log_prompts=True)
     async with shown(app) as (pilot, screen):

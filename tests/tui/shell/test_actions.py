@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 import pytest
+from rich.cells import cell_len
 
 from tests.tui.shell.screen_text import shown, until
 from tui import app_actions
@@ -23,6 +25,15 @@ def test_no_two_actions_answer_to_one_key() -> None:
             if action.scope in ("app", "models", "logs"):  # the chat shares escape, by what is going on
                 assert held.setdefault((action.scope, key), action.name) == action.name
             assert priority.get(key, action.name) == action.name
+
+
+def test_every_glyph_of_a_workspace_is_one_cell_wide_and_its_own() -> None:
+    icons = [workspace.icon for workspace in WORKSPACES]
+    assert len(set(icons)) == len(icons)
+    for icon in icons:
+        # The layout goes by the first, terminals by the second.
+        assert cell_len(icon) == 1, icon
+        assert unicodedata.east_asian_width(icon) not in ("W", "F"), icon
 
 
 def test_a_name_given_twice_is_refused() -> None:

@@ -135,10 +135,15 @@ class Book:
         for name, draft in list(self.drafts.items()):
             found = here.get(name)
             if found is None or found.alias is None:
-                if draft.kept is not None and draft.changed and found is None:
+                if found is not None:
+                    if draft.changed and (name not in before or before[name].broken is None):
+                        told.append(f"{plain(name, 40)} was broken elsewhere; your changes are here still.")
+                    elif not draft.changed:
+                        del self.drafts[name]  # nothing of it is one's own: the file's word holds
+                elif draft.kept is not None and draft.changed:
                     told.append(f"{plain(name, 40)} was removed elsewhere; your changes are here still.")
                     draft.kept = None
-                elif found is None and draft.kept is not None:
+                elif draft.kept is not None:
                     del self.drafts[name]
             elif found.alias != draft.kept:
                 was_changed = draft.changed

@@ -72,9 +72,12 @@ def lines(book: Book, words: str, chat_model: str) -> list[Line]:
 def _line(name: str, named: NamedAlias | None, draft: Draft | None, chat_model: str) -> Line:
     alias = draft.alias if draft is not None else named.alias if named is not None else None
     chosen = name == chat_model
-    if alias is None:
-        why = named.broken if named is not None else ""
-        return Line(name=name, model="", note=plain(why or "", 300), broken=True, chosen=chosen)
+    why = named.broken if named is not None else None
+    if alias is None or why is not None:
+        changed = draft is not None and draft.changed
+        return Line(
+            name=name, model="", note=plain(why or "", 300), changed=changed, broken=True, chosen=chosen
+        )
     said = values.said(alias)
     note = plain(alias.description, 200) or ", ".join(fields()[key].label for key in said)
     return Line(

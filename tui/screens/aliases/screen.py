@@ -227,19 +227,19 @@ class AliasesScreen(Changing):
         form = self.query_one(Form)
         named = self.book.find(self.current)
         self.query_one(HeadLine).refresh()
-        if draft is None:
-            why = named.broken if named is not None else None
-            self._tell(
-                "#trouble",
-                ErrorInfo(
-                    code="broken",
-                    what="This alias cannot be used, and is left as it is.",
-                    why=why,
-                    fix="E opens the file; d deletes the alias.",
-                )
-                if why
-                else None,
+        why = named.broken if named is not None else None
+        broken = (
+            ErrorInfo(
+                code="broken",
+                what="This alias cannot be used, and is left as it is.",
+                why=why,
+                fix="E opens the file; d deletes the alias.",
             )
+            if why
+            else None
+        )
+        if draft is None:
+            self._tell("#trouble", broken)
             form.show([])
             self.query_one(EditLine).show(None, "", "")
             return
@@ -248,7 +248,7 @@ class AliasesScreen(Changing):
             self._asking = True
             self.run_worker(self._ask_setups, group="setup")
         setup = known[1] if known is not None else None
-        self._tell("#trouble", known[2] if known is not None else None)
+        self._tell("#trouble", broken or (known[2] if known is not None else None))
         form.show(list(presenter.rows(draft, setup, only_said=self.only_said)), key)
         self._draw_edit()
 
@@ -348,13 +348,13 @@ class AliasesScreen(Changing):
         else:
             self.query_one(AliasList).focus()
 
-    def action_use(self) -> None:
-        """Make the chat talk to the alias."""
+    async def action_use(self) -> None:
+        """Make the chat talk to the alias, and go there."""
         draft = self.draft
         if draft is None or draft.kept is None:
             self.hearth.flash("Save it first: the chat talks to what is in the file.", "warning")
             return
-        self.hearth.choose_model(draft.name)
+        await self.hearth.chat_with(draft.name)
         as_kept = ", as it was saved last" if draft.changed else ""
         self.hearth.flash(f"The chat talks to {draft.name} now{as_kept}.", "success")
 

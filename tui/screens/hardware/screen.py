@@ -186,13 +186,13 @@ class HardwareScreen(ModelCare):
         table.move_cursor(row=table.cursor_row + step)
 
     @on(DataTable.RowSelected)
-    def _selected(self) -> None:
-        self.action_use()
+    async def _selected(self) -> None:
+        await self.action_use()
 
-    def action_use(self) -> None:
-        """Make the chat talk to the highlighted model."""
+    async def action_use(self) -> None:
+        """Make the chat talk to the highlighted model, and go there."""
         if (chosen := self._chosen) is not None:
-            self.talk_to(chosen.model.id)
+            await self.talk_to(chosen.model.id)
 
     def action_load(self) -> None:
         """Choose a model to load."""

@@ -294,8 +294,8 @@ class LocalView(Container):
         self._draw_card()
 
     @on(DataTable.RowSelected)
-    def _selected(self) -> None:
-        self.action_use()
+    async def _selected(self) -> None:
+        await self.action_use()
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -321,15 +321,15 @@ class LocalView(Container):
         if self.row is not None:
             self.hearth.copy(clean(self.row.entry.path))
 
-    def action_use(self) -> None:
-        """Make the chat talk to the highlighted model."""
+    async def action_use(self) -> None:
+        """Make the chat talk to the highlighted model, and go there."""
         row = self.row
         if row is None:
             return
         if row.entry.broken:
             self.hearth.flash("This model cannot be used; the card says why.", "error")
             return
-        self.care.talk_to(row.entry.id)
+        await self.care.talk_to(row.entry.id)
 
     async def action_make_alias(self) -> None:
         """Make an alias of the highlighted model."""

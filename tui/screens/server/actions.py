@@ -9,6 +9,7 @@ ACTIONS = (
     Action("server.next", "view(1)", "Views", ("right",), show=True),
     Action("server.previous", "view(-1)", "Previous view", ("left",)),
     Action("server.open", "open", "Open", ("enter",)),
+    Action("server.back", "back", "Back", ("escape",), "Go back from the detail to the list"),
     Action("server.cancel", "end", "Cancel", ("x",), "Cancel a request, revoke a key, take an origin back", show=True),
     Action("server.key", "new_key", "New key", ("n",), "Make a key for the server", show=True),
     Action("server.origin", "allow('origin')", "Origin", ("o",), "Let a web page's origin use the server", show=True),

@@ -260,6 +260,14 @@ class ServerScreen(WorkspaceScreen):
             self.query_one(RowList).focus()
         self.call_after_refresh(self._draw_detail)
 
+    def action_back(self) -> None:
+        """Give the list its room again, and the focus."""
+        opened = self.has_class("-opened")
+        self.remove_class("-opened")
+        self.query_one(RowList).focus()
+        if opened:
+            self.call_after_refresh(self._draw_detail)
+
     def action_switch(self) -> None:
         """Switch the server on, or off."""
         app = self.hearth
