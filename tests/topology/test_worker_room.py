@@ -87,10 +87,12 @@ async def main():
         print("".join([event.text async for event in stream if isinstance(event, Delta)]), flush=True)
         await engine.close()
         return
-    streams = [engine.generate(GenerationRequest(model=model, prompt="x")) for model in sys.argv[2:]]
-    await asyncio.sleep(0)
-    while not all(each.pid for each in engine.loaded()) or len(engine.loaded()) < len(streams):
-        await asyncio.sleep(0.01)
+    streams = []
+    for model in sys.argv[2:]:
+        # One behind the other: loads are begun in turn, and the last of these comes to no end.
+        streams.append(engine.generate(GenerationRequest(model=model, prompt="x")))
+        while not any(each.id == model and each.pid for each in engine.loaded()):
+            await asyncio.sleep(0.01)
     print(json.dumps([each.pid for each in engine.loaded()]), flush=True)
     await asyncio.sleep(600)
 

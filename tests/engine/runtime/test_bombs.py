@@ -83,6 +83,6 @@ async def test_a_chat_goes_on_beside_bombs(open_engine: Open, tmp_path: Path, ki
     await talking
     assert len(talk.texts) == 1
     # A refusal at a glance comes back before the next token; anything longer must not hold up the chat.
-    assert len(silent) < len(bombs), silent
+    assert not every or len(silent) < len(bombs), silent
     (after,) = engine.loaded()
     assert after.pid == before.pid

@@ -151,7 +151,7 @@ class Adapters:
             warnings.simplefilter("ignore")
             try:
                 if is_of_mlx(Path(path)) or _has_expressions(Path(path)):
-                    self._model.load_adapter(adapter_name=name, **_as_peft(Path(path)))
+                    self._model.load_adapter(adapter_name=name, **_as_peft(Path(path), self._model))
                 else:
                     self._model.load_adapter(
                         path, adapter_name=name, adapter_kwargs={"local_files_only": True}
@@ -166,7 +166,7 @@ class Adapters:
                 parameter.data = parameter.data.clone()
 
 
-def _as_peft(folder: Path) -> dict[str, Any]:
+def _as_peft(folder: Path, model: Any) -> dict[str, Any]:
     """The arguments of `load_adapter` for the tensors in `folder`. Raises ModelLoadFailed or Unsupported.
 
     What is changed, and how much, is told module by module, in no expressions.
@@ -176,25 +176,38 @@ def _as_peft(folder: Path) -> dict[str, Any]:
     from peft import LoraConfig
 
     adapter = read_lora(folder)
-    ranks, tensors = {}, {}
+    ranks, tensors, factors = {}, {}, {}
     for name in adapter.tensors.slabs:
-        factor = np.ascontiguousarray(adapter.tensors.read(name))
-        tensors[name] = torch.from_numpy(factor)
+        factors[name] = np.ascontiguousarray(adapter.tensors.read(name))
         module, mark, _ = name.partition(_DOWN) if _DOWN in name else name.partition(_LOOKED_UP)
         if mark:
-            ranks[module] = factor.shape[0]
-    names = {module: re.escape(module.removeprefix(_PREFIX)) for module in ranks}
+            ranks[module] = factors[name].shape[0]
+    own = _own_names([module.removeprefix(_PREFIX) for module in ranks], model)
+    for name, factor in factors.items():
+        module, mark, rest = name.removeprefix(_PREFIX).partition(".lora_")
+        tensors[f"{_PREFIX}{own.get(module, module)}{mark}{rest}"] = torch.from_numpy(factor)
+    names = {module: re.escape(own[module.removeprefix(_PREFIX)]) for module in ranks}
     return {
         "peft_config": LoraConfig(
             r=adapter.config.rank,
             lora_alpha=adapter.config.alpha,
-            target_modules=[module.removeprefix(_PREFIX) for module in ranks],
+            target_modules=list(own.values()),
             rank_pattern={names[module]: rank for module, rank in ranks.items()},
             alpha_pattern={
                 names[module]: adapter.config.scale(module, rank) * rank for module, rank in ranks.items()
             },
         ),
         "adapter_state_dict": tensors,
+    }
+
+
+def _own_names(modules: Sequence[str], model: Any) -> dict[str, str]:
+    """What `model` calls `modules`: an older transformers had the same parts of a name in another order."""
+    known = {name for name, _ in model.named_modules()}
+    by_parts = {tuple(sorted(name.split("."))): name for name in known}
+    return {
+        module: module if module in known else by_parts.get(tuple(sorted(module.split("."))), module)
+        for module in modules
     }
 
 
