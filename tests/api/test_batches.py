@@ -247,6 +247,8 @@ def test_a_background_stream_is_taken_up_again_where_it_broke_off(client: httpx.
     assert [event["sequence_number"] for event in seen + more] == list(range(len(seen + more)))
     joined = "".join(e["delta"] for e in seen + more if e["type"] == "response.output_text.delta")
     assert joined == text and more[-1]["type"] == "response.completed"
+    # When it ended is the job's to say, and so the same for whoever asks whenever.
+    assert more[-1]["response"]["completed_at"] == client.get(f"/v1/responses/{id}").json()["completed_at"]
     again = client.get(f"/v1/responses/{id}", params={"stream": "true"})
     assert [json.loads(data) for _, data in sse(again.text) if data != "[DONE]"][len(seen) :] == more
 

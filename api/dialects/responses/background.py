@@ -14,7 +14,7 @@ from api.dialects.responses.request import Asked
 from api.dialects.responses.store import Kept, gone_on
 from api.errors import Cancelled, NoRoute
 from engine.errors import ErrorInfo, InternalError, JobNotFound
-from engine.types import Done, Failed, JobOutcome, JobRequest, JobUpdate
+from engine.types import Done, Failed, JobOutcome, JobRequest, JobUpdate, StreamEvent
 
 if TYPE_CHECKING:
     from api.hub import Hub
@@ -120,6 +120,8 @@ class ResponseEvents:
         self._asked, self._place = asked, place
         self._attempt = -1
         self._over = False
+        self._held: Done | None = None
+        self._seen = 0
         self._began()
 
     def update(self, update: JobUpdate) -> bytes:
@@ -140,9 +142,13 @@ class ResponseEvents:
                 self._began()
             if isinstance(event, Failed) or (isinstance(event, Done) and event.reason == "cancelled"):
                 return b""  # Whether that is the end, the job says.
-            self._codec.ended = job.ended
-            self._over = isinstance(event, Done)
-            return self._cut(self._codec.event(event))
+            if isinstance(event, Done) and job.ended is None:
+                # When it ended is told with the job's last state: every reader is told the same.
+                self._held = event
+                return b""
+            return self._told(event, job.ended)
+        if self._held is not None and job.state == "done":
+            return self._told(self._held, job.ended)
         if job.state == "error":
             return self._last(job.error or _unknown())
         if job.state == "cancelled":
@@ -153,6 +159,11 @@ class ResponseEvents:
         """See `Telling`."""
         return b"" if self._over else self._last(error)
 
+    def _told(self, event: StreamEvent, ended: float | None) -> bytes:
+        self._codec.ended = ended
+        self._over = isinstance(event, Done)
+        return self._cut(self._codec.event(event))
+
     def _last(self, error: ErrorInfo) -> bytes:
         self._over = True
         return self._cut(self._codec.fail(error))
@@ -162,6 +173,7 @@ class ResponseEvents:
             """What is kept is the job."""
 
         self._codec = ResponseCodec(self._asked, _id(self._asked), finished)
+        self._held = None
         self._seen = 0
 
     def _cut(self, pieces: bytes) -> bytes:
