@@ -34,6 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("hearth")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a test often waits for a process that it has started, or for a timer."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Have the long tier ask the properties too, for all their examples."""
     if tiers.is_long() and is_hypothesis_test(getattr(item, "obj", None)):

@@ -34,9 +34,15 @@ def examples(most: int = USUAL) -> int:
     return most if _Tier.is_long else max(5, most // FAST_SHARE)
 
 
-def mostly_long(cases: Iterable[Any], fast: Collection[Any]) -> list[Any]:
-    """The parameters `cases`, of which only those of `fast` are asked in the fast tier."""
+def mostly_long(cases: Iterable[Any], fast: Collection[Any] | int) -> list[Any]:
+    """The parameters `cases`, of which only those of `fast`, or so many of the first, are asked in the fast tier."""
     found = list(cases)
+    if isinstance(fast, int):
+        return found[:fast] + [_long(case) for case in found[fast:]]
     strange = [case for case in fast if case not in found]
     assert not strange, f"no cases: {strange}"
-    return [case if case in fast else pytest.param(case, marks=pytest.mark.long) for case in found]
+    return [case if case in fast else _long(case) for case in found]
+
+
+def _long(case: Any) -> Any:
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.long)

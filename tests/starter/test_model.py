@@ -89,6 +89,7 @@ def test_facts_hold_in_a_long_context(ember: Answer) -> None:
     assert "Paris" in ember(prompt)
 
 
+@pytest.mark.long
 def test_transformers_agrees_with_llama(ember: Answer) -> None:
     pytest.importorskip("transformers")
     other = hf_answers(hf_path())

@@ -89,6 +89,7 @@ def test_a_gguf_model_needs_none_of_it_in_any_process(decoys: Path, hearth_home:
     assert not decoys.exists(), decoys.read_text()
 
 
+@pytest.mark.long
 def test_a_model_folder_needs_it_in_its_worker_alone(decoys: Path, hearth_home: Path) -> None:
     """The decoys do catch who imports them."""
     found = run(decoys, hearth_home, "ember-hf")

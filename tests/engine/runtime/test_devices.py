@@ -18,6 +18,7 @@ from engine.runtime.backends.hf import devices
 from engine.runtime.backends.mlx import library as mlx
 from engine.types import Device, LoadOptions
 from starter import gguf_path, hf_path
+from tests.tiers import mostly_long
 
 CARDS = (
     ("GPU-4f6a1cbb-0d0f-1f6c-b6c6-5f0d7b1a9f10", "NVIDIA H100 80GB HBM3", 85_520_809_984, 84_982_628_352),
@@ -176,7 +177,7 @@ def test_this_machine_as_each_library_sees_it() -> None:
         assert len(cpus) == 1 and cpus[0].total > 2**30
 
 
-@pytest.mark.parametrize("path", [str(gguf_path()), str(hf_path())], ids=["llama", "folder"])
+@pytest.mark.parametrize("path", mostly_long([str(gguf_path()), str(hf_path())], 1), ids=["llama", "folder"])
 async def test_a_model_says_where_it_is_and_stays_there(engine: LocalEngine, path: str) -> None:
     await engine.load(path, LoadOptions(context=64, slots=1, device="cpu"))
     (before,) = engine.loaded()

@@ -78,6 +78,7 @@ async def test_options_that_it_cannot_honour_are_refused_by_name(engine: LocalEn
         await engine.load(request.model, LOAD)
 
 
+@pytest.mark.long
 async def test_a_load_option_without_meaning_is_refused_and_costs_nobody_the_model(
     engine: LocalEngine, model: str
 ) -> None:
@@ -94,6 +95,7 @@ async def test_a_load_option_without_meaning_is_refused_and_costs_nobody_the_mod
     assert [each.pid for each in engine.loaded()] == [before.pid]
 
 
+@pytest.mark.long
 async def test_settings_for_other_backends_keep_no_model_from_being_loaded(
     open_engine: Open, model: str
 ) -> None:

@@ -85,12 +85,15 @@ async def test_a_model_folders_template_is_tried_too(
 
 @pytest.mark.parametrize(
     "template",
-    [
-        "{{ raise_exception('not these') }}",
-        "{% if %}",
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{% for m in messages %}{{ m.content }}{% endfor %}",
-    ],
+    mostly_long(
+        [
+            "{{ raise_exception('not these') }}",
+            "{% if %}",
+            "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+            "{% for m in messages %}{{ m.content }}{% endfor %}",
+        ],
+        1,
+    ),
 )
 async def test_a_template_that_only_fails_keeps_no_model_from_writing_text(
     engine: LocalEngine, tmp_path: Path, template: str

@@ -30,6 +30,7 @@ from engine.types import (
 )
 from starter import gguf_path
 from starter.pictures import draw
+from tests.tiers import mostly_long
 from tests.weights.llava import tiny_llava
 
 
@@ -203,6 +204,7 @@ async def test_what_was_seen_is_kept(engine: LocalEngine, model: str) -> None:
     assert 0 < other.admitted.cached_tokens < again.admitted.cached_tokens - 63
 
 
+@pytest.mark.long
 async def test_a_picture_longer_than_a_step_is_read_in_parts(
     engine: LocalEngine, model: str, bare: Bare
 ) -> None:
@@ -287,7 +289,7 @@ async def test_a_draft_model_guesses_for_words_and_not_at_pictures(engine: Local
     assert seen.done.usage.draft_accepted == seen.done.usage.draft_rejected == 0
 
 
-@pytest.mark.parametrize("model", ["ember-vision", "ember-vision-hf"])
+@pytest.mark.parametrize("model", mostly_long(["ember-vision", "ember-vision-hf"], 1))
 async def test_the_starter_model_names_what_it_sees(engine: LocalEngine, model: str) -> None:
     if model not in {each.id for each in await engine.models()}:
         pytest.skip("transformers is not installed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input
 
 from engine import paths
@@ -21,6 +22,7 @@ from tui.workspaces import WORKSPACES
 HERE = tuple(each for each in WORKSPACES if each.name in ("aliases", "logs"))
 
 
+@pytest.mark.long
 async def test_an_alias_is_tried_saved_and_follows_its_file(hearth_home: Path) -> None:
     engine = LocalEngine(Settings())
     app = HearthApp(engine, Settings(), paths=paths.resolve(), workspaces=HERE)

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.types import AdapterRef
+from tests.tiers import mostly_long
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown
 from tui.adapter_picker import AdapterPicker
@@ -18,7 +19,7 @@ async def opened(it) -> AdapterPicker:
     return it.app.screen
 
 
-@pytest.mark.parametrize("way", ["key", "command", "inspector", "palette"])
+@pytest.mark.parametrize("way", mostly_long(["key", "command", "inspector", "palette"], 2))
 async def test_the_picker_opens_from_everywhere_and_enter_takes_one(chat, way: str) -> None:
     async with chat(size=(120, 50)) as it:
         await it.say("Hello")
@@ -106,7 +107,7 @@ async def test_a_model_without_adapters_says_where_they_would_be(chat) -> None:
         assert it.conversation.controls.adapters is None
 
 
-@pytest.mark.parametrize("text", ["pirat", "fancy", "pirate=much", "base+poet"])
+@pytest.mark.parametrize("text", mostly_long(["pirat", "fancy", "pirate=much", "base+poet"], 2))
 async def test_an_adapter_that_cannot_be_used_is_refused_with_what_can(chat, text: str) -> None:
     async with chat() as it:
         await it.until(lambda: it.screen.entries)

@@ -28,7 +28,9 @@ async def test_a_question_is_answered_on_screen(chat) -> None:
         assert it.app.chat_status.context_total == 8192 and it.app.chat_status.context_used == 32
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 12)])
+@pytest.mark.parametrize(
+    "size", [(80, 24), *(pytest.param(size, marks=pytest.mark.long) for size in ((200, 60), (40, 12)))]
+)
 async def test_it_works_at_every_size(chat, size: tuple[int, int]) -> None:
     async with chat(size=size) as it:
         await it.say("What is the capital of France?")

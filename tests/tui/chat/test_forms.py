@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import Unsupported
 from engine.types import Constraint
+from tests.tiers import mostly_long
 from tests.tui.fake_engine import fake_engine
 
 ANSWER = '{"city": "Quito", "tags": ["a", "b"]}'
@@ -23,15 +24,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     ("command", "constraint"),
-    [
-        ("/json", Constraint(kind="json")),
-        ("/json on", Constraint(kind="json")),
-        ("/schema schema.json", Constraint(kind="schema", value={"type": "object"})),
-        ('/schema {"type": "array"}', Constraint(kind="schema", value={"type": "array"})),
-        ("/set regex [0-9]+", Constraint(kind="regex", value="[0-9]+")),
-        ("/set choice yes | no", Constraint(kind="choice", value=["yes", "no"])),
-        ("/set grammar grammar.gbnf", Constraint(kind="grammar", value='root ::= "a"')),
-    ],
+    mostly_long(
+        [
+            ("/json", Constraint(kind="json")),
+            ("/json on", Constraint(kind="json")),
+            ("/schema schema.json", Constraint(kind="schema", value={"type": "object"})),
+            ('/schema {"type": "array"}', Constraint(kind="schema", value={"type": "array"})),
+            ("/set regex [0-9]+", Constraint(kind="regex", value="[0-9]+")),
+            ("/set choice yes | no", Constraint(kind="choice", value=["yes", "no"])),
+            ("/set grammar grammar.gbnf", Constraint(kind="grammar", value='root ::= "a"')),
+        ],
+        1,
+    ),
 )
 async def test_a_form_is_asked_for_and_taken_back(chat, command: str, constraint: Constraint) -> None:
     async with chat() as it:

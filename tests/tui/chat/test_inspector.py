@@ -10,6 +10,7 @@ from textual.widgets import Input, Static, TextArea
 from cli.options import BY_NAME, OPTIONS
 from engine.errors import InvalidRequest
 from engine.types import CachePolicy, LoadOptions, Sampling
+from tests.tiers import mostly_long
 from tests.tui.shell.screen_text import shown
 from tui.screens.chat.controls import INSPECTED, NAMES, SYNONYMS, text_of, with_value
 from tui.screens.chat.conversation import Controls
@@ -68,7 +69,9 @@ async def test_values_reach_the_request(chat) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("temperature", "9"), ("top_p", "x"), ("top_k", "1.5"), ("max_new_tokens", "0"), ("ctx", "-8")],
+    mostly_long(
+        [("temperature", "9"), ("top_p", "x"), ("top_k", "1.5"), ("max_new_tokens", "0"), ("ctx", "-8")], 1
+    ),
 )
 async def test_a_wrong_value_is_told_in_place_and_not_used(chat, name: str, text: str) -> None:
     async with chat(size=(120, 50)) as it:
@@ -84,16 +87,19 @@ async def test_a_wrong_value_is_told_in_place_and_not_used(chat, name: str, text
 
 @pytest.mark.parametrize(
     ("text", "field", "value"),
-    [
-        ("stop END 'two words'", "stop", ("END", "two words")),
-        ("overflow shift", "overflow", "shift"),
-        ("cache off", "cache", CachePolicy(read=False, write=False)),
-        ("draft_tokens 4", "load", LoadOptions(draft_tokens=4)),
-        ("draft_model ember", "load", LoadOptions(draft_model="ember")),
-        ("gpu_layers -1", "load", LoadOptions(gpu_layers=-1)),
-        ("keep_alive 1h", "keep_alive", 3600.0),
-        ("backend llama", "backend", "llama"),
-    ],
+    mostly_long(
+        [
+            ("stop END 'two words'", "stop", ("END", "two words")),
+            ("overflow shift", "overflow", "shift"),
+            ("cache off", "cache", CachePolicy(read=False, write=False)),
+            ("draft_tokens 4", "load", LoadOptions(draft_tokens=4)),
+            ("draft_model ember", "load", LoadOptions(draft_model="ember")),
+            ("gpu_layers -1", "load", LoadOptions(gpu_layers=-1)),
+            ("keep_alive 1h", "keep_alive", 3600.0),
+            ("backend llama", "backend", "llama"),
+        ],
+        2,
+    ),
 )
 async def test_what_is_set_reaches_the_request(chat, text: str, field: str, value: object) -> None:
     async with chat() as it:

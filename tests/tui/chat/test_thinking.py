@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.types import Thinking
+from tests.tiers import mostly_long
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown
 from tui.recordings import MS, said, whole
@@ -83,19 +84,22 @@ async def test_thinking_that_goes_on_is_counted_together(chat) -> None:
 
 @pytest.mark.parametrize(
     ("commands", "thinking"),
-    [
-        (["/think on"], Thinking(enabled=True)),
-        (["/think off"], Thinking(enabled=False)),
-        (["/think high"], Thinking(effort="high")),
-        (["/think 64"], Thinking(budget=64)),
-        (["/think on", "/think low", "/think 10"], Thinking(enabled=True, effort="low", budget=10)),
-        (["/think on", "/think low", "/think auto"], Thinking()),
-        (["/think off", "/think high"], Thinking(effort="high")),
-        (["/think none", "/think 64"], Thinking(budget=64)),
-        (["/think high", "/think 0", "/think on"], Thinking(enabled=True, effort="high")),
-        (["/think high", "/think off"], Thinking(enabled=False, effort="high")),
-        (["/set think off", "/set effort auto"], Thinking(enabled=False)),
-    ],
+    mostly_long(
+        [
+            (["/think on"], Thinking(enabled=True)),
+            (["/think off"], Thinking(enabled=False)),
+            (["/think high"], Thinking(effort="high")),
+            (["/think 64"], Thinking(budget=64)),
+            (["/think on", "/think low", "/think 10"], Thinking(enabled=True, effort="low", budget=10)),
+            (["/think on", "/think low", "/think auto"], Thinking()),
+            (["/think off", "/think high"], Thinking(effort="high")),
+            (["/think none", "/think 64"], Thinking(budget=64)),
+            (["/think high", "/think 0", "/think on"], Thinking(enabled=True, effort="high")),
+            (["/think high", "/think off"], Thinking(enabled=False, effort="high")),
+            (["/set think off", "/set effort auto"], Thinking(enabled=False)),
+        ],
+        3,
+    ),
 )
 async def test_the_switch_the_level_and_the_budget_reach_the_request(
     chat, commands: list[str], thinking: Thinking

@@ -239,7 +239,9 @@ async def test_nothing_found_says_what_to_do(make_app: MakeApp) -> None:
         await until(pilot, lambda: "6 at the hub" in shown(app))
 
 
-@pytest.mark.parametrize("size", [(20, 8), (80, 24), (200, 60)])
+@pytest.mark.parametrize(
+    "size", [(20, 8), *(pytest.param(size, marks=pytest.mark.long) for size in ((80, 24), (200, 60)))]
+)
 async def test_every_size_works_and_escape_leads_back(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
     async with app.run_test(size=size) as pilot:

@@ -280,7 +280,9 @@ async def test_a_server_elsewhere_is_beyond_reach_without_a_key(make_app: Make) 
         assert app.serving.state == "off" and "without a key" in str(app.serving.error)
 
 
-@pytest.mark.parametrize("size", [(48, 20), (200, 60)])
+@pytest.mark.parametrize(
+    "size", [(48, 20), *(pytest.param(size, marks=pytest.mark.long) for size in ((200, 60),))]
+)
 async def test_every_list_is_drawn_in_every_size(make_app: Make, size: tuple[int, int]) -> None:
     app = make_app()
     async with shown(app, size) as (pilot, screen):

@@ -9,6 +9,7 @@ from textual.widgets import DataTable
 
 from engine.text_safety import FORBIDDEN_RANGES
 from engine.types import LoadedModel, LogLine, ModelEntry
+from tests.tiers import mostly_long
 from tests.tui.fake_engine import fake_engine
 from tests.tui.shell.screen_text import shown, until
 from tui.app import HearthApp
@@ -31,7 +32,9 @@ PAYLOADS = (
 )
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize(
+    "payload", mostly_long(PAYLOADS, ("\x1b[2J\x1b[H", "[@click=app.quit]x[/]", "日本語🔥" * 40))
+)
 async def test_a_payload_is_text_everywhere(make_app: Callable[..., HearthApp], payload: str) -> None:
     name = f"m{payload}m"
     entry = ModelEntry(

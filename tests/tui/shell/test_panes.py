@@ -135,7 +135,13 @@ async def test_a_log_that_forgets_its_oldest_lines_keeps_the_cursor_on_its_line(
         assert view.current == before
 
 
-@pytest.mark.parametrize("size", [(20, 8), (48, 20), (80, 24), (100, 30), (300, 100)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (20, 8),
+        *(pytest.param(size, marks=pytest.mark.long) for size in ((48, 20), (80, 24), (100, 30), (300, 100))),
+    ],
+)
 async def test_every_size_works(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
     async with app.run_test(size=size) as pilot:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.widget import Widget
 
+from tests.tiers import mostly_long
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.heights import HeightMap
 from tui.stream.pump import StreamPump
@@ -64,7 +65,7 @@ async def test_scrolling_to_the_top_and_back_passes_every_message_in_order(app: 
         assert window.mounted_ids[-1] == "m59"
 
 
-@pytest.mark.parametrize("step", [-7, -19, -55])
+@pytest.mark.parametrize("step", mostly_long([-7, -19, -55], 1))
 async def test_what_is_on_screen_stays_when_the_window_moves(app: Any, talk: Any, step: int) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await app.window.show(talk(200))

@@ -24,6 +24,7 @@ from engine.types import (
     TextPart,
 )
 from tests.engine.runtime.worker.desk import Answer, Desk
+from tests.tiers import mostly_long
 from tests.weights.gguf_vision import tiny_gemma_vision, tiny_qwen_vl
 
 KINDS = ("qwen2vl", "gemma3", "hf qwen2_vl", "hf gemma3", "hf llava_next")
@@ -100,7 +101,7 @@ class Moody:
         return self._step(rows)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", mostly_long(range(2), 1))
 def test_everybody_gets_what_they_would_get_alone(
     folder: Path, kind: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
