@@ -16,7 +16,7 @@ MOST = 5
 
 def checks(rows: Sequence[Listed], settings: Settings) -> list[Check]:
     """Everything about models: those of the listing, the stores of other programs, the cache."""
-    return [*models(rows), *projectors(rows), *aliases(rows), *stores(settings), cache()]
+    return [*models(rows), *projectors(rows), *aliases(rows), *folders(settings), *stores(settings), cache()]
 
 
 def models(rows: Sequence[Listed]) -> list[Check]:
@@ -87,6 +87,27 @@ def aliases(rows: Sequence[Listed]) -> list[Check]:
         )
         for row in wanting[:MOST]
     ]
+
+
+def folders(settings: Settings) -> list[Check]:
+    """Folders of the settings that are not there, or may not be read: models in them are listed nowhere."""
+    found = []
+    named = {
+        "models.folders": settings.models.folders,
+        "models.ollama_folders": settings.models.ollama_folders,
+        "models.lm_studio_folders": settings.models.lm_studio_folders,
+    }
+    for setting, places in named.items():
+        for place in places:
+            folder = Path(place).expanduser()
+            if (shut := _shut(folder)) is not None:
+                said = f"{shut} may not be read"
+                found.append(Check("model folders", "note", said, f"Let yourself read it: chmod +rx {shut}."))
+            elif not folder.is_dir():
+                said = f"{folder} of {setting} is not there"
+                fix = f"Make or mount it, or take it out of {setting} in your settings file."
+                found.append(Check("model folders", "note", said, fix))
+    return found
 
 
 def stores(settings: Settings) -> list[Check]:

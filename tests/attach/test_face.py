@@ -224,7 +224,9 @@ async def test_conversations_and_their_pictures_are_kept(engine: Engine, tmp_pat
     assert id in [each.summary.id for each in (await engine.conversations.find(ConversationQuery())).found]
     assert b"Look" in (await engine.conversations.export([id], "json")).data
     await engine.conversations.delete([id])
-    assert id not in [each.summary.id for each in (await engine.conversations.find(ConversationQuery())).found]
+    assert id not in [
+        each.summary.id for each in (await engine.conversations.find(ConversationQuery())).found
+    ]
 
 
 async def test_a_picture_goes_by_its_path(engine: Engine, tmp_path: Path) -> None:

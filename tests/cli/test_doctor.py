@@ -15,7 +15,7 @@ from cli.doctor import files, machine, models, terminal
 from cli.doctor.backends import llama
 from engine.conversations.local import LocalConversations
 from engine.paths import resolve
-from engine.settings import Settings
+from engine.settings import Models, Settings
 from engine.types import (
     Alias,
     CpuReading,
@@ -212,6 +212,15 @@ def test_conversations_are_counted_and_left_as_they_are(hearth_home: Path) -> No
 
 def databases(home: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (home / "state").glob("hearth.db*")}
+
+
+def test_a_folder_of_the_settings_that_is_not_there_is_noted(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    said = Settings(models=Models(folders=(str(here), str(tmp_path / "gone"))))
+    (found,) = models.folders(said)
+    assert found.state == "note" and found.found.startswith(str(tmp_path / "gone"))
+    assert "models.folders" in found.found and found.fix
 
 
 def test_a_store_that_may_not_be_read_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
