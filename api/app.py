@@ -19,6 +19,9 @@ from api.dialects.listing import Listing
 from api.dialects.responses.store import Responses
 from api.security.guard import Guard
 from api.sockets.session import Generations
+from api.web import routes as pages
+from api.web.refusals import refusal
+from api.web.writing import Writings
 from engine.errors import HearthError, InvalidRequest
 from engine.text_safety import plain
 
@@ -46,7 +49,7 @@ def build(hub: Hub) -> ASGIApp:
 
     handlers = routes()
     app = Litestar(
-        route_handlers=handlers,
+        route_handlers=[*handlers, *pages()],
         lifespan=[lifespan],
         exception_handlers={Exception: render},
         state=State(
@@ -56,6 +59,7 @@ def build(hub: Hub) -> ASGIApp:
                 "responses": responses,
                 "handlers": handlers,
                 "generations": Generations(),
+                "writings": Writings(hub),
             }
         ),
         openapi_config=None,
@@ -84,6 +88,12 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
     else:
         _log.error("%s failed", scope["path"][:200].encode("unicode_escape").decode(), exc_info=error)
         info = errors.defect(error)
+    if scope["hearth.dialect"] == "web":
+        heads = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = refusal(info, scope["path"], heads, scope["hearth.id"])
+        kept = {name.decode(): value.decode() for name, value in refused.headers if name != b"content-length"}
+        media = kept.pop("content-type")
+        return Response(refused.body, status_code=refused.status, media_type=media, headers=kept)
     model = plain(scope.get("hearth.model", ""), 80)
     reply: Reply = as_error(
         info, scope["hearth.dialect"], model=model, request_id=f"req_{scope['hearth.id']}"

@@ -9,6 +9,7 @@ One `HearthError` becomes one of these bodies; the status is the error's own, bu
 | llama     | the same, with the status as `code`                               |
 | anthropic | `{"type": "error", "error": {type, message}, "request_id"}`       |
 | hub       | `{"detail": text, "error": code}`                                 |
+| web       | the same; a browser gets a page (`api.web.refusals`)              |
 | hearth    | the `ErrorInfo` as it is                                          |
 """
 
@@ -20,14 +21,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from api.security.pages import is_page
 from engine.errors import ErrorInfo, HearthError, InternalError
 
-Dialect = Literal["ollama", "openai", "anthropic", "llama", "hub", "hearth"]
+Dialect = Literal["ollama", "openai", "anthropic", "llama", "hub", "web", "hearth"]
 
 
 class Unauthorized(HearthError):
     code = "unauthorized"
     http_status = 401
+
+
+class SignInNeeded(Unauthorized):
+    """A page of the web page that is shown to those alone who signed in."""
+
+    code = "sign_in_needed"
 
 
 class NoRoute(HearthError):
@@ -109,6 +117,8 @@ def dialect_of(path: str, *, anthropic: bool = False) -> Dialect:
         return "ollama"
     if path.startswith("/hearth/"):
         return "hearth"
+    if is_page(path):
+        return "web"
     if "/messages" in path or path.startswith("/anthropic"):
         return "anthropic"
     if path.startswith("/v1/models") and anthropic:
@@ -162,7 +172,7 @@ def body_of(error: ErrorInfo, dialect: Dialect, *, model: str = "", request_id: 
             if error.code == "context_overflow":
                 kind = "exceed_context_size_error"
             return {"error": {"code": status, "message": text, "type": kind}}
-        case "hub":
+        case "hub" | "web":
             return {"detail": text, "error": error.code}
         case "hearth":
             return error
@@ -175,7 +185,7 @@ def headers_of(error: ErrorInfo, dialect: Dialect) -> list[tuple[bytes, bytes]]:
     if status in (429, 503, 529):
         wait = 1.0 if error.retry_after_s is None else max(1.0, error.retry_after_s)
         found.append((b"retry-after", str(round(wait)).encode()))
-    if status == 401:
+    if status == 401 and dialect != "web":
         found.append((b"www-authenticate", b"Bearer"))
     if status >= 500 and not error.retryable:
         found.append((b"x-should-retry", b"false"))

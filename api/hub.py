@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec.structs import replace
 
-from api.errors import Unauthorized
+from api.errors import SignInNeeded, Unauthorized, dialect_of
 from api.meter import Meter
 from api.request_log import LoggedRequest, asked, ended
 from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
 from api.security.rates import Rates
+from api.security.sessions import Sessions
 from api.uploads import Uploads
 from engine import Engine
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
 from engine.paths import Paths, resolve
 from engine.settings import Settings
 from engine.store.server import ServerStore
+from engine.store.web import Session, WebStore
 from engine.text_safety import plain
 from engine.types import Done, Failed, GenerationRequest
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from api.sockets.socket import Socket
 
 _log = logging.getLogger("hearth.server")
-_TICK_S: Final = 1.0
+_TICK_S: Final = 0.5
 _LAST_S: Final = 2.0
 """How long answers may take to say that they are ended."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w./@ -]{0,199}(?::[\w.+= -]{1,200}){0,2}", re.ASCII)
@@ -55,7 +57,7 @@ class Answer(Protocol):
         ...
 
     def tick(self, now: float) -> None:
-        """Called every second, with the monotonic clock."""
+        """Called twice a second, with the monotonic clock."""
         ...
 
 
@@ -78,7 +80,9 @@ class Hub:
         self.uploads = Uploads(paths if paths is not None else resolve(), settings.server.max_upload)
         self.engine, self.settings, self.keyring, self.store = engine, settings, keyring, store
         self.token = token or secrets.token_urlsafe(32)
-        self.doorkeeper = Doorkeeper(keyring, self.token, required=settings.server.auth == "required")
+        self.sessions = Sessions(WebStore(store))
+        required = settings.server.auth == "required"
+        self.doorkeeper = Doorkeeper(keyring, self.token, required=required, sessions=self.sessions)
         self.own_names = own_names
         """Names, beside those of the settings, that requests may be addressed to: the address bound."""
         self.started = time.time()
@@ -209,7 +213,22 @@ class Hub:
                 known = True
             if not known:
                 live.stop(Unauthorized("This key is not valid any more.").info)
+        session = live.principal.session
+        if session is not None and not self._lives(session):
+            live.stop(SignInNeeded("You are not signed in any more.").info)
         live.tick(now)
+
+    def _lives(self, session: Session) -> bool:
+        try:
+            return self.sessions.lives(session)
+        except HearthError:
+            return True
+
+    def signed_out(self, session: Session) -> None:
+        """Close what is being sent to a session that has ended, at once."""
+        for live in [*self.live, *self.sockets]:
+            if live.principal.session is not None and live.principal.session.hash == session.hash:
+                live.stop(SignInNeeded("You are signed out.").info)
 
     # --- records
 
@@ -236,17 +255,19 @@ class Hub:
         )
         self.keep(line)
 
-    def note(self, request: GenerationRequest, end: Done | Failed, seconds: float) -> None:
-        """One line on a generation over a socket, which is none on the socket itself."""
+    def note(
+        self, request: GenerationRequest, end: Done | Failed, seconds: float, path: str = "/ws/chat"
+    ) -> None:
+        """One line on a generation that no request of its own stands for: over a socket, or for the web page."""
         status = end.error.http_status if isinstance(end, Failed) else 200
         self.keep(
             LoggedRequest(
                 id=request.id,
                 t_unix=time.time(),
                 client=request.client,
-                dialect="hub",
-                method="WS",
-                path="/ws/chat",
+                dialect=dialect_of(path),
+                method="WS" if path.startswith("/ws/") else "POST",
+                path=path,
                 status=status,
                 seconds=seconds,
                 **(asked(request, prompts=self.settings.server.log_prompts) | ended(end)),

@@ -1,4 +1,4 @@
-"""Who asks: a key in one of three headers, this user's own token, or a program on this machine."""
+"""Who asks: a key in one of three headers, a session's cookie, this user's own token, or a program on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from msgspec import Struct
 from api.errors import Unauthorized
 from api.security.hosts import is_loopback
 from api.security.keyring import SCOPES, Key, Keyring, Scope
+from api.security.sessions import Sessions, secret_of
 from engine.errors import InvalidRequest
+from engine.store.web import Session
 from engine.text_safety import plain
 
 _ANYTHING: Final = 64
@@ -28,22 +30,35 @@ class Principal(Struct, frozen=True, kw_only=True):
     key: Key | None = None
     own: bool = False
     """A program of this user on this machine: it knows the secret of a file that only they can read."""
+    session: Session | None = None
+    """Of somebody who signed in at the web page."""
 
 
 class Doorkeeper:
     """Tells callers apart; `token` is the secret that this user's own programs find in a private file."""
 
-    def __init__(self, keyring: Keyring, token: str, *, required: bool) -> None:
+    def __init__(
+        self, keyring: Keyring, token: str, *, required: bool, sessions: Sessions | None = None
+    ) -> None:
         self._keyring, self._token, self._required = keyring, token, required
+        self._sessions = sessions
 
-    def principal(self, headers: Mapping[str, str], peer: str, *, from_page: bool) -> Principal:
+    def principal(
+        self, headers: Mapping[str, str], peer: str, *, from_page: bool, for_page: bool = False
+    ) -> Principal:
         """The caller with these headers (lower-case names) at the address `peer`.
 
-        `from_page` says that a web page sent the request. Without `auth = required` programs on this machine may do
+        `from_page` says that a web page sent the request, `for_page` that it is for a path of Hearth's own page, where
+        alone a session's cookie counts. Without `auth = required` programs on this machine may do
         all but what is Hearth's own, whatever key they send: most libraries insist on one.
         Raises Unauthorized, InvalidRequest for two different keys.
         """
         secret = _secret(headers)
+        session = self._session(headers) if for_page else None
+        if secret and session is not None:
+            raise InvalidRequest("A key and a session were sent.", "They may differ.", "Send one of them.")
+        if session is not None:
+            return Principal(name="web", scopes=SCOPES, session=session)
         if secret and self._token and hmac.compare_digest(secret.encode(), self._token.encode()):
             return Principal(name="hearth", scopes=SCOPES, own=True)
         key = self._keyring.check(secret) if secret else None
@@ -63,6 +78,10 @@ class Doorkeeper:
             else "Only programs on the server's own machine need none.",
             "Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`; `hearth keys create NAME` makes one.",
         )
+
+    def _session(self, headers: Mapping[str, str]) -> Session | None:
+        secret = secret_of(headers.get("cookie", ""))
+        return self._sessions.find(secret) if secret and self._sessions is not None else None
 
 
 def _secret(headers: Mapping[str, str]) -> str:

@@ -15,9 +15,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from api import errors
-from api.errors import NoRoute, TooLarge, TooSlow
+from api.errors import NoRoute, SignInNeeded, TooLarge, TooSlow, Unauthorized
+from api.security.credentials import Principal
 from api.security.hosts import host_allowed, origin_allowed
+from api.security.pages import CSRF_HEADER, is_page
 from api.security.routes import covers, inside, need
+from api.security.sessions import same
+from api.web.refusals import refusal
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelUnavailable, NotAllowed
 
 if TYPE_CHECKING:
@@ -78,6 +82,11 @@ class Guard:
             if raw["type"] == "websocket":
                 answer.status = error.info.http_status
                 await _refuse_socket(raw, send, error.info)
+            elif not answer.started and dialect == "web":
+                refused = refusal(error.info, path, headers, request_id)
+                await answer.body(
+                    refused.status, [*refused.headers, (b"connection", b"close")], refused.body, method=raw["method"]
+                )
             elif not answer.started:
                 await answer.fail(error.info, dialect, head=raw.get("method") == "HEAD")
         except Exception as error:
@@ -133,9 +142,12 @@ class Guard:
             return
         if hub.closing:
             raise ModelUnavailable("Hearth is shutting down.", fix="Try again in a moment.")
-        peer = (scope.get("client") or ("127.0.0.1", 0))[0]
-        principal = hub.doorkeeper.principal(headers, peer, from_page=bool(origin))
+        principal = self._principal(scope, headers, is_from_page=bool(origin))
+        if principal.session is not None and unsafe:
+            _check_csrf(principal, headers)
         if not covers(principal.scopes, needed):
+            if is_page(path):
+                raise SignInNeeded("That is for those who are signed in.", fix="Sign in at /chat/login.")
             if needed == "admin" and not path.startswith("/hearth/"):
                 raise NoRoute(f"There is no {path[:200]}.")
             raise NotAllowed(
@@ -147,6 +159,29 @@ class Guard:
         # A socket takes a turn for each generation, not for its whole life.
         if principal.key is not None and scope["type"] == "http":
             held.enter_context(hub.rates.taken(principal.key))
+
+
+    def _principal(self, scope: dict[str, Any], headers: dict[str, str], *, is_from_page: bool) -> Principal:
+        """Who asks. Raises Unauthorized, SignInNeeded at a page of Hearth's own."""
+        peer = (scope.get("client") or ("127.0.0.1", 0))[0]
+        for_page = is_page(scope["path"])
+        try:
+            return self._hub.doorkeeper.principal(
+                headers, peer, from_page=is_from_page, for_page=for_page
+            )
+        except Unauthorized as error:
+            if not for_page:
+                raise
+            raise SignInNeeded(error.what, error.why, "Sign in at /chat/login.") from None
+
+
+def _check_csrf(principal: Principal, headers: dict[str, str]) -> None:
+    """Raises NotAllowed where a page does not send what belongs to its session."""
+    assert principal.session is not None
+    if not same(headers.get(CSRF_HEADER, ""), principal.session.csrf):
+        raise NotAllowed(
+            "The page is out of date.", "It was not made for this sign-in.", "Load the page anew."
+        )
 
 
 class _Answer:
@@ -179,13 +214,15 @@ class _Answer:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         # What is left of the request is not read, so the connection cannot be used again.
         headers += [*errors.headers_of(error, dialect), (b"connection", b"close")]
-        start: Any = {
-            "type": "http.response.start",
-            "status": errors.status_of(error, dialect),
-            "headers": headers,
-        }
+        method = "HEAD" if head else ""
+        await self.body(errors.status_of(error, dialect), headers, body, method=method)
+
+    async def body(
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, *, method: str
+    ) -> None:
+        start: Any = {"type": "http.response.start", "status": status, "headers": headers}
         await self.send(start)
-        end: Any = {"type": "http.response.body", "body": b"" if head else body, "more_body": False}
+        end: Any = {"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False}
         await self.send(end)
 
     async def empty(self, status: int) -> None:

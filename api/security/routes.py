@@ -6,6 +6,7 @@ import re
 from typing import Final, Literal
 
 from api.security.keyring import Scope
+from api.security.pages import ASK, is_open_page
 
 Need = Literal["nothing"] | Scope
 
@@ -53,8 +54,10 @@ def inside(path: str, base: str) -> str:
 
 def need(method: str, path: str) -> Need:
     """The right that a request needs."""
-    if path in OPEN and method in ("GET", "HEAD"):
+    if (path in OPEN and method in ("GET", "HEAD")) or is_open_page(path):
         return "nothing"
+    if path == ASK or path.startswith(f"{ASK}/"):
+        return "generate"
     if path in _MANAGE or path.startswith(("/api/blobs/", "/requests")):
         return "manage"
     if method == "DELETE" and path.startswith("/v1/models"):

@@ -1,5 +1,7 @@
 """What the server keeps: keys, and responses that clients may come back for; in `server.db` in the state folder.
 
+The web page's password and sessions lie there too; `engine.store.web` knows them.
+
 Several processes may have it open: the server, and commands that make and revoke keys. Reading a store that nobody
 has written to creates nothing. Callable from any thread, one call at a time; each takes a millisecond or less.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
@@ -52,6 +54,19 @@ CREATE TABLE responses (
     size INTEGER NOT NULL,
     record BLOB NOT NULL
 ) STRICT;
+""",
+    """
+CREATE TABLE web_password (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    hash TEXT NOT NULL,
+    changed REAL NOT NULL
+) STRICT;
+CREATE TABLE web_sessions (
+    hash TEXT PRIMARY KEY,
+    csrf TEXT NOT NULL,
+    created REAL NOT NULL,
+    seen REAL NOT NULL
+) STRICT, WITHOUT ROWID;
 """,
 )
 _PUT: Final = (
@@ -137,6 +152,17 @@ class ServerStore:
         if self._is_there():
             with self._lock, self._opened().writing(lasting=False) as connection:
                 connection.execute("DELETE FROM responses WHERE id = ?", (id,))
+
+    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a question; none where nothing has been kept yet."""
+        nothing: list[tuple[Any, ...]] = []
+        return self._read(lambda database: database.reading(sql, bindings), nothing)
+
+    def write(self, *statements: tuple[str, Sequence[Any]], lasting: bool = True) -> None:
+        """Carry statements out together. Not `lasting`: a power cut may undo them."""
+        with self._lock, self._opened().writing(lasting=lasting) as connection:
+            for sql, bindings in statements:
+                connection.execute(sql, bindings)
 
     def close(self) -> None:
         """Let go of the file; the next call opens it again."""

@@ -20,10 +20,14 @@ RUNNING: Final = "Ollama is running"
 
 @route("/", http_method=["GET", "HEAD"], status_code=200)
 async def root(request: Request[Any, Any, Any]) -> ASGIApp:
-    """A JSON client gets the status, others the words that tell that a server is there."""
+    """A JSON client gets the status, a browser the web page, others the words that tell that a server is there."""
     accept = request.headers.get("accept", "")
     if "application/json" in accept:
         return as_json(status(request.app.state["hub"]))
+    if "text/html" in accept:
+        from api.web.welcome import welcome
+
+        return await welcome(request)
     return as_text(RUNNING)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -25,25 +25,33 @@ _json = msgspec.json.Encoder()
 _LOOK_S: Final = 0.5
 
 
-class Telling(Protocol):
+_T_contra = TypeVar("_T_contra", contravariant=True)
+_T = TypeVar("_T")
+
+
+class Telling(Protocol[_T_contra]):
     """Turns updates into bytes."""
 
-    def update(self, update: JobUpdate) -> bytes: ...
+    def update(self, update: _T_contra, /) -> bytes: ...
 
     def fail(self, error: ErrorInfo) -> bytes:
         """The last bytes where the stream ends before the job."""
         ...
 
 
-class Following:
-    """An ASGI app that sends a job's updates until it is over. Who leaves changes nothing for the job."""
+class Following(Generic[_T]):
+    """An ASGI app that sends a job's updates until it is over. Who leaves changes nothing for the job.
+
+    The web page sends an answer so while it is written.
+    """
 
     def __init__(
-        self, hub: Hub, principal: Principal, updates: AsyncIterator[JobUpdate], telling: Telling
+        self, hub: Hub, principal: Principal, updates: AsyncIterator[_T], telling: Telling[_T]
     ) -> None:
         self.principal = principal
         self._hub, self._updates, self._telling = hub, updates, telling
         self._why: ErrorInfo | None = None
+        self._told = asyncio.Event()
         self._gone = False
         self._last = time.monotonic()
         self._sending: float | None = None
@@ -52,6 +60,7 @@ class Following:
     def stop(self, why: ErrorInfo) -> None:
         """End the stream with `why`; see `api.answering.live.Live`."""
         self._why = self._why or why
+        self._told.set()
 
     def tick(self, now: float) -> None:
         """Drop a client that does not read."""
@@ -72,12 +81,13 @@ class Following:
                 (b"x-accel-buffering", b"no"),
             ],
         }
-        coming: asyncio.Task[JobUpdate] | None = None
+        coming: asyncio.Future[_T] | None = None
+        told = asyncio.create_task(self._told.wait())
         try:
             await send(start)
             while not self._gone:
                 coming = coming or asyncio.ensure_future(anext(self._updates))
-                await asyncio.wait((coming,), timeout=_LOOK_S)
+                await asyncio.wait((coming, told), timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 if self._why is not None or self._hub.closing:
                     why = (
                         self._why or ModelUnavailable("Hearth is shutting down.", fix="Come back later.").info
@@ -104,6 +114,7 @@ class Following:
         finally:
             self._hub.leave(self)
             watcher.cancel()
+            told.cancel()
             if coming is not None:
                 coming.cancel()
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Exception):

@@ -1,0 +1,75 @@
+"""What a model is asked in a conversation: its messages, and what its settings say, wherever they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from api.web.pictures import content_of
+from engine.types import GenerationRequest, Json, Message, StoredMessage, Thinking
+
+_TAKEN: Final = (
+    "system", "sampling", "max_tokens", "stop", "overflow", "load", "keep_alive", "image_max_side", "adapters",
+    "constraint",
+)  # fmt: skip
+"""Settings of a conversation that are fields of a request. Tools are none: no page can answer their calls."""
+
+
+def request_for(
+    model: str, path: Sequence[StoredMessage], settings: Json, *, id: str, client: str
+) -> GenerationRequest:
+    """The request that answers the last message of `path`."""
+    said = settings if isinstance(settings, dict) else {}
+    return GenerationRequest(
+        model=model,
+        id=id,
+        messages=tuple(_message(each) for each in path if _says_something(each)),
+        client=client,
+        source="web",
+        priority="interactive",
+        **_fields(said),
+    )
+
+
+def _fields(said: dict[str, Any]) -> dict[str, Any]:
+    """Those that can be read; the inspector of another Hearth may know values that this one does not."""
+    found: dict[str, Any] = {}
+    kinds = {field.name: field.type for field in msgspec.structs.fields(GenerationRequest)}
+    for name in _TAKEN:
+        if name not in said:
+            continue
+        try:
+            found[name] = msgspec.convert(said[name], type=kinds[name])
+        except msgspec.ValidationError:
+            continue
+    thought = {
+        name: said[key]
+        for name, key in (("enabled", "thinking"), ("effort", "effort"), ("budget", "budget"))
+        if said.get(key) is not None
+    }
+    if thought:
+        try:
+            found["thinking"] = msgspec.convert(thought, type=Thinking)
+        except msgspec.ValidationError:
+            pass
+    return found
+
+
+def _says_something(message: StoredMessage) -> bool:
+    if message.returned:
+        return False
+    return message.role != "assistant" or bool(message.content or message.reasoning or message.tool_calls)
+
+
+def _message(message: StoredMessage) -> Message:
+    return Message(
+        role=message.role,
+        content=content_of(message),
+        reasoning=message.reasoning or None,
+        tool_calls=message.tool_calls,
+        tool_call_id=message.tool_call_id or None,
+        tool_name=message.tool_name or None,
+        tool_error=message.tool_error,
+    )

@@ -1,0 +1,60 @@
+"""Lines to copy, by which programs use this server: with its own address and the model that is chosen."""
+
+from __future__ import annotations
+
+import json
+
+from markupsafe import Markup
+from msgspec import Struct
+
+from api.web.markdown import coloured
+
+
+class Snippet(Struct, frozen=True):
+    """`language` is for its colours."""
+
+    title: str
+    language: str
+    text: str
+
+    @property
+    def html(self) -> Markup:
+        """Its text in colours."""
+        return Markup(coloured(self.text, self.language))
+
+
+def snippets(origin: str, model: str) -> list[Snippet]:
+    """For the server at `origin` (scheme, host, port). What the model is called is quoted where it has to be."""
+    name = json.dumps(model)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
+    shell = "'" + body.replace("'", "'\\''") + "'"
+    bare = model if model.replace("-", "").replace("_", "").isalnum() else "'" + model.replace("'", "'\\''") + "'"
+    return [
+        Snippet("curl", "bash", f"curl {origin}/v1/chat/completions \\\n  -H 'Content-Type: application/json' \\\n  -d {shell}"),
+        Snippet(
+            "Python",
+            "python",
+            f'from openai import OpenAI\n\nclient = OpenAI(base_url="{origin}/v1", api_key="none")\n'
+            f"answer = client.chat.completions.create(\n    model={name},\n"
+            f'    messages=[{{"role": "user", "content": "Hello"}}],\n)\nprint(answer.choices[0].message.content)',
+        ),
+        Snippet(
+            "Anthropic",
+            "python",
+            f'from anthropic import Anthropic\n\nclient = Anthropic(base_url="{origin}", api_key="none")\n'
+            f"answer = client.messages.create(\n    model={name},\n    max_tokens=512,\n"
+            f'    messages=[{{"role": "user", "content": "Hello"}}],\n)\nprint(answer.content[0].text)',
+        ),
+        Snippet(
+            "Claude Code",
+            "bash",
+            f"ANTHROPIC_BASE_URL={origin} ANTHROPIC_AUTH_TOKEN=none claude --model {bare}",
+        ),
+        Snippet("Ollama", "bash", f"OLLAMA_HOST={origin} ollama run {bare}"),
+        Snippet(
+            "Open WebUI",
+            "bash",
+            f"docker run --network host -e OPENAI_API_BASE_URL={origin}/v1 -e OPENAI_API_KEY=none \\\n"
+            "  ghcr.io/open-webui/open-webui:main",
+        ),
+    ]

@@ -1,0 +1,129 @@
+// What htmx does not do: the theme, the clipboard, keys, pictures' names, and staying at the end while text comes.
+"use strict";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function switchTheme() {
+  const root = document.documentElement;
+  const now = root.dataset.theme || (dark.matches ? "dark" : "light");
+  root.dataset.theme = now === "dark" ? "light" : "dark";
+  try { localStorage.setItem("hearth-theme", root.dataset.theme); } catch { /* It holds for this page then. */ }
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Only secure addresses have a clipboard; a page over plain HTTP copies a selection.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "unseen";
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), 1500);
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("button, summary, a");
+  if (!target) return;
+  if (target.hasAttribute("data-theme-switch")) switchTheme();
+  if (target.hasAttribute("data-dismiss")) target.closest(".notice").remove();
+  if (target.matches(".code .copy")) copy(target.closest(".code").querySelector("code").textContent, target);
+  if (target.hasAttribute("data-copy-turn")) {
+    copy(target.closest(".turn").querySelector("[data-source]").content.textContent, target);
+  }
+});
+
+// A menu closes when somebody goes on elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+  const form = event.target.closest && event.target.closest("[data-enter-sends]");
+  if (!form || event.target.tagName !== "TEXTAREA" || event.key !== "Enter") return;
+  // On a phone Enter is the only way to a new line; and a word that is being composed is not a message.
+  if (event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+
+// --- pictures
+
+const names = () => document.getElementById("pictures");
+
+function showNames(input) {
+  const list = names();
+  list.replaceChildren(...[...input.files].map((file) => {
+    const item = document.createElement("li");
+    item.textContent = file.name;
+    return item;
+  }));
+  list.hidden = !input.files.length;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-pictures]")) showNames(event.target);
+});
+
+document.addEventListener("paste", (event) => {
+  const input = document.querySelector("[data-pictures]");
+  const pasted = [...(event.clipboardData?.files || [])].filter((file) => file.type.startsWith("image/"));
+  if (!input || !pasted.length) return;
+  const all = new DataTransfer();
+  for (const file of [...input.files, ...pasted]) all.items.add(file);
+  input.files = all.files;
+  showNames(input);
+});
+
+// --- the end of the thread
+
+const thread = document.getElementById("thread");
+let isAtEnd = true;
+
+function toEnd() {
+  if (thread) thread.scrollTop = thread.scrollHeight;
+}
+
+if (thread) {
+  thread.addEventListener("scroll", () => {
+    isAtEnd = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
+  });
+  // Whatever makes it longer: text that comes, a picture that is there at last, a fold that opens.
+  new MutationObserver(() => { if (isAtEnd) toEnd(); }).observe(thread, { childList: true, subtree: true });
+  toEnd();
+}
+
+// --- what htmx tells
+
+document.addEventListener("htmx:before:request", () => document.getElementById("notice").replaceChildren());
+
+document.addEventListener("htmx:after:request", (event) => {
+  const context = event.detail.ctx;
+  const form = context.sourceElement;
+  if (!(form instanceof HTMLFormElement) || !context.response || context.response.status >= 300) return;
+  const menu = form.closest("details.menu");
+  if (menu) menu.open = false;
+  if (form.id !== "composer" && !form.hasAttribute("data-clears")) return;
+  for (const field of form.querySelectorAll("textarea, input[type=file]")) field.value = "";
+  if (names()) { names().replaceChildren(); names().hidden = true; }
+  isAtEnd = true;
+  toEnd();
+});
+
+document.addEventListener("htmx:error", () => {
+  const notice = document.createElement("div");
+  notice.className = "notice";
+  notice.setAttribute("role", "alert");
+  const words = document.createElement("p");
+  words.textContent = "The server cannot be reached.";
+  notice.append(words);
+  document.getElementById("notice").replaceChildren(notice);
+});
