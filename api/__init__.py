@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from api.presence import stop as stop_server
     from api.request_log import LoggedRequest
     from api.security.keyring import Key, Keyring
+    from api.security.passwords import WebPassword
     from api.server import PortTaken, Server
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Notice",
     "PortTaken",
     "Server",
+    "WebPassword",
     "end_holder",
     "owning",
     "remove_notice",
@@ -40,6 +42,7 @@ _HOMES = {
     "Notice": ("api.presence", "Notice"),
     "PortTaken": ("api.server", "PortTaken"),
     "Server": ("api.server", "Server"),
+    "WebPassword": ("api.security.passwords", "WebPassword"),
     "end_holder": ("api.port_holder", "end"),
     "owning": ("api.presence", "owning"),
     "remove_notice": ("api.presence", "remove_notice"),

@@ -67,8 +67,8 @@ _MEMORY = "cli.commands.ps"
 
 OF_THIS_MACHINE = frozenset(
     {
-        "serve", "start", "stop", "restart", "status", "logs", "install-service", "keys", "doctor", "config",
-        "eval", "bench", "jobs",
+        "serve", "start", "stop", "restart", "status", "logs", "install-service", "keys", "password", "doctor",
+        "config", "eval", "bench", "jobs",
     }
 )  # fmt: skip
 """Commands for which `--connect` makes no sense."""
@@ -116,6 +116,7 @@ class Commands(LazyGroup):
         LazyCommand("load", _MEMORY, "Have it load a model.", app="load_app"),
         LazyCommand("unload", _MEMORY, "Have it let a model go.", app="unload_app"),
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
+        LazyCommand("password", "cli.commands.password", "Set or remove the web page's password."),
         LazyCommand("hardware", "cli.commands.hardware", "Say what processors, memory and GPUs do now."),
         LazyCommand("doctor", "cli.commands.doctor", "Check the machine and Hearth's files, with remedies."),
         LazyCommand("config", "cli.commands.config", "Show, change and check the settings."),

@@ -10,6 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import InvalidRequest
+from engine.paths import Paths
+from engine.store.server import ServerStore
+from engine.store.web import WebStore
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -29,6 +32,33 @@ def hashed(password: str) -> str:
             param="password",
         )
     return _hasher().hash(password)
+
+
+class WebPassword:
+    """The password of one state folder, for commands that set it. Calls raise StorageFailed."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._kept = ServerStore(paths)
+        self._store = WebStore(self._kept)
+
+    @property
+    def is_set(self) -> bool:
+        return self._store.password() is not None
+
+    def set(self, password: str) -> None:
+        """Make `password` the one that counts; everybody who is signed in has to do so anew. Raises InvalidRequest."""
+        self._store.set_password(hashed(password))
+
+    def remove(self) -> bool:
+        """Let nobody sign in any more; whether anybody could before."""
+        was_set = self.is_set
+        if was_set:
+            self._store.set_password(None)
+        return was_set
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._kept.close()
 
 
 class Checker:

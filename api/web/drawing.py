@@ -24,7 +24,8 @@ POLICY: Final = (
 )
 HEADERS: Final = (
     (b"content-security-policy", POLICY),
-    (b"referrer-policy", b"no-referrer"),
+    # Not `no-referrer`: with that a browser sends `Origin: null` along with a form, which the guard refuses.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),

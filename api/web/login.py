@@ -12,7 +12,7 @@ from api.errors import RateLimited, Unauthorized, headers_of
 from api.security.pages import CONVERSATIONS, LOGIN, is_page
 from api.security.passwords import LONGEST
 from api.security.sessions import cookie, secret_of
-from api.web.drawing import page
+from api.web.drawing import HTML, page
 from api.web.forms import Form
 from api.web.visit import Visit
 from engine.errors import HearthError, InvalidRequest
@@ -87,7 +87,7 @@ def _next(said: str) -> str:
 
 
 def _led_to(path: str, *headers: tuple[bytes, bytes]) -> Reply:
-    return Reply(b"", status=303, headers=[(b"location", path.encode()), *headers])
+    return Reply(b"", status=303, media_type=HTML, headers=[(b"location", path.encode()), *headers])
 
 
 ROUTES = [form, sign_in, sign_out]

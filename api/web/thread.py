@@ -95,7 +95,7 @@ def figures(message: StoredMessage) -> tuple[str, ...]:
 
 def told(usage: Usage | None, timings: Timings | None) -> tuple[str, ...]:
     """Tokens, speed, and time to the first token."""
-    if usage is None:
+    if usage is None or not usage.completion_tokens:
         return ()
     found = [f"{usage.completion_tokens:,} tokens"]
     if timings is not None:

@@ -326,10 +326,15 @@ class Jobs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Web(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The web page. Nothing reads this section yet."""
+    """The web page."""
 
     models: Annotated[
-        tuple[str, ...], Meta(description="Models that the web page offers; empty: all that are installed.")
+        tuple[str, ...],
+        Meta(
+            description="Models and aliases that the web page offers, with their adapters; empty: all that are "
+            "installed.",
+            extra=NOW,
+        ),
     ] = ()
 
 

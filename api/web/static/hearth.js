@@ -55,6 +55,14 @@ document.addEventListener("keydown", (event) => {
   form.requestSubmit();
 });
 
+// A question that is to be worded otherwise is gone on with at its end.
+document.addEventListener("focusin", (event) => {
+  const field = event.target;
+  if (!field.matches(".editing textarea") || field.dataset.begun) return;
+  field.dataset.begun = "1";
+  field.setSelectionRange(field.value.length, field.value.length);
+});
+
 // --- pictures
 
 const names = () => document.getElementById("pictures");
