@@ -23,7 +23,8 @@ run: setup ## Start Hearth (ARGS="chat ember" passes arguments)
 test: setup-dev ## Run the fast tests (ARGS="tests/engine -k name" narrows them)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: setup-dev ## Run the long tests
+test-long: setup-dev ## Run the long tests (installs Chromium for those of the web page, where apt can)
+	@$(BIN)/python -m setup.browser
 	@$(BIN)/python -m pytest -m long --timeout 1200 $(ARGS)
 
 lint: setup-dev ## Check style, format and import contracts

@@ -92,7 +92,7 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Any:
         heads = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refused = refusal(info, scope["path"], heads, scope["hearth.id"])
         kept = {name.decode(): value.decode() for name, value in refused.headers if name != b"content-length"}
-        media = kept.pop("content-type")
+        media = kept.pop("content-type").partition(";")[0]  # Litestar adds the charset itself
         return Response(refused.body, status_code=refused.status, media_type=media, headers=kept)
     model = plain(scope.get("hearth.model", ""), 80)
     reply: Reply = as_error(

@@ -179,6 +179,8 @@ class Server:
             access_log=False,
             lifespan="on",
             server_header=False,
+            # What a caller says of where they are from is not believed, whoever brings it: see `api.security`.
+            proxy_headers=False,
             http=Connection,
             ws="auto",
             ws_max_size=MOST_MESSAGE,

@@ -85,7 +85,10 @@ class Guard:
             elif not answer.started and dialect == "web":
                 refused = refusal(error.info, path, headers, request_id)
                 await answer.body(
-                    refused.status, [*refused.headers, (b"connection", b"close")], refused.body, method=raw["method"]
+                    refused.status,
+                    [*refused.headers, (b"connection", b"close")],
+                    refused.body,
+                    method=raw["method"],
                 )
             elif not answer.started:
                 await answer.fail(error.info, dialect, head=raw.get("method") == "HEAD")
@@ -160,15 +163,12 @@ class Guard:
         if principal.key is not None and scope["type"] == "http":
             held.enter_context(hub.rates.taken(principal.key))
 
-
     def _principal(self, scope: dict[str, Any], headers: dict[str, str], *, is_from_page: bool) -> Principal:
         """Who asks. Raises Unauthorized, SignInNeeded at a page of Hearth's own."""
         peer = (scope.get("client") or ("127.0.0.1", 0))[0]
         for_page = is_page(scope["path"])
         try:
-            return self._hub.doorkeeper.principal(
-                headers, peer, from_page=is_from_page, for_page=for_page
-            )
+            return self._hub.doorkeeper.principal(headers, peer, from_page=is_from_page, for_page=for_page)
         except Unauthorized as error:
             if not for_page:
                 raise
@@ -222,7 +222,11 @@ class _Answer:
     ) -> None:
         start: Any = {"type": "http.response.start", "status": status, "headers": headers}
         await self.send(start)
-        end: Any = {"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False}
+        end: Any = {
+            "type": "http.response.body",
+            "body": b"" if method == "HEAD" else body,
+            "more_body": False,
+        }
         await self.send(end)
 
     async def empty(self, status: int) -> None:

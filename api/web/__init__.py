@@ -1,14 +1,14 @@
 """The web page: what a browser gets. Jinja templates with htmx, nothing from elsewhere, and no build step.
 
-    welcome          `/`: how the server is, a question to try it with, snippets
-    login            signing in and out
-    conversations    the list, one conversation, what is done to it as a whole
-    messages         sending, regenerating, editing, stopping, and the stream of an answer
-    writing          an answer while it is written, whoever looks; it goes on when the browser leaves
-    jobs             the queue
-    drawing          templates into answers, with the headers that every page has
-    markdown         what models write into HTML that is safe
-    refusals         errors as pages, or as a line on the page that is there
+welcome          `/`: how the server is, a question to try it with, snippets
+login            signing in and out
+conversations    the list, one conversation, what is done to it as a whole
+messages         sending, regenerating, editing, stopping, and the stream of an answer
+writing          an answer while it is written, whoever looks; it goes on when the browser leaves
+jobs             the queue
+drawing          templates into answers, with the headers that every page has
+markdown         what models write into HTML that is safe
+refusals         errors as pages, or as a line on the page that is there
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -50,10 +51,8 @@ def _fields(said: dict[str, Any]) -> dict[str, Any]:
         if said.get(key) is not None
     }
     if thought:
-        try:
+        with contextlib.suppress(msgspec.ValidationError):
             found["thinking"] = msgspec.convert(thought, type=Thinking)
-        except msgspec.ValidationError:
-            pass
     return found
 
 

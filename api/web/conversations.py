@@ -107,7 +107,9 @@ async def export(request: Request[Any, Any, Any]) -> ASGIApp:
     visit = Visit(request)
     form = request.query_params.get("form", "markdown")
     if form not in _FORMS:
-        raise InvalidRequest(f"There is no form {plain(form, 40)!r}.", f"They are {', '.join(_FORMS)}.", param="form")
+        raise InvalidRequest(
+            f"There is no form {plain(form, 40)!r}.", f"They are {', '.join(_FORMS)}.", param="form"
+        )
     file = await visit.hub.engine.conversations.export([conversation_id(request)], form)  # type: ignore[arg-type]
     named = f"attachment; filename*=UTF-8''{quote(file.name)}".encode()
     return Reply(file.data, media_type=file.media_type.encode(), headers=[(b"content-disposition", named)])

@@ -100,4 +100,10 @@ def number(value: float) -> str:
 
 def seconds(value: float) -> str:
     """A length of time, to three digits or so."""
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s" if value < 120 else f"{value / 60:.0f} min"
+    return (
+        f"{value * 1000:.0f} ms"
+        if value < 1
+        else f"{value:.1f} s"
+        if value < 120
+        else f"{value / 60:.0f} min"
+    )

@@ -70,7 +70,9 @@ async def act(request: Request[Any, Any, Any]) -> ASGIApp:
         case "forget":
             await jobs.drop(id)
         case _:
-            raise InvalidRequest("That cannot be done with a job.", "It can be cancelled, retried and forgotten.")
+            raise InvalidRequest(
+                "That cannot be done with a job.", "It can be cancelled, retried and forgotten."
+            )
     return visit.page("parts/jobs.html", **await _list(visit))
 
 
@@ -82,7 +84,7 @@ async def _list(visit: Visit) -> dict[str, Any]:
     before = params.get("before", "")
     page = await visit.hub.engine.jobs.find(
         JobQuery(
-            states=(state,) if state else (),  # type: ignore[arg-type]
+            states=(state,) if state else (),
             text=text,
             before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
             limit=PAGE,

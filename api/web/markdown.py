@@ -57,7 +57,9 @@ def blocks_of(text: str) -> Blocks:
     """
     whole = text[: text.rfind("\n") + 1]
     starts = [
-        token.map[0] for token in _reader().parse(whole) if token.level == 0 and token.map and token.nesting >= 0
+        token.map[0]
+        for token in _reader().parse(whole)
+        if token.level == 0 and token.map and token.nesting >= 0
     ]
     if len(starts) < 2:
         return Blocks((), text)
@@ -73,7 +75,7 @@ def _cleaner() -> Any:
 
     return nh3.Cleaner(
         tags=set(_TAGS),
-        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        attributes={"*": set(), **{tag: set(names) for tag, names in _ATTRIBUTES.items()}},
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
@@ -115,7 +117,9 @@ def _fence(renderer: Any, tokens: Sequence[Token], place: int, options: Any, env
     head = f'<span class="language">{escape(language)}</span>'
     copy = '<button class="copy" type="button">Copy</button>'
     code = coloured(token.content, language)
-    return f'<div class="code"><div class="code-head">{head}{copy}</div><pre><code>{code}</code></pre></div>\n'
+    return (
+        f'<div class="code"><div class="code-head">{head}{copy}</div><pre><code>{code}</code></pre></div>\n'
+    )
 
 
 def coloured(code: str, language: str) -> str:

@@ -1,4 +1,4 @@
-"""What is said in a conversation: a question sent, answered anew or worded otherwise; the answer's stream and its end."""
+"""What is said in a conversation: a question sent, answered anew, worded otherwise; the answer's stream and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that somebody attaches to a question: looked at before they are kept, and put where its text mentions them."""
+"""Pictures attached to a question: looked at before they are kept, and put where its text mentions them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from engine.media import check_scans, read_header
 from engine.text_safety import plain
 from engine.types import Attachment, ImagePart, Part, StoredMessage, TextPart
 
-_ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/bmp": "bmp"}
+_ENDINGS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+}
 
 
 def attached(files: Sequence[tuple[str, bytes]], folder: Path) -> tuple[Attachment, ...]:

@@ -26,11 +26,14 @@ class Snippet(Struct, frozen=True):
 def snippets(origin: str, model: str) -> list[Snippet]:
     """For the server at `origin` (scheme, host, port). What the model is called is quoted where it has to be."""
     name = json.dumps(model)
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
-    shell = "'" + body.replace("'", "'\\''") + "'"
-    bare = model if model.replace("-", "").replace("_", "").isalnum() else "'" + model.replace("'", "'\\''") + "'"
+    body = _quoted(json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]}))
+    bare = model if model.replace("-", "").replace("_", "").isalnum() else _quoted(model)
     return [
-        Snippet("curl", "bash", f"curl {origin}/v1/chat/completions \\\n  -H 'Content-Type: application/json' \\\n  -d {shell}"),
+        Snippet(
+            "curl",
+            "bash",
+            f"curl {origin}/v1/chat/completions \\\n  -H 'Content-Type: application/json' \\\n  -d {body}",
+        ),
         Snippet(
             "Python",
             "python",
@@ -58,3 +61,8 @@ def snippets(origin: str, model: str) -> list[Snippet]:
             "  ghcr.io/open-webui/open-webui:main",
         ),
     ]
+
+
+def _quoted(text: str) -> str:
+    """As one word for a shell."""
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -79,7 +79,9 @@ def turn(message: StoredMessage, beside: Sequence[StoredMessage] = ()) -> Turn:
         dom=dom_of(message.id),
         text=clean(without_mentions(message)) if not is_answer else "",
         html=html_of(message.content) if is_answer and message.state != "writing" else Markup(),
-        reasoning=html_of(message.reasoning) if message.reasoning and message.state != "writing" else Markup(),
+        reasoning=html_of(message.reasoning)
+        if message.reasoning and message.state != "writing"
+        else Markup(),
         number=place + 1,
         versions=len(ids),
         before=ids[place - 1] if place else "",

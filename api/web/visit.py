@@ -42,7 +42,7 @@ class Visit:
 
     def guest(self) -> Principal | None:
         """Who asks for a page that is open to all; None where they are nobody that could be told apart."""
-        headers = {name: value for name, value in self.request.headers.items()}
+        headers = dict(self.request.headers.items())
         try:
             return self.hub.doorkeeper.principal(headers, self.peer, from_page=True, for_page=True)
         except HearthError:

@@ -100,7 +100,9 @@ async def follow(request: Request[Any, Any, Any]) -> ASGIApp:
     async def last(done: Writing) -> str:
         shown = turn(replace(done.answer, id=done.request.id))
         rows = account(done.done) if done.done is not None else []
-        return drawn("parts/answered.html", id=done.request.id, turn=shown, account=rows, request_id=done.request.id)
+        return drawn(
+            "parts/answered.html", id=done.request.id, turn=shown, account=rows, request_id=done.request.id
+        )
 
     return Following(visit.hub, visit.principal, parts_of(writing, last), Parts())
 

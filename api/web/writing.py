@@ -48,7 +48,12 @@ class Writing:
     """One answer. `conversation` is empty for a question that is kept nowhere. On the server's loop."""
 
     def __init__(
-        self, hub: Hub, conversation: str, answer: StoredMessage, request: GenerationRequest, principal: Principal
+        self,
+        hub: Hub,
+        conversation: str,
+        answer: StoredMessage,
+        request: GenerationRequest,
+        principal: Principal,
     ) -> None:
         self.conversation, self.answer, self.request = conversation, answer, request
         # A session that ends closes what is sent to it; what it asked for is answered all the same.

@@ -66,9 +66,7 @@ class WebStore:
 
     def seen(self, hash: str, moment: float) -> None:
         """Somebody of that session was here."""
-        self._store.write(
-            ("UPDATE web_sessions SET seen = ? WHERE hash = ?", (moment, hash)), lasting=False
-        )
+        self._store.write(("UPDATE web_sessions SET seen = ? WHERE hash = ?", (moment, hash)), lasting=False)
 
     def end(self, hash: str) -> None:
         """Forget a session."""

@@ -74,6 +74,8 @@ def test_the_wheel_holds_the_rooms_and_their_data(wheel: Path, repository: Path)
     for pattern in (
         "themes/*.toml",
         "tui/**/*.tcss",
+        "api/web/static/*",
+        "api/web/templates/**/*.html",
         "starter/ember/**/*.safetensors",
         "starter/ember/**/*.gguf",
         "starter/ember-vision/**/*.json",

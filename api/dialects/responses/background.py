@@ -107,7 +107,7 @@ def replayed(outcome: JobOutcome) -> Result:
     return result
 
 
-def following(hub: Hub, principal: Principal, outcome: JobOutcome, place: int) -> Following:
+def following(hub: Hub, principal: Principal, outcome: JobOutcome, place: int) -> Following[JobUpdate]:
     """Sends the events from the one of that number on."""
     updates = hub.engine.jobs.watch(outcome.job.id)
     return Following(hub, principal, updates, ResponseEvents(asked_in(outcome), place))
