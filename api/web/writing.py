@@ -124,6 +124,7 @@ class Writing:
     async def _run(self, ended: Callable[[Writing], None]) -> None:
         started = time.monotonic()
         terminal: Done | Failed | None = None
+        journal = asyncio.create_task(self._journal(), name="web-journal")
         try:
             self._stream = self._hub.engine.generate(self.request)
             if self._stopped or self._why is not None:
@@ -137,8 +138,9 @@ class Writing:
                 self.answer, error=InternalError("The answer broke off.", f"{type(error).__name__}.").info
             )
         finally:
+            journal.cancel()
             with contextlib.suppress(HearthError):
-                await self._keep(terminal)
+                await self._keep()
             self.ended = True
             self._told()
             self._hub.leave(self)
@@ -151,19 +153,25 @@ class Writing:
         return "/chat/conversations" if self.conversation else "/chat/ask"
 
     async def _read(self, stream: Stream) -> Done | Failed | None:
-        written = time.monotonic()
         async for event in stream:
             if isinstance(event, Done | Failed):
                 self._end(event)
                 return event
             self._take(event)
             self._told()
-            now = time.monotonic()
-            if self.conversation and now - written > JOURNAL_S:
-                written = now
-                with contextlib.suppress(HearthError):
-                    await self._hub.engine.conversations.journal(self.conversation, self._so_far())
         return None
+
+    async def _journal(self) -> None:
+        """Keep what is new a few times a second, whether more comes or not."""
+        kept = 0
+        while self.conversation:
+            await asyncio.sleep(JOURNAL_S)
+            so_far = self._so_far()
+            length = len(so_far.content) + len(so_far.reasoning)
+            if length > kept:
+                with contextlib.suppress(HearthError):
+                    await self._hub.engine.conversations.journal(self.conversation, so_far)
+                    kept = length
 
     def _take(self, event: StreamEvent) -> None:
         match event:
@@ -208,7 +216,7 @@ class Writing:
     def _so_far(self, state: Any = "writing") -> StoredMessage:
         return replace(self.answer, content=self.content, reasoning=self.reasoning, state=state)
 
-    async def _keep(self, terminal: Done | Failed | None) -> None:
+    async def _keep(self) -> None:
         self.answer = self._so_far("whole")
         if self.conversation:
             try:

@@ -63,6 +63,9 @@ document.addEventListener("focusin", (event) => {
   field.setSelectionRange(field.value.length, field.value.length);
 });
 
+// Where there is a keyboard one may write at once; on a phone it would cover the page.
+if (matchMedia("(pointer: fine)").matches) document.querySelector("[data-focus]")?.focus();
+
 // --- pictures
 
 const names = () => document.getElementById("pictures");

@@ -22,6 +22,8 @@ from tests.api.web.test_safe import ATTACKS
 pytestmark = pytest.mark.long
 
 _T = TypeVar("_T")
+SCREENSHOTS = os.environ.get("HEARTH_SCREENSHOTS")
+"""Read now: tests run without the user's own variables."""
 PATIENCE_S = 90.0
 DESK, PHONE = (1280, 860), (390, 844)
 SLOW = "scripted:tokens=100000,delay_ms=30"
@@ -116,9 +118,9 @@ class Browser:
         return int(self.js("return document.documentElement.scrollWidth - innerWidth"))
 
     def shoot(self, name: str) -> None:
-        if folder := os.environ.get("HEARTH_SCREENSHOTS"):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.driver.save_screenshot(str(Path(folder) / f"web-{name}-{self.name}.png"))
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"web-{name}-{self.name}.png"))
 
 
 Windows = Callable[..., Browser]
