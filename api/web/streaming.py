@@ -24,6 +24,8 @@ PACE_S: Final = 0.1
 """Shortest time between two events."""
 SHARE: Final = 0.1
 """Most of the time that drawing may take."""
+LONGEST_S: Final = 1.0
+"""Longest time between two events, however long drawing takes."""
 
 
 class Parts:
@@ -48,7 +50,8 @@ async def parts_of(writing: Writing, last: Callable[[Writing], Awaitable[str]]) 
             return
         began = time.monotonic()
         yield event(await asyncio.to_thread(drawing.more, now.content, now.reasoning, now.stage))
-        await asyncio.sleep(max(PACE_S, (time.monotonic() - began) / SHARE))
+        took = time.monotonic() - began
+        await asyncio.sleep(min(max(PACE_S, took / SHARE), LONGEST_S))
 
 
 class _Growing:

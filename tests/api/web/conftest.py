@@ -23,7 +23,10 @@ from tests.leaving import when_leaving
 PASSWORD = "a warm hearth fire"
 HTML = {"accept": "text/html"}
 HTMX = {"hx-request": "true", "accept": "text/html"}
-SAY_HI = "scripted:text=hi there"
+SAY_HI = "scripted:text=**hi** there"
+ECHO = "scripted:pieces=words"
+SLOW = "scripted:tokens=100000,delay_ms=10"
+"""Each model is a process: tests take these where they can."""
 
 OpenPage = Callable[..., Server]
 

@@ -9,7 +9,7 @@ import pytest
 
 from api import Server
 from api.web import routes as pages
-from tests.api.web.conftest import HTML, HTMX, OpenPage, begin, parts, sign_in
+from tests.api.web.conftest import HTML, HTMX, SAY_HI, OpenPage, begin, parts, sign_in
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -102,13 +102,11 @@ def test_the_welcome_tells_how_it_is_and_how_to_use_it(guest: httpx.Client, web_
 def test_the_tester_asks_without_a_password_and_tells_what_it_cost(
     guest: httpx.Client, web_server: Server
 ) -> None:
-    asked = guest.post(
-        "/chat/ask", data={"text": "hi", "model": "scripted:text=**well**, hello"}, headers=HTMX
-    )
+    asked = guest.post("/chat/ask", data={"text": "hi", "model": SAY_HI}, headers=HTMX)
     where = re.search(r'hx-sse:connect="(/chat/ask/[0-9a-f]+)"', asked.text)
     assert where is not None
     *_, last = parts(guest, where[1])
-    assert "<strong>well</strong>, hello" in last
+    assert "<strong>hi</strong> there" in last
     for name in ("Request", where[1].rpartition("/")[2], "First token", "Prompt", "Model"):
         assert name in last, name
     assert guest.get("/chat/ask/none").status_code == 404

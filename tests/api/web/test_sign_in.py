@@ -16,7 +16,7 @@ from api.security import passwords
 from api.security.lockout import OF_ALL, OF_ONE, WINDOW_S, Lockout
 from api.web import routes as pages
 from engine.errors import InvalidRequest
-from tests.api.web.conftest import DEAR_HASHER, HTML, HTMX, PASSWORD, OpenPage, begin, given, sign_in
+from tests.api.web.conftest import DEAR_HASHER, HTML, HTMX, PASSWORD, SLOW, OpenPage, begin, given, sign_in
 
 
 def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
@@ -174,7 +174,7 @@ def test_wrong_passwords_lock_out_whatever_address_they_say_they_are_from(
         before = process.memory_info().rss
         crowd = [
             threading.Thread(target=lambda: client.post("/chat/login", data={"password": "x" * 20}))
-            for _ in range(60)
+            for _ in range(40)
         ]
         for each in crowd:
             each.start()
@@ -188,7 +188,7 @@ def test_another_password_lets_in_again_and_puts_everybody_out(open_page: OpenPa
     server = open_page()
     with httpx.Client(base_url=server.url, timeout=60) as client:
         sign_in(client)
-        conversation = begin(client, model="scripted:tokens=100000,delay_ms=20")
+        conversation = begin(client, model=SLOW)
         ended = threading.Event()
         came: list[str] = []
 
@@ -220,7 +220,7 @@ def test_signing_out_closes_what_is_being_sent(open_page: OpenPage) -> None:
     server = open_page()
     with httpx.Client(base_url=server.url, timeout=60) as client:
         sign_in(client)
-        conversation = begin(client, model="scripted:tokens=100000,delay_ms=20")
+        conversation = begin(client, model=SLOW)
         events = f"/chat/conversations/{conversation}/events"
         with client.stream("GET", events, headers=HTMX) as answer:
             pieces = answer.iter_text()
