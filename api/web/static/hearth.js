@@ -64,7 +64,7 @@ document.addEventListener("focusin", (event) => {
 });
 
 // Where there is a keyboard one may write at once; on a phone it would cover the page.
-if (matchMedia("(pointer: fine)").matches) document.querySelector("[data-focus]")?.focus();
+if (!matchMedia("(pointer: coarse)").matches) document.querySelector("[data-focus]")?.focus();
 
 // --- pictures
 
