@@ -4,7 +4,8 @@
     scorers     what is looked at in an answer                                statistics  intervals and paired tests
     store       runs, row by row                                              runner      asks what is not answered yet
     findings    what a run found; outcomes, compare                           report      Markdown and HTML
-    bench       how fast
+    bench       how fast                                                  arena       Elo from blind votes
+    desk        all of it on threads of its own, for screens
 
 Rooms above import from here; everything else is this room's own. Importing this package imports nothing: each name is
 loaded when first asked for.
@@ -16,33 +17,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evals.arena import Standing
     from evals.asking import Conditions, Subject, subjects
     from evals.bench import Plan, Shape, Slo, Target
     from evals.bench import bench as run_bench
-    from evals.compare import Comparison
+    from evals.command import command
+    from evals.compare import Comparison, Pair, p_text
     from evals.datasets import SHIPPED, Dataset, open_dataset
-    from evals.findings import Findings, comparison_of
+    from evals.desk import Benched, Desk, Listed
+    from evals.findings import Examined, Findings, comparison_of
     from evals.findings import findings as findings_of
+    from evals.history import Point
+    from evals.outcomes import Outcome, Summary
     from evals.report import write_reports
+    from evals.report.wording import interval_text, score_text
     from evals.runner import Progress, Runner
     from evals.sample import Answer, Sample, Score
     from evals.scorers import SCORERS, Spec, spec_of
     from evals.session import again, begin, opener
     from evals.session import runner as open_runner
-    from evals.store import EvalStore, Row, Run, Settings
+    from evals.store import Battle, EvalStore, Row, Run, Settings
 
 _ROOMS = {
     "evals.asking": ("Conditions", "Subject", "subjects"),
     "evals.bench": ("Plan", "Shape", "Slo", "Target"),
-    "evals.compare": ("Comparison",),
+    "evals.arena": ("Standing",),
+    "evals.command": ("command",),
+    "evals.compare": ("Comparison", "Pair", "p_text"),
     "evals.datasets": ("SHIPPED", "Dataset", "open_dataset"),
-    "evals.findings": ("Findings", "comparison_of"),
+    "evals.desk": ("Benched", "Desk", "Listed"),
+    "evals.findings": ("Examined", "Findings", "comparison_of"),
+    "evals.history": ("Point",),
+    "evals.outcomes": ("Outcome", "Summary"),
     "evals.report": ("write_reports",),
+    "evals.report.wording": ("interval_text", "score_text"),
     "evals.runner": ("Progress", "Runner"),
     "evals.sample": ("Answer", "Sample", "Score"),
     "evals.scorers": ("SCORERS", "Spec", "spec_of"),
     "evals.session": ("again", "begin", "opener"),
-    "evals.store": ("EvalStore", "Row", "Run", "Settings"),
+    "evals.store": ("Battle", "EvalStore", "Row", "Run", "Settings"),
 }
 _OTHERWISE = {
     "findings_of": ("evals.findings", "findings"),
@@ -54,12 +67,20 @@ __all__ = [
     "SCORERS",
     "SHIPPED",
     "Answer",
+    "Battle",
+    "Benched",
     "Comparison",
     "Conditions",
     "Dataset",
+    "Desk",
     "EvalStore",
+    "Examined",
     "Findings",
+    "Listed",
+    "Outcome",
+    "Pair",
     "Plan",
+    "Point",
     "Progress",
     "Row",
     "Run",
@@ -70,16 +91,22 @@ __all__ = [
     "Shape",
     "Slo",
     "Spec",
+    "Standing",
     "Subject",
+    "Summary",
     "Target",
     "again",
     "begin",
+    "command",
     "comparison_of",
     "findings_of",
+    "interval_text",
     "open_dataset",
     "open_runner",
     "opener",
+    "p_text",
     "run_bench",
+    "score_text",
     "spec_of",
     "subjects",
     "write_reports",

@@ -107,8 +107,7 @@ def _bench(
     from engine.text_safety import plain
     from evals import bench as benches
     from evals.asking.subject import subjects
-    from evals.bench import table
-    from evals.session import opener
+    from evals.bench.measuring import keep, measure
 
     plan.check()
     settings = context.obj.load().settings
@@ -117,23 +116,16 @@ def _bench(
     engine = LocalEngine(settings, screen_attached=False)
 
     async def measured() -> tuple[list[Target], dict[str, Any]]:
-        open_ = opener(engine)
-        opened = [(each, open_(each)) for each in targets]
-        try:
-            found = await benches.bench(
-                opened, plan, lambda text: print(f"{plain(text, 100)} …", file=sys.stderr, flush=True)
-            )
-            return found, {subject.label: await model.described() for subject, model in opened}
-        finally:
-            for _, model in opened:
-                await model.close()
+        return await measure(
+            engine, targets, plan, lambda text: print(f"{plain(text, 100)} …", file=sys.stderr, flush=True)
+        )
 
     with asyncio.Runner() as loop:
         try:
             found, described = loop.run(measured())
         finally:
             loop.run(engine.close())
-    table.append(path, table.rows(found, plan, described))
+    keep(path, found, plan, described)
     if json:
         print_json({"targets": found, "definitions": dict(benches.DEFINITIONS)})
     else:

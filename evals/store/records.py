@@ -12,6 +12,8 @@ from evals.asking import Conditions, Subject
 from evals.sample import Answer, Score
 from evals.scorers import Spec
 
+Outcome = Literal["first", "second", "tie", "neither"]
+"""Of a battle: whose answer is better, or that both are as good, or as bad."""
 RunState = Literal["running", "stopped", "finished"]
 Reduce = Literal["mean", "majority", "pass_at", "pass_hat"]
 """What several answers to one sample come to: their mean, the answer of most, pass@k, pass^k."""
@@ -80,3 +82,15 @@ class Baseline(Struct, frozen=True, kw_only=True):
     run: str
     subject: int
     pinned: float
+
+
+class Battle(Struct, frozen=True, kw_only=True):
+    """Two models that answered the same, not known apart, and what a person held of it. `created` is Unix seconds."""
+
+    id: str
+    created: float
+    prompt: str
+    first: str
+    second: str
+    answers: tuple[str, str]
+    outcome: Outcome

@@ -42,4 +42,13 @@ CREATE TABLE baselines (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_RUNS,)
+_BATTLES = """
+CREATE TABLE battles (
+    id TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX battles_by_moment ON battles (created);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_RUNS, _BATTLES)

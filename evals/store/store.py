@@ -20,8 +20,11 @@ from engine.errors import InvalidRequest, ModelUnavailable
 from engine.paths import Paths, ensure
 from evals.pairwise import Verdict
 from evals.sample import Sample
-from evals.store.records import Baseline, Row, Run, RunState
+from evals.store.records import Baseline, Battle, Row, Run, RunState
 from evals.store.schema import MIGRATIONS
+
+_LOOKS = 3
+"""How often a lock is tried for."""
 
 
 class EvalStore:
@@ -204,6 +207,20 @@ class EvalStore:
             else None
         )
 
+    # --- battles of the arena
+
+    def fought(self, battle: Battle) -> None:
+        """Keep a battle; one of that id that is there already stays."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO battles VALUES (?, ?, ?)", (battle.id, battle.created, _text(battle))
+            )
+
+    def battles(self) -> list[Battle]:
+        """All of them, the oldest first."""
+        rows = self._database.reading("SELECT body FROM battles ORDER BY created, id")
+        return [msgspec.json.decode(body, type=Battle) for (body,) in rows]
+
     # --- who runs what
 
     def hold(self, run: str) -> None:
@@ -215,7 +232,7 @@ class EvalStore:
             _lock(folder, run), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_whole(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise ModelUnavailable(
@@ -227,6 +244,27 @@ class EvalStore:
             return
         self._held[run] = descriptor
 
+    def held(self, run: str) -> bool:
+        """Whether somebody runs it just now, be it this store or another process."""
+        if run in self._held:
+            return True
+        if self._folder is None:
+            return False
+        try:
+            descriptor = os.open(
+                _lock(self._folder / "running", run), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+            )
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(descriptor)
+
     def release(self, run: str) -> None:
         """Let go of it."""
         descriptor = self._held.pop(run, None)
@@ -235,11 +273,22 @@ class EvalStore:
             os.close(descriptor)
 
 
+def _lock_whole(descriptor: int) -> None:
+    """Raises BlockingIOError where another has it; whoever only looks (`held`) has let go a moment later."""
+    for attempt in range(_LOOKS):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt == _LOOKS - 1:
+                raise
+            time.sleep(0.01)
+
+
 def _lock(folder: Path, run: str) -> Path:
     return folder / f"{run}.lock"
 
 
-def _text(value: Run | Row | Sample | Verdict) -> str:
+def _text(value: Run | Row | Sample | Verdict | Battle) -> str:
     return msgspec.json.encode(value).decode()
 
 

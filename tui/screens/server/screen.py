@@ -18,9 +18,9 @@ from engine.errors import HearthError
 from engine.text_safety import plain
 from tui.actions import bindings
 from tui.chrome import Line, Part
+from tui.row_list import RowList
 from tui.screens.server import switching, telling, views
 from tui.screens.server.actions import ACTIONS
-from tui.screens.server.rows import RowList
 from tui.screens.server.settings import allow, change, forbid, write
 from tui.screens.server.snippets import snippets
 from tui.workspace_screen import WorkspaceScreen
@@ -61,6 +61,13 @@ class ViewLine(Line):
         return found
 
 
+class Rows(RowList):
+    """The list on show."""
+
+    HELP = """The requests, keys, origins or snippets of the server. Left and right go to the other lists; up and down
+    choose; enter opens what is highlighted; y copies it."""
+
+
 class Detail(VerticalScroll):
     """Everything about the highlighted row."""
 
@@ -91,7 +98,7 @@ class ServerScreen(WorkspaceScreen):
         yield Static("", id="switch", markup=False)
         yield ViewLine()
         with Container(id="lists"):
-            yield RowList(id="rows")
+            yield Rows(id="rows")
             yield Static("", id="empty", markup=False)
             with Detail(id="detail"):
                 yield Static("", id="about", markup=False)

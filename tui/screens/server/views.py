@@ -13,7 +13,7 @@ from engine.settings import Settings
 from engine.text_safety import clean, plain
 from engine.types import RunningRequest
 from tui import units
-from tui.screens.server.rows import Column
+from tui.row_list import Column
 from tui.screens.server.snippets import Snippet
 from tui.screens.server.waterfall import waterfall
 

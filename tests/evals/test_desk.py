@@ -1,0 +1,174 @@
+"""The desk: runs that go on by themselves on threads of their own, and what it tells of them meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from engine import LocalEngine
+from engine.errors import Conflict, InvalidRequest, ModelUnavailable
+from engine.paths import Paths
+from evals import Battle, Desk, Plan, Settings, Shape, subjects
+
+SLOW = "scripted:tokens=4,delay_ms=150,slots=1"
+"""A model that takes its time, so that there is something to pause and stop."""
+
+
+def on_a_desk(paths: Paths, engine: LocalEngine, work: Callable[[Desk], Awaitable[Any]]) -> Any:
+    async def there() -> Any:
+        desk = Desk(paths, lambda: engine)
+        try:
+            return await work(desk)
+        finally:
+            await desk.close()
+
+    return asyncio.run(there())
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """pytest's own limit ends a wait in vain."""
+    while not reached():  # noqa: ASYNC110 - what is waited for happens on another thread
+        await asyncio.sleep(0.005)
+
+
+def settings(*models: str, **changes: Any) -> Settings:
+    return Settings(**{"dataset": "golden_general", "subjects": subjects(models), "limit": 12, **changes})
+
+
+def test_a_run_goes_on_by_itself_and_is_told_of(evals_engine: LocalEngine, eval_paths: Paths) -> None:
+    async def work(desk: Desk) -> None:
+        run = await desk.begin(settings("ember", "ember:pirate"))
+        await desk.wait(run.id)
+        (listed,) = await desk.runs()
+        assert (listed.run.state, listed.scored, listed.failed, listed.running) == ("finished", 24, 0, False)
+        assert [point.label for point in listed.points] == ["ember", "ember:pirate"]
+        found = await desk.findings(run.id)
+        for point, subject in zip(listed.points, found.subjects, strict=True):
+            assert subject.summary is not None
+            assert (point.score, point.interval) == (subject.summary.score, subject.summary.interval)
+        compared, note = await desk.compare((run.id, 1), (run.id, 0))
+        assert compared.delta == -found.comparisons[0].delta and not note
+        assert desk.progress(run.id) is None and desk.running == ()
+
+    on_a_desk(eval_paths, evals_engine, work)
+
+
+def test_pause_go_on_stop_and_take_up_again(evals_engine: LocalEngine, eval_paths: Paths) -> None:
+    async def work(desk: Desk) -> None:
+        run = await desk.begin(settings(SLOW, limit=40))
+
+        def done() -> int:
+            progress = desk.progress(run.id)
+            assert progress is not None
+            return progress.done
+
+        await until(lambda: done() >= 1)
+        desk.pause(run.id)
+        await until(lambda: (progress := desk.progress(run.id)) is not None and progress.paused)
+        (listed,) = await desk.runs()
+        assert listed.running and listed.run.state == "running"
+        before = done()
+        await desk.go_on(run.id)
+        await until(lambda: done() > before)
+        desk.stop(run.id)
+        await desk.wait(run.id)
+        (listed,) = await desk.runs()
+        assert listed.run.state == "stopped" and 0 < listed.scored < 40
+        before = listed.scored
+        await desk.go_on(run.id)
+        await until(lambda: done() > before)
+        desk.stop(run.id)
+        await desk.wait(run.id)
+        assert (await desk.runs())[0].scored > before
+
+    on_a_desk(eval_paths, evals_engine, work)
+
+
+def test_closing_stops_what_runs_and_another_desk_takes_it_up(
+    evals_engine: LocalEngine, eval_paths: Paths
+) -> None:
+    async def begun(desk: Desk) -> str:
+        run = await desk.begin(settings(SLOW, limit=40))
+        other = Desk(eval_paths, lambda: evals_engine)
+        with pytest.raises(ModelUnavailable, match="is being run"):
+            await other.go_on(run.id)
+        with pytest.raises(ModelUnavailable):
+            await other.remove(run.id)
+        await other.close()
+        return run.id
+
+    name = on_a_desk(eval_paths, evals_engine, begun)
+
+    async def rest(desk: Desk) -> None:
+        (listed,) = await desk.runs()
+        assert listed.run.state == "stopped" and not listed.running
+        await desk.go_on(name)
+        await until(lambda: (progress := desk.progress(name)) is not None and progress.done > listed.scored)
+        desk.stop(name)
+        await desk.wait(name)
+        await desk.pin(name)
+        assert (await desk.runs())[0].pinned
+        await desk.remove(name)
+        assert await desk.runs() == []
+
+    on_a_desk(eval_paths, evals_engine, rest)
+
+
+def test_what_cannot_be_run_is_refused_or_told(evals_engine: LocalEngine, eval_paths: Paths) -> None:
+    async def work(desk: Desk) -> None:
+        with pytest.raises(InvalidRequest, match="There is no dataset"):
+            await desk.begin(settings("ember", dataset="nothing"))
+        assert await desk.runs() == []
+        run = await desk.begin(settings("no-such-model"))
+        await desk.wait(run.id)
+        assert desk.errors[run.id].code == "model_not_found"
+        assert (await desk.runs())[0].run.state == "stopped"
+
+    on_a_desk(eval_paths, evals_engine, work)
+
+
+def test_a_bench_is_kept_and_one_is_made_at_a_time(evals_engine: LocalEngine, eval_paths: Paths) -> None:
+    plan = Plan(shapes=(Shape(concurrency=1),), runs=3, input_len=16, output_len=4)
+
+    async def work(desk: Desk) -> None:
+        await desk.bench(["ember"], plan)
+        with pytest.raises(Conflict):
+            await desk.bench(["ember"], plan)
+        await until(lambda: desk.benched is not None and desk.benched.over)
+        assert desk.benched is not None and desk.benched.error is None
+        (row,) = await desk.benches()
+        assert row["target"] == "ember" and row["requests"] == 3 and row["tokens_per_s"] > 0
+        await desk.bench(["ember"], Plan(shapes=(Shape(concurrency=1),), runs=10_000, output_len=4))
+        desk.stop_bench()
+        await until(lambda: desk.benched is not None and desk.benched.over)
+        assert desk.benched is not None and desk.benched.error is not None
+        assert len(await desk.benches()) == 1, "nothing of a bench that was stopped is kept"
+
+    on_a_desk(eval_paths, evals_engine, work)
+
+
+def test_votes_make_the_table(evals_engine: LocalEngine, eval_paths: Paths) -> None:
+    async def work(desk: Desk) -> None:
+        for number, outcome in enumerate(("first", "first", "tie", "second")):
+            battle = Battle(
+                id=f"b{number}",
+                created=float(number),
+                prompt="?",
+                first="ember",
+                second="other",
+                answers=("a", "b"),
+                outcome=outcome,
+            )
+            await desk.vote(battle)
+            await desk.vote(battle)
+        table, fought = await desk.standings()
+        assert [(each.label, each.wins, each.losses, each.ties) for each in table] == [
+            ("ember", 2, 1, 1),
+            ("other", 1, 2, 1),
+        ]
+        assert [each.id for each in fought] == ["b3", "b2", "b1", "b0"]
+
+    on_a_desk(eval_paths, evals_engine, work)
