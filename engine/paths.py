@@ -160,6 +160,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "evals" / "results"
 
     @property
+    def eval_datasets(self) -> Path:
+        """Datasets that were made here, such as of starred messages."""
+        return self.state / "evals" / "datasets"
+
+    @property
     def lock_file(self) -> Path:
         """Held with `flock` by the one engine that owns the state folder."""
         return self.state / "hearth.lock"

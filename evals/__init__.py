@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from evals.asking import Conditions, Subject, subjects
     from evals.bench import Plan, Shape, Slo, Target
     from evals.bench import bench as run_bench
-    from evals.command import command
+    from evals.bench.table import COLUMNS as BENCH_COLUMNS
+    from evals.command import command as command_of
     from evals.compare import Comparison, Pair, p_text
     from evals.datasets import SHIPPED, Dataset, open_dataset
-    from evals.desk import Benched, Desk, Listed
+    from evals.desk import Benched, Compared, Desk, Listed
     from evals.findings import Examined, Findings, comparison_of
     from evals.findings import findings as findings_of
     from evals.history import Point
@@ -42,10 +43,9 @@ _ROOMS = {
     "evals.asking": ("Conditions", "Subject", "subjects"),
     "evals.bench": ("Plan", "Shape", "Slo", "Target"),
     "evals.arena": ("Standing",),
-    "evals.command": ("command",),
     "evals.compare": ("Comparison", "Pair", "p_text"),
     "evals.datasets": ("SHIPPED", "Dataset", "open_dataset"),
-    "evals.desk": ("Benched", "Desk", "Listed"),
+    "evals.desk": ("Benched", "Compared", "Desk", "Listed"),
     "evals.findings": ("Examined", "Findings", "comparison_of"),
     "evals.history": ("Point",),
     "evals.outcomes": ("Outcome", "Summary"),
@@ -58,17 +58,21 @@ _ROOMS = {
     "evals.store": ("Battle", "EvalStore", "Row", "Run", "Settings"),
 }
 _OTHERWISE = {
+    "command_of": ("evals.command", "command"),
     "findings_of": ("evals.findings", "findings"),
     "open_runner": ("evals.session", "runner"),
     "run_bench": ("evals.bench", "bench"),
+    "BENCH_COLUMNS": ("evals.bench.table", "COLUMNS"),
 }
-"""Functions that are called as their modules are, by the names that they have here."""
+"""What is called as its module is, or as others are, by the name that it has here."""
 __all__ = [
+    "BENCH_COLUMNS",
     "SCORERS",
     "SHIPPED",
     "Answer",
     "Battle",
     "Benched",
+    "Compared",
     "Comparison",
     "Conditions",
     "Dataset",
@@ -97,7 +101,7 @@ __all__ = [
     "Target",
     "again",
     "begin",
-    "command",
+    "command_of",
     "comparison_of",
     "findings_of",
     "interval_text",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from evals.findings import Findings, comparison_of, findings
 from evals.history import Point, points
 from evals.report import write_reports
 from evals.runner import Progress, Runner
+from evals.sample import Sample
 from evals.session import again, begin, runner
 from evals.store import Battle, EvalStore, Run, Settings
 
@@ -49,6 +50,16 @@ class Listed(Struct, frozen=True, kw_only=True):
     running: bool
     """Whether somebody runs it just now, here or in another process; else it can be gone on with."""
     points: tuple[Point, ...] = ()
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """Two models on the samples that both answered."""
+
+    comparison: Comparison
+    note: str
+    """What is to be known of it, such as that the sets differ; mostly empty."""
+    samples: Mapping[str, Sample]
+    """By id."""
 
 
 class Benched(Struct, frozen=True, kw_only=True):
@@ -103,12 +114,14 @@ class Desk:
 
         return await self._read(find)
 
-    async def compare(self, one: tuple[str, int], other: tuple[str, int]) -> tuple[Comparison, str]:
-        """Two models, each a run and a place in it, of two runs perhaps; and what is to be known of it."""
+    async def compare(self, one: tuple[str, int], other: tuple[str, int]) -> Compared:
+        """Two models, each a run and a place in it, of two runs perhaps. Raises InvalidRequest."""
 
-        def find(store: EvalStore) -> tuple[Comparison, str]:
-            (first, place), (second, other_place) = one, other
-            return comparison_of(store, (store.run(first), place), (store.run(second), other_place))
+        def find(store: EvalStore) -> Compared:
+            first, second = store.run(one[0]), store.run(other[0])
+            comparison, note = comparison_of(store, (first, one[1]), (second, other[1]))
+            samples = {sample.id: sample for sample in store.samples(first)}
+            return Compared(comparison=comparison, note=note, samples=samples)
 
         return await self._read(find)
 

@@ -28,6 +28,7 @@ from tui.alias_scenes import SCENES as ALIAS_SCENES
 from tui.answer_scenes import SCENES as ANSWER_SCENES
 from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
+from tui.eval_scenes import SCENES as EVAL_SCENES
 from tui.hub_recordings import hub_cards, hub_files, hub_models
 from tui.job_scenes import SCENES as JOB_SCENES
 from tui.model_scenes import SCENES as MODEL_SCENES
@@ -210,6 +211,7 @@ def main() -> int:
         **ALIAS_SCENES,
         **JOB_SCENES,
         **SERVER_SCENES,
+        **EVAL_SCENES,
         **SCENES,
     }
     with tempfile.TemporaryDirectory() as scratch:

@@ -86,6 +86,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.jobs.actions",
     ),
     Workspace(
+        "evals",
+        "Evals",
+        "≷",
+        "Is one better than another, and faster? Runs, benches, the arena",
+        "tui.screens.evals.screen:EvalsScreen",
+        "tui.screens.evals.actions",
+    ),
+    Workspace(
         "server",
         "Server",
         "⇌",

@@ -49,8 +49,9 @@ def test_a_run_goes_on_by_itself_and_is_told_of(evals_engine: LocalEngine, eval_
         for point, subject in zip(listed.points, found.subjects, strict=True):
             assert subject.summary is not None
             assert (point.score, point.interval) == (subject.summary.score, subject.summary.interval)
-        compared, note = await desk.compare((run.id, 1), (run.id, 0))
-        assert compared.delta == -found.comparisons[0].delta and not note
+        turned = await desk.compare((run.id, 1), (run.id, 0))
+        assert turned.comparison.delta == -found.comparisons[0].delta and not turned.note
+        assert set(turned.samples) == {sample.id for sample in found.samples}
         assert desk.progress(run.id) is None and desk.running == ()
 
     on_a_desk(eval_paths, evals_engine, work)

@@ -1,0 +1,228 @@
+"""A form of fields, a line each: enter changes the highlighted one, ctrl+s goes. What it asks is data.
+
+form = FieldForm("New run", (Field("dataset", "Dataset", "one", offers=…), Field("limit", "Samples", "number")))
+values = await app.push_screen_wait(form)        # {"dataset": "golden_general", "limit": 20} or None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.text_safety import clean, plain
+from tui.choosing import Choosing, Offers
+from tui.dialogue import Dialogue
+from tui.line_dialogue import LineDialogue
+
+Kind = Literal["one", "many", "text", "number", "switch"]
+Values = Mapping[str, Any]
+TITLE_WIDTH = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One line. `value` is a text, a tuple of texts (`many`), a number or None, or a bool.
+
+    `empty` is shown where nothing is said.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    value: Any = None
+    empty: str = "–"
+    note: str = ""
+    """What is to be known of it; shown while it is highlighted."""
+    offers: Offers | None = None
+    typed: str = ""
+    """What may be written instead of chosen; empty: nothing."""
+    least: float = 0
+    most: float = 1e9
+    whole: bool = True
+
+
+class FieldForm(Dialogue[dict[str, Any] | None]):
+    """Closes with the values by name; None for escape. `check` says what keeps them from being taken."""
+
+    HELP = "Up and down choose a line, enter changes it. ctrl+s goes. Escape leaves all as it was."
+    DEFAULT_CSS = """
+    FieldForm .dialogue { width: 76; padding: 1; }
+    FieldForm OptionList { height: auto; max-height: 14; }
+    FieldForm #note { color: $muted; padding: 0 1; margin-top: 1; height: 2; }
+    FieldForm #problem { color: $text-error; padding: 0 1; height: auto; display: none; }
+    """
+    BINDINGS = [  # noqa: RUF012
+        Binding("ctrl+s", "go", "Go", priority=True, id="form.go"),
+        Binding("escape", "dismiss", "Close", id="form.close"),
+        Binding("delete,backspace", "clear", "Empty", id="form.clear"),
+        Binding("j", "move(1)", "Down", show=False, id="form.down"),
+        Binding("k", "move(-1)", "Up", show=False, id="form.up"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        fields: Sequence[Field],
+        *,
+        go: str = "start",
+        problem: str = "",
+        check: Callable[[Values], str] = lambda values: "",
+    ) -> None:
+        super().__init__()
+        self._title, self._fields, self._go, self._problem, self._check = (
+            title,
+            tuple(fields),
+            go,
+            problem,
+            check,
+        )
+        self._values: dict[str, Any] = {field.name: field.value for field in fields}
+
+    def compose(self) -> ComposeResult:
+        """The lines, what is to be known of one, and what keeps the form from being taken."""
+        with Vertical(classes="dialogue") as box:
+            box.border_title = self._title
+            box.border_subtitle = f"ctrl+s {self._go} · enter change · esc close"
+            yield OptionList(id="fields", markup=False)
+            yield Static("", id="note", markup=False)
+            yield Static("", id="problem", markup=False)
+
+    def on_mount(self) -> None:
+        """Draw the lines."""
+        self._draw(0)
+        self._tell(self._problem)
+
+    def _draw(self, place: int) -> None:
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options(Option(self._line(field)) for field in self._fields)
+        options.highlighted = place
+
+    def _line(self, field: Field) -> Content:
+        value = self._values[field.name]
+        title = Content(field.title).truncate(TITLE_WIDTH, pad=True)
+        shown = (
+            Content(_shown(field, value)) if _said(field, value) else Content.styled(field.empty, "$muted")
+        )
+        return Content.assemble((title.stylize("$muted")), " ", shown)
+
+    @property
+    def _place(self) -> int:
+        return self.query_one(OptionList).highlighted or 0
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self) -> None:
+        self.query_one("#note", Static).update(clean(self._fields[self._place].note))
+
+    def _tell(self, problem: str) -> None:
+        line = self.query_one("#problem", Static)
+        line.display = bool(problem)
+        line.update(clean(f"✗ {problem}"))
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        place = event.option_index
+        field = self._fields[place]
+        value = self._values[field.name]
+
+        def keep(found: Any) -> None:
+            if found is not None:
+                self._values[field.name] = found
+                self._tell("")
+                self._draw(place)
+
+        match field.kind:
+            case "switch":
+                keep(not value)
+            case "one" | "many":
+                assert field.offers is not None
+                many = field.kind == "many"
+                chosen = tuple(value or ()) if many else ((value,) if value else ())
+                dialogue = Choosing(
+                    field.title, field.offers, chosen, several=many, typed=field.typed, note=field.note
+                )
+                self.app.push_screen(dialogue, lambda found: keep(found if many or not found else found[0]))
+            case _:
+                self.app.push_screen(
+                    LineDialogue(
+                        field.title,
+                        _shown(field, value) if _said(field, value) else "",
+                        note=field.note,
+                        check=lambda text: _problem(field, text),
+                    ),
+                    lambda text: keep_text(text),
+                )
+
+        def keep_text(text: str | None) -> None:
+            if text is None:
+                return
+            if field.kind == "number":
+                self._values[field.name] = _number(field, text) if text else None
+            else:
+                self._values[field.name] = text
+            self._tell("")
+            self._draw(place)
+
+    def action_clear(self) -> None:
+        """Say nothing in the highlighted line."""
+        field = self._fields[self._place]
+        self._values[field.name] = {"many": (), "text": "", "one": "", "switch": False}.get(field.kind)
+        self._draw(self._place)
+
+    def action_move(self, step: int) -> None:
+        """Move the highlight."""
+        options = self.query_one(OptionList)
+        options.action_cursor_down() if step > 0 else options.action_cursor_up()
+
+    def action_go(self) -> None:
+        """Close with the values, if they will do."""
+        problem = self._check(self._values)
+        self._tell(problem)
+        if not problem:
+            self.dismiss(dict(self._values))
+
+
+def _said(field: Field, value: Any) -> bool:
+    return field.kind == "switch" or not (value is None or value in ("", ()))
+
+
+def _shown(field: Field, value: Any) -> str:
+    match field.kind:
+        case "switch":
+            return "yes" if value else "no"
+        case "many":
+            return ", ".join(plain(each, 80) for each in value)
+        case "number":
+            return f"{value:g}"
+        case _:
+            return plain(str(value), 200)
+
+
+def _number(field: Field, text: str) -> float | int | None:
+    """The number that `text` is; ValueError if it is none."""
+    return int(text) if field.whole else float(text)
+
+
+def _problem(field: Field, text: str) -> str:
+    if field.kind != "number" or not text:
+        return ""
+    kind = "a whole number" if field.whole else "a number"
+    try:
+        value = _number(field, text)
+    except ValueError:
+        return f"This is not {kind}."
+    if value is None or not field.least <= value <= field.most:
+        bounds = (
+            f"from {field.least:g} to {field.most:g}" if field.most < 1e9 else f"of at least {field.least:g}"
+        )
+        return f"It is {kind} {bounds}."
+    return ""

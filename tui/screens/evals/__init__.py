@@ -1,0 +1,1 @@
+"""Evals: runs and their figures, comparisons, benches and the arena."""
