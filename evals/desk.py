@@ -22,6 +22,7 @@ from msgspec import Struct
 from engine import Engine
 from engine.errors import Conflict, ErrorInfo, HearthError, InternalError, ModelUnavailable
 from engine.paths import Paths
+from evals import starred
 from evals.arena import Standing, standings
 from evals.asking import subjects
 from evals.bench import table
@@ -172,6 +173,12 @@ class Desk:
     async def vote(self, battle: Battle) -> None:
         """Keep a battle."""
         await self._read(lambda store: store.fought(battle))
+
+    async def make_dataset(self, name: str) -> tuple[str, int]:
+        """A dataset of the starred messages of the chat: its path, and its rows. One of that name is replaced."""
+        path = self._paths.eval_datasets / f"{name}.jsonl"
+        engine = await asyncio.to_thread(self._engine)
+        return str(path), await starred.make(engine, path)
 
     # --- runs
 

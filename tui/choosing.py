@@ -30,6 +30,17 @@ class Offered(Struct, frozen=True):
 Offers = Callable[[], Awaitable[Sequence[Offered]]]
 
 
+class NarrowField(Input):
+    """What is typed to narrow the list; a space that marks is not taken as text."""
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        """Leave the space to the dialogue while it marks."""
+        assert isinstance(self.screen, Choosing)
+        if key == "space" and self.screen.marks:
+            return False
+        return super().check_consume_key(key, character)
+
+
 class Choosing(Dialogue[tuple[str, ...] | None]):
     """Closes with what was chosen, in the order of choosing; None for escape.
 
@@ -75,7 +86,7 @@ class Choosing(Dialogue[tuple[str, ...] | None]):
         with Vertical(classes="dialogue") as box:
             box.border_title = self._title
             box.border_subtitle = f"enter take · {'space mark · ' if self._several else ''}esc close"
-            yield Input(placeholder="Type to narrow", id="narrow")
+            yield NarrowField(placeholder="Type to narrow", id="narrow")
             yield OptionList(id="offers", markup=False)
             yield Static("", id="note", markup=False)
 
@@ -144,7 +155,12 @@ class Choosing(Dialogue[tuple[str, ...] | None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A space is text where one thing is chosen, and where what is written fits nothing."""
-        return action != "mark" or (self._several and bool(self._shown))
+        return action != "mark" or self.marks
+
+    @property
+    def marks(self) -> bool:
+        """Whether a space marks."""
+        return self._several and bool(self._shown)
 
     def action_move(self, step: int) -> None:
         """Move the highlight while typing goes on."""

@@ -102,7 +102,8 @@ class RecordedStream:
         while not self.ended:
             if self._free and self._coming:
                 yield self._next()
-            await asyncio.sleep(0)
+            # One that is held leaves the processor to whoever will release it.
+            await asyncio.sleep(0 if self._free else 0.002)
 
     async def wait(self) -> Terminal:
         """The terminal event."""
@@ -342,7 +343,7 @@ class RecordedEngine(RecordedHub, RecordedNames):
 
     def _entry(self, model: str) -> ModelEntry:
         for entry in self.entries:
-            if entry.id == model:
+            if model == entry.id or model in [f"{entry.id}:{adapter}" for adapter in entry.adapters]:
                 return entry
         for each in self.named:
             if each.name == model and each.alias is not None:

@@ -39,7 +39,7 @@ class RowList(ScrollView, can_focus=True):
     COMPONENT_CLASSES = frozenset({"rows--cursor", "rows--head"})  # type: ignore[assignment]
     DEFAULT_CSS = """
     RowList {
-        background: $background; color: $foreground; scrollbar-size-horizontal: 0;
+        background: $background; color: $foreground; overflow-x: hidden;
         & > .rows--head { color: $muted; text-style: bold; }
         & > .rows--cursor { background: $panel; }
         &:focus > .rows--cursor { background: $block-cursor-blurred-background; text-style: bold; }

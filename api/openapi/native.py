@@ -131,6 +131,7 @@ _GET: Final[dict[str, Any]] = {
     "prompts": list[types.NamedPrompt],
     "hardware": types.Hardware,
     "conversations/labels": types.ConversationLabels,
+    "conversations/starred": list[types.StarredMessage],
     "conversations/told": list[str],
 }
 NATIVE: Final[dict[str, Operation]] = {

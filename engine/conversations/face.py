@@ -14,6 +14,7 @@ from engine.types import (
     ConversationQuery,
     ConversationSummary,
     ConversationTree,
+    StarredMessage,
     StoredMessage,
 )
 
@@ -65,6 +66,10 @@ class Conversations(Protocol):
 
     async def labels(self) -> ConversationLabels:
         """The folders and tags in use."""
+        ...
+
+    async def starred(self) -> tuple[StarredMessage, ...]:
+        """The messages that were set apart, the oldest first, each with what was said before it."""
         ...
 
     async def export(

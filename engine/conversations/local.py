@@ -24,6 +24,7 @@ from engine.types import (
     ConversationQuery,
     ConversationSummary,
     ConversationTree,
+    StarredMessage,
     StoredMessage,
 )
 
@@ -79,6 +80,9 @@ class LocalConversations:
 
     async def labels(self) -> ConversationLabels:
         return await self.do(lambda store: store.labels())
+
+    async def starred(self) -> tuple[StarredMessage, ...]:
+        return await self.do(lambda store: store.starred())
 
     async def export(
         self, conversations: Sequence[str], form: ConversationForm, *, files: bool = True

@@ -27,6 +27,7 @@ from engine.conversations.records import (
     summary_of,
     with_pieces,
 )
+from engine.conversations.tree import path_to
 from engine.conversations.writers import Writers
 from engine.errors import ConversationNotFound, InvalidRequest
 from engine.paths import Paths
@@ -39,6 +40,7 @@ from engine.types import (
     ConversationTree,
     Json,
     Label,
+    StarredMessage,
     StoredMessage,
 )
 
@@ -154,6 +156,23 @@ class ConversationStore:
         )
         return ConversationLabels(
             folders=tuple(Label(*row) for row in folders), tags=tuple(Label(*row) for row in tags)
+        )
+
+    def starred(self) -> tuple[StarredMessage, ...]:
+        """See the face."""
+        rows = self._database.reading(
+            "SELECT c.id, m.id FROM messages AS m JOIN conversations AS c ON c.key = m.conversation"
+            " WHERE json_extract(m.body, '$.starred') AND c.deleted_by IS NULL ORDER BY m.created, m.key"
+        )
+        trees = {conversation: self.get(conversation) for conversation in {each for each, _ in rows}}
+        return tuple(
+            StarredMessage(
+                conversation=conversation,
+                title=trees[conversation].summary.title,
+                system=_system(trees[conversation].settings),
+                messages=path_to(trees[conversation].messages, message),
+            )
+            for conversation, message in rows
         )
 
     # --- writing
@@ -410,6 +429,12 @@ _CHOOSE = (
 def new_id() -> str:
     """An id that no other conversation has."""
     return os.urandom(8).hex()
+
+
+def _system(settings: Json) -> str:
+    """The system prompt of a conversation; empty where it has none."""
+    said = settings.get("system") if isinstance(settings, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def _settings(text: str) -> Json:

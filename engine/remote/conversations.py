@@ -25,6 +25,7 @@ from engine.types import (
     ConversationQuery,
     ConversationSummary,
     ConversationTree,
+    StarredMessage,
     StoredMessage,
 )
 
@@ -83,6 +84,15 @@ class RemoteConversations:
 
     async def labels(self) -> ConversationLabels:
         return await self._engine._get("conversations/labels", ConversationLabels)
+
+    async def starred(self) -> tuple[StarredMessage, ...]:
+        found = await self._engine._get("conversations/starred", tuple[StarredMessage, ...])
+        return tuple(
+            [
+                replace(each, messages=tuple([await self._here(each.conversation, m) for m in each.messages]))
+                for each in found
+            ]
+        )
 
     async def export(
         self, conversations: Sequence[str], form: ConversationForm, *, files: bool = True

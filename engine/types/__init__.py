@@ -31,6 +31,7 @@ from engine.types.conversations import (
     MessageRole,
     MessageState,
     SearchHit,
+    StarredMessage,
     StoredMessage,
 )
 from engine.types.embedding import (
@@ -276,6 +277,7 @@ __all__ = [
     "Setup",
     "Shifted",
     "SourceNote",
+    "StarredMessage",
     "StoredMessage",
     "StreamEvent",
     "Terminal",

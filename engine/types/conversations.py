@@ -71,6 +71,8 @@ class StoredMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: ErrorInfo | None = None
     stopped: bool = False
     edited: bool = False
+    starred: bool = False
+    """Whether a person set it apart, for a dataset."""
     returned: bool = False
     """Of a question: whether it was refused, so that the next one takes its place."""
     state: MessageState = "whole"
@@ -162,6 +164,16 @@ class ConversationPage(Struct, frozen=True, kw_only=True):
 
     found: tuple[FoundConversation, ...] = ()
     more: bool = False
+
+
+class StarredMessage(Struct, frozen=True, kw_only=True):
+    """A message that was set apart, with all that was said before it."""
+
+    conversation: str
+    title: str = ""
+    system: str = ""
+    messages: tuple[StoredMessage, ...]
+    """From the first to the starred one, on whatever branch that is."""
 
 
 class ConversationFile(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from engine.types import (
     Alias,
     Attachment,
     Constraint,
+    ConversationChange,
     ConversationQuery,
     Delta,
     Done,
@@ -223,7 +224,13 @@ async def test_conversations_and_their_pictures_are_kept(engine: Engine, tmp_pat
     assert Path(tree.messages[0].attachments[0].path).is_file()
     assert id in [each.summary.id for each in (await engine.conversations.find(ConversationQuery())).found]
     assert b"Look" in (await engine.conversations.export([id], "json")).data
+    answer = StoredMessage(id="m2", parent="m1", role="assistant", content="A red square.", starred=True)
+    await engine.conversations.save(id, [answer], ConversationChange(settings={"system": "Be brief."}))
+    (starred,) = [each for each in await engine.conversations.starred() if each.conversation == id]
+    assert [each.id for each in starred.messages] == ["m1", "m2"] and starred.system == "Be brief."
+    assert Path(starred.messages[0].attachments[0].path).read_bytes() == Path(kept.attachments[0].path).read_bytes()
     await engine.conversations.delete([id])
+    assert id not in [each.conversation for each in await engine.conversations.starred()]
     assert id not in [
         each.summary.id for each in (await engine.conversations.find(ConversationQuery())).found
     ]

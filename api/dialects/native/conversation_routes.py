@@ -141,6 +141,13 @@ async def labels(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_json(await hub.engine.conversations.labels())
 
 
+@get("/hearth/v1/conversations/starred", status_code=200)
+async def starred(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The messages that were set apart, each with what was said before it."""
+    hub: Hub = request.app.state["hub"]
+    return as_json(await hub.engine.conversations.starred())
+
+
 @post("/hearth/v1/conversations/export", status_code=200)
 async def export(request: Request[Any, Any, Any]) -> ASGIApp:
     """Conversations as a file; its bytes are base64."""
@@ -216,5 +223,5 @@ def _bytes_of(path: str) -> bytes:
 
 
 ROUTES = [
-    find, get_one, save, journal, choose, delete, restore, labels, export, take_in, told, attachment,
+    find, get_one, save, journal, choose, delete, restore, labels, starred, export, take_in, told, attachment,
 ]  # fmt: skip

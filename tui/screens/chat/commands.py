@@ -29,7 +29,7 @@ from tui.screens.chat.controls import (
     text_of,
     with_value,
 )
-from tui.screens.chat.conversation import Controls
+from tui.screens.chat.conversation import Controls, Node
 from tui.screens.chat.inspector import Inspector
 from tui.screens.chat.message_actions import MessageActions
 from tui.screens.chat.picture_picker import PicturePicker
@@ -83,6 +83,43 @@ class ChatCommands(MessageActions):
             )
         self.hearth.choose_model(name)
         self.hearth.flash(f"{plain(name, 40)} answers from now on.", "success")
+
+    async def _command_beside(self, name: str) -> None:
+        self.action_beside(name)
+
+    def action_beside(self, model: str = "") -> None:
+        """Ask another model the same, and show both answers side by side."""
+        node = self.view.cursor
+        if node is not None and node.role != "assistant":
+            chosen = self.presenter.current.chosen.get(node.id, "")
+            node = self.presenter.current.nodes.get(chosen)
+        if node is None or node.role != "assistant" or node.parent not in self.presenter.current.nodes:
+            self.hearth.flash("There is no answer here that another could stand beside.")
+        elif not self.busy():
+            self.run_worker(partial(self._beside, node, model), group="beside", exclusive=True)
+
+    async def _beside(self, first: Node, model: str) -> None:
+        from tui.picker import ModelPicker
+        from tui.screens.chat.beside import Beside
+
+        conversation = self.presenter.current
+        if not model:
+            picked = await self.app.push_screen_wait(
+                ModelPicker(first.model, title="Ask the same of", typed=True)
+            )
+            if picked is None or conversation is not self.presenter.current or self.busy():
+                return
+            model = picked
+        self.view.drop_cursor()
+        second = self.presenter.beside(conversation, first, model)
+        taken = conversation.nodes[
+            await self.app.push_screen_wait(Beside(self.presenter, conversation, first, second))
+        ]
+        conversation.select(taken.id)
+        self.keeper.chose(conversation, taken)
+        if conversation is self.presenter.current:
+            await self.view.sync(taken)
+            self.tell()
 
     async def _command_system(self, text: str) -> None:
         await self._set("system", text)

@@ -88,6 +88,8 @@ class Node(Struct, kw_only=True):
     """Whether the reader stopped it; the text before that stands."""
     edited: bool = False
     """Whether a person changed what a model wrote."""
+    starred: bool = False
+    """Whether a person set it apart, for a dataset."""
     interrupted: bool = False
     """Whether whoever wrote it ended in the middle; the text is what was kept."""
 

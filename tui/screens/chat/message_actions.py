@@ -32,6 +32,8 @@ ON_A_MESSAGE = frozenset(
         "fold",
         "top",
         "answer_call",
+        "beside",
+        "star",
     }
 )
 """Actions that need a message to act on."""
@@ -141,6 +143,19 @@ class MessageActions(WorkspaceScreen):
             self.call_later(self.view.sync)
         if below:
             self.hearth.flash("A new branch. [ goes back to the old one.")
+
+    def action_star(self) -> None:
+        """Set a message apart, for a dataset; or no longer."""
+        node = self.view.cursor
+        if node is None:
+            return
+        node.starred = not node.starred
+        self.presenter.starred(self.presenter.current, node)
+        self.hearth.flash(
+            "Starred: s in Evals makes a dataset of the starred messages."
+            if node.starred
+            else "No star any more."
+        )
 
     def action_copy_message(self) -> None:
         """Copy a message's text and its calls, as Markdown."""

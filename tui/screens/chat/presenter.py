@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from engine import Engine
 from engine.types import ToolCall
 from tui.asking.pictures import Picture
-from tui.screens.chat.conversation import Conversation, Conversations, Node
+from tui.screens.chat.conversation import Controls, Conversation, Conversations, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.request import build
 from tui.stream.pump import Feed, Sink, StreamPump
@@ -130,6 +132,16 @@ class ChatPresenter:
         question = conversation.nodes[node.parent] if node.role == "assistant" else node
         return self._answer(conversation, question)
 
+    def beside(self, conversation: Conversation, answer: Node, model: str) -> Node:
+        """Have `model` answer what `answer` answers; its answer is a branch beside that one."""
+        question = conversation.nodes[answer.parent]
+        return self._answer(conversation, question, model).node
+
+    def starred(self, conversation: Conversation, node: Node) -> None:
+        """The star of a message was set or taken back: keep and show that."""
+        self._touched(conversation, node)
+        self._changed()
+
     def edit(
         self,
         conversation: Conversation,
@@ -222,18 +234,30 @@ class ChatPresenter:
 
     # --- its own
 
-    def _answer(self, conversation: Conversation, question: Node) -> Generation:
-        node = conversation.add(question.id, "assistant", model=self.model_of(conversation))
-        controls = conversation.controls
+    def _answer(self, conversation: Conversation, question: Node, model: str = "") -> Generation:
+        """Answer `question`; another `model` than the conversation's answers without its adapters."""
+        node = conversation.add(question.id, "assistant", model=model or self.model_of(conversation))
+        controls = conversation.controls if not model else replace(conversation.controls, adapters=None)
         node.adapters = controls.adapters or ()
         if controls.constraint is not None and controls.constraint.kind in ("json", "schema"):
             node.syntax = "json"
-        return self._start(conversation, node, resume=False)
+        return self._start(conversation, node, resume=False, model=model, controls=controls)
 
-    def _start(self, conversation: Conversation, node: Node, *, resume: bool) -> Generation:
+    def _start(
+        self,
+        conversation: Conversation,
+        node: Node,
+        *,
+        resume: bool,
+        model: str = "",
+        controls: Controls | None = None,
+    ) -> Generation:
         path = conversation.path_to(node.id)
         request = build(
-            self.model_of(conversation), path if resume else path[:-1], conversation.controls, resume=resume
+            model or self.model_of(conversation),
+            path if resume else path[:-1],
+            controls if controls is not None else conversation.controls,
+            resume=resume,
         )
         generation = Generation(conversation, node, request, self._engine, self._adapters_of(request.model))
         feed = self.pump.open(Unseen(), lambda: self._end(generation))

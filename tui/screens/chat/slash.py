@@ -45,6 +45,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("detach", "", "Take the last attachment out", "screen.detach"),
     SlashCommand("result", "", "Give the result of a tool call", "screen.answer_call"),
     SlashCommand("retry", "", "Another answer to the last question", "screen.regenerate"),
+    SlashCommand("beside", "[MODEL]", "Ask another model the same, and see both", "beside", takes=True),
+    SlashCommand("star", "", "Star the last message for a dataset, or no longer", "screen.star"),
     SlashCommand("continue", "", "Write the last answer on", "screen.continue"),
     SlashCommand("edit", "", "Edit the last message", "screen.edit"),
     SlashCommand("editor", "", "Write in $EDITOR", "screen.editor"),

@@ -105,9 +105,10 @@ def _fix_for_pictures(conversation: Conversation, node: Node) -> str:
 
 
 def title(conversation: Conversation, node: Node) -> str:
-    """`You`, the model's name with its adapters, or the tool's; and which branch of how many."""
+    """`You`, the model's name with its adapters, or the tool's; which branch of how many, a star."""
     place, count = conversation.place(node.id)
-    return f"{_speaker(node)}   ‹ branch {place}/{count} ›" if count > 1 else _speaker(node)
+    speaker = f"{_speaker(node)}  ★" if node.starred else _speaker(node)
+    return f"{speaker}   ‹ branch {place}/{count} ›" if count > 1 else speaker
 
 
 def _speaker(node: Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,11 @@ def run_fields(models: Offers, datasets: Offers, before: Settings | None, model:
         Field(name="reproducible", title="Same again", kind="switch", value=said.reproducible if said else False,
               note="One at a time, nothing cached, no flash attention: the same bits each time. Loads models anew."),
     )  # fmt: skip
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a dataset can be called so."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", text) is not None
 
 
 def with_values(fields: Sequence[Field], values: Values) -> tuple[Field, ...]:

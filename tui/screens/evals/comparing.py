@@ -52,7 +52,7 @@ def head(compared: Compared | None, names: tuple[str, str], why: str, width: int
         Content.assemble(
             ("[ ", "$muted"),
             (first, "bold $secondary"),
-            ("   against   ", "$muted"),
+            ("  →  ", "$muted"),
             (second, "bold $primary"),
             (" ]", "$muted"),
         )

@@ -20,7 +20,7 @@ MOST_WORDS = 4000
 """Words of a text beyond which no differences are looked for."""
 MOST_SHOWN = 20_000
 """Characters of a text that are drawn."""
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_WORDS = re.compile(r"\s*\S+\s*|\s+")
 
 
 def heading(text: str, width: int) -> Content:

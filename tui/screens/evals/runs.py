@@ -21,7 +21,7 @@ COLUMNS = (
     Column("state", 10),
     Column("dataset", 16),
     Column("models", 0),
-    Column("score", 22, least=84),
+    Column("score", 17, least=84),
     Column("rows", 9, right=True, least=60),
     Column("begun", 11, right=True, least=72),
 )
@@ -103,7 +103,11 @@ def detail(
         )
     elif listed.failed:
         lines += pieces.styled(
-            Content.styled(f"{listed.failed} rows failed; p asks them again.", "$text-warning"), width
+            Content.styled(
+                f"{listed.failed} row{'s' * (listed.failed > 1)} failed; p asks again what failed.",
+                "$text-warning",
+            ),
+            width,
         )
     if error is not None:
         lines += pieces.text(f"✗ {error.sentence()}", width, "$text-error")

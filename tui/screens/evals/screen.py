@@ -124,6 +124,8 @@ class EvalsScreen(Looking):
         self.set_class(not self.keys, "-empty")
         self.query_one("#empty", Static).update(self._nothing())
         self.query_one(Rows).show(columns, self.keys, draw)
+        if self.keys and self.focused is None and self.is_current:
+            self.query_one(Rows).focus()  # it could not have it while there was nothing in it
         self._draw_detail()
         self.refresh_bindings()
 
@@ -221,9 +223,10 @@ class EvalsScreen(Looking):
     def _draw_detail(self) -> None:
         pane = self.query_one(Detail)
         width = max(20, pane.scrollable_content_region.width - 1)
-        self.query_one("#about", Static).update(Content("\n").join(self._about(width)))
+        self.query_one("#about", Static).update(Content("\n").join(self.about(width)))
 
-    def _about(self, width: int) -> list[Content]:
+    def about(self, width: int) -> list[Content]:
+        """What is told of the highlighted row, in lines of `width` cells."""
         key = self.query_one(Rows).key
         if key not in self.keys:
             return []
@@ -340,7 +343,7 @@ class EvalsScreen(Looking):
 
     def action_copy_detail(self) -> None:
         """Copy what is told of the highlighted row."""
-        lines = self._about(100)
+        lines = self.about(100)
         if lines:
             self.hearth.copy("\n".join(line.plain.rstrip() for line in lines))
 
@@ -460,11 +463,42 @@ class EvalsScreen(Looking):
             await (await self.opened()).bench(values["models"], asking.plan_of(values))
 
     async def _new_battle(self) -> None:
-        raise NotImplementedError
+        from tui.field_form import FieldForm
+        from tui.screens.evals.battle import BattleScreen
+
+        desk = await self.opened()
+        known = [each.label for each in self.standings] or [self.hearth.chat_model]
+        fields = asking.battle_fields(partial(asking.model_offers, self.engine), known)
+        form = FieldForm("Battles", fields, check=asking.battle_problem)
+        values = await self.app.push_screen_wait(form)
+        if values is not None:
+            battles = BattleScreen(
+                values["models"],
+                self.battles,
+                desk.vote,
+                system=values["system"] or "",
+                max_tokens=values["max_tokens"],
+            )
+            await self.app.push_screen_wait(battles)
 
     def action_make_dataset(self) -> None:
         """Make a dataset of the starred chat messages."""
-        raise NotImplementedError
+        self._do(self._make_dataset())
+
+    async def _make_dataset(self) -> None:
+        from tui.line_dialogue import LineDialogue
+
+        dialogue = LineDialogue(
+            "Make dataset",
+            "starred",
+            note="A row for each message that is starred in the chat (alt+up chooses one, s stars it). A judge then "
+            "holds answers against the starred ones. One of that name is replaced.",
+            check=lambda text: "" if asking.is_file_name(text) else "Write a name: letters, digits, - and _.",
+        )
+        name = await self.app.push_screen_wait(dialogue)
+        if name:
+            path, count = await (await self.opened()).make_dataset(name)
+            self.hearth.flash(f"{count} row{'s' * (count > 1)} in {path}; n offers it.", "success", 8.0)
 
     def _do(self, work: Awaitable[Any], words: str = "") -> None:
         self.run_worker(self._done(work, words), group="do")
