@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from evals.scorers import SCORERS, Spec, spec_of
     from evals.session import again, begin, opener
     from evals.session import runner as open_runner
+    from evals.starred import rows as starred_rows
+    from evals.starred import write as write_rows
     from evals.store import Battle, EvalStore, Row, Run, Settings
 
 _ROOMS = {
@@ -61,6 +63,8 @@ _OTHERWISE = {
     "command_of": ("evals.command", "command"),
     "findings_of": ("evals.findings", "findings"),
     "open_runner": ("evals.session", "runner"),
+    "starred_rows": ("evals.starred", "rows"),
+    "write_rows": ("evals.starred", "write"),
     "run_bench": ("evals.bench", "bench"),
     "BENCH_COLUMNS": ("evals.bench.table", "COLUMNS"),
 }
@@ -112,8 +116,10 @@ __all__ = [
     "run_bench",
     "score_text",
     "spec_of",
+    "starred_rows",
     "subjects",
     "write_reports",
+    "write_rows",
 ]
 
 

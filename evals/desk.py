@@ -178,7 +178,7 @@ class Desk:
         """A dataset of the starred messages of the chat: its path, and its rows. One of that name is replaced."""
         path = self._paths.eval_datasets / f"{name}.jsonl"
         engine = await asyncio.to_thread(self._engine)
-        return str(path), await starred.make(engine, path)
+        return str(path), await starred.make(engine.conversations, path)
 
     # --- runs
 

@@ -7,40 +7,37 @@ answers may be added to the file by hand, which then need no judge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine import Engine
+from engine import Conversations
 from engine.errors import InvalidRequest
 from engine.paths import ensure
 from engine.types import Message, StarredMessage, StoredMessage
 from evals.report.writing import write_whole
 
-NAME = "starred"
-"""What the dataset is called unless told otherwise."""
 
-
-async def make(engine: Engine, path: Path) -> int:
-    """Write the starred messages to `path` as JSONL, over what is there; how many there are.
+async def make(kept: Conversations, path: Path) -> int:
+    """Write the starred messages to `path` as JSONL, over what is there; how many rows there are.
 
     Raises InvalidRequest where none is starred, StorageFailed.
     """
-    found = rows(await engine.conversations.starred())
+    found = rows(await kept.starred())
+    await asyncio.to_thread(write, path, found)
+    return len(found)
+
+
+def write(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as JSONL, whole or not at all. Raises InvalidRequest where there are none, StorageFailed."""
     if not found:
         raise InvalidRequest(
             "No message is starred.", fix="In the chat alt+up chooses a message, s stars it.", param="dataset"
         )
-    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in found)
-
-    def write() -> None:
-        ensure(path.parent)
-        write_whole(path, lines)
-
-    await asyncio.to_thread(write)
-    return len(found)
+    ensure(path.parent)
+    write_whole(path, b"".join(msgspec.json.encode(row) + b"\n" for row in found))
 
 
 def rows(starred: Sequence[StarredMessage]) -> list[dict[str, Any]]:

@@ -344,3 +344,57 @@ def rm(name: RunName, json: Json = False) -> None:
         return 0
 
     raise typer.Exit(guarded(work))
+
+
+@app.command()
+def dataset(
+    context: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Where it goes; else where the Evals workspace offers it."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a dataset of the messages that are starred in the chat, as JSONL; a file of that name is replaced."""
+    from cli.errors import guarded
+
+    def work() -> int:
+        from cli.commands.cache import print_json
+        from cli.evals.starred import make_dataset
+
+        path, count = make_dataset(context.obj.address, file)
+        if json:
+            print_json({"path": str(path), "rows": count})
+        else:
+            print(f"{count} row{'s' * (count > 1)} in {path}")
+        return 0
+
+    raise typer.Exit(guarded(work))
+
+
+@app.command()
+def schedule(
+    name: RunName = "last",
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[systemd|launchd|cron]", help="For what; this system's if not said."),
+    ] = None,
+    at: Annotated[
+        str, typer.Option(metavar="TIME", help="When: 03:00 each day, or Mon 03:00 each week.")
+    ] = "03:00",
+    fail_below: FailBelow = None,
+) -> None:
+    """Print a timer that repeats a run and writes its report; its exit status says whether it became worse."""
+    from cli.errors import guarded
+
+    def work() -> int:
+        from cli.evals.running import opened
+        from cli.evals.schedule import arguments_of, printed
+
+        wanted = kind or ("launchd" if sys.platform == "darwin" else "systemd")
+        with opened() as store:
+            found = store.run(name)
+            print(printed(found, arguments_of(store, found, fail_below), at, wanted), end="")
+        return 0
+
+    raise typer.Exit(guarded(work))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import plistlib
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from engine import LocalConversations
 from engine.paths import resolve
+from engine.types import StoredMessage
 from evals.store import EvalStore
 from tests.cli.inside import Hearth
 from tests.cli.program import run
@@ -182,3 +188,34 @@ def test_benches_from_the_command_line(here: Hearth, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_benched(here: Hearth, arguments: list[str], says: str) -> None:
     assert says in here.refused("bench", "ember", *arguments)
+
+
+def test_a_timer_repeats_a_run(here: Hearth, capitals: str) -> None:
+    here.said("eval", "run", capitals, "-m", RIGHT, "--limit", "2", "--pin")
+    cron = here.said("eval", "schedule", "last", "cron", "--at", "Mon 4:30", "--fail-below", "0.5")
+    assert cron.startswith("30 4 * * 1 ") and f"eval run {capitals} --model " in cron
+    command = shlex.split(cron.split(" ", 5)[5])
+    assert command[-4:] == ["--against", "baseline", "--fail-below", "0.5"] and "--report" in command
+    assert here(*command[command.index("eval") :]).returncode == 0, "what is printed can be run"
+    unit = here.said("eval", "schedule", "last", "systemd")
+    assert "OnCalendar=*-*-* 03:00:00" in unit and "~/.config/systemd/user/hearth-eval-capitals.timer" in unit
+    plist = plistlib.loads(here.said("eval", "schedule", "last", "launchd", "--at", "Sun 23:05").encode())
+    assert plist["StartCalendarInterval"] == {"Weekday": 0, "Hour": 23, "Minute": 5}
+    assert plist["ProgramArguments"][0] == sys.executable and capitals in plist["ProgramArguments"]
+    assert "is no time" in here.refused("eval", "schedule", "last", "cron", "--at", "25:00")
+    assert "no service manager" in here.refused("eval", "schedule", "last", "at")
+
+
+def test_a_dataset_is_made_of_starred_messages(here: Hearth, hearth_home: Path, tmp_path: Path) -> None:
+    assert "No message is starred." in here.refused("eval", "dataset")
+
+    async def talk() -> None:
+        kept = LocalConversations(resolve({"HEARTH_HOME": str(hearth_home)}))
+        await kept.save("t", [StoredMessage(id="q", role="user", content="Paris or not?", starred=True)])
+        await kept.close()
+
+    asyncio.run(talk())
+    path = tmp_path / "mine.jsonl"
+    assert json.loads(here.said("eval", "dataset", str(path), "--json")) == {"path": str(path), "rows": 1}
+    assert json.loads(path.read_text())["messages"][0]["content"] == "Paris or not?"
+    assert "starred.jsonl" in here.said("eval", "dataset")

@@ -17,13 +17,6 @@ from evals import open_dataset
 from evals.starred import make
 
 
-class Kept:
-    """An engine, as far as a dataset of starred messages needs one."""
-
-    def __init__(self, paths: Paths) -> None:
-        self.conversations = LocalConversations(paths)
-
-
 def test_starred_messages_become_rows(eval_paths: Paths, tmp_path: Path) -> None:
     picture = tmp_path / "red.png"
     Image.new("RGB", (8, 8), "red").save(picture)
@@ -41,19 +34,17 @@ def test_starred_messages_become_rows(eval_paths: Paths, tmp_path: Path) -> None
     path = tmp_path / "sets" / "starred.jsonl"
 
     async def work() -> int:
-        engine = Kept(eval_paths)
+        kept = LocalConversations(eval_paths)
         try:
             with pytest.raises(InvalidRequest, match="No message is starred"):
-                await make(engine, path)  # type: ignore[arg-type]
+                await make(kept, path)
             change = ConversationChange(title="Squares", settings={"system": "Be brief."})
-            await engine.conversations.save("talk", talk, change)
-            await engine.conversations.save(
-                "other", [StoredMessage(id="x", role="user", content="?", starred=True)]
-            )
-            await engine.conversations.delete(["other"])
-            return await make(engine, path)  # type: ignore[arg-type]
+            await kept.save("talk", talk, change)
+            await kept.save("other", [StoredMessage(id="x", role="user", content="?", starred=True)])
+            await kept.delete(["other"])
+            return await make(kept, path)
         finally:
-            await engine.conversations.close()
+            await kept.close()
 
     assert asyncio.run(work()) == 2
     first, second = open_dataset(str(path)).samples

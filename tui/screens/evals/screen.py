@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,16 +11,12 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.errors import HearthError
 from tui.actions import bindings
 from tui.chrome import Line, Part
 from tui.row_list import Column, RowList
-from tui.screens.evals import arena, asking, benches, comparing, runs, samples
+from tui.screens.evals import arena, benches, comparing, runs, samples
 from tui.screens.evals.actions import ACTIONS
-from tui.screens.evals.looking import Looking
-
-if TYPE_CHECKING:
-    from evals import Settings
+from tui.screens.evals.making import Making
 
 VIEWS = ("runs", "samples", "compare", "bench", "arena")
 TITLES = {"runs": "Runs", "samples": "Samples", "compare": "Compare", "bench": "Bench", "arena": "Arena"}
@@ -77,7 +72,7 @@ class Rows(RowList):
     a sample all the room. n begins a run, a bench or a battle, whichever view is on show; c compares models."""
 
 
-class EvalsScreen(Looking):
+class EvalsScreen(Making):
     """Is it better, and is it faster?"""
 
     CSS_PATH = "evals.tcss"
@@ -266,6 +261,11 @@ class EvalsScreen(Looking):
         self.look()
         self.query_one(Rows).focus()
 
+    def show_first(self, view: str) -> None:
+        """Show a view with the first of its rows highlighted."""
+        self.action_go(view)
+        self.query_one(Rows).action_first()
+
     def action_view(self, step: int) -> None:
         """Show the next view, or the one before."""
         self.action_go(VIEWS[(VIEWS.index(self.view) + step) % len(VIEWS)])
@@ -359,35 +359,6 @@ class EvalsScreen(Looking):
         if (listed := self.current) is not None:
             self._do(self._new_run(listed.run.settings))
 
-    async def _new_run(self, before: Settings | None) -> None:
-        from tui.field_form import FieldForm
-
-        folder, used = self.hearth.paths.eval_datasets, self.used_datasets()
-        fields = asking.run_fields(
-            partial(asking.model_offers, self.engine),
-            partial(asking.dataset_offers, folder, used),
-            before,
-            self.hearth.chat_model,
-        )
-        problem = ""
-        while True:
-            form = FieldForm("New run", fields, problem=problem, check=asking.run_problem)
-            values = await self.app.push_screen_wait(form)
-            if values is None:
-                return
-            try:
-                run = await (await self.opened()).begin(asking.settings_of(values, before))
-            except HearthError as error:
-                # What was written stays: one line of it is wrong.
-                problem, fields = error.info.sentence(), asking.with_values(fields, values)
-                continue
-            self.action_go("runs")
-            self.run_id = run.id
-            await self._look()
-            rows = self.query_one(Rows)
-            rows.action_first()
-            return
-
     def action_pause(self) -> None:
         """Pause the run; go on with one that is paused, was stopped, or of which rows failed."""
         listed, desk = self.current, self.desk
@@ -451,65 +422,3 @@ class EvalsScreen(Looking):
             Confirm(f"Forget {run}?", "Its answers and scores go for good; reports stay.")
         ):
             await (await self.opened()).remove(run)
-
-    # --- benches, battles, datasets
-
-    async def _new_bench(self) -> None:
-        from tui.field_form import FieldForm
-
-        fields = asking.bench_fields(partial(asking.model_offers, self.engine), self.hearth.chat_model)
-        values = await self.app.push_screen_wait(FieldForm("New bench", fields, check=asking.bench_problem))
-        if values is not None:
-            await (await self.opened()).bench(values["models"], asking.plan_of(values))
-
-    async def _new_battle(self) -> None:
-        from tui.field_form import FieldForm
-        from tui.screens.evals.battle import BattleScreen
-
-        desk = await self.opened()
-        known = [each.label for each in self.standings] or [self.hearth.chat_model]
-        fields = asking.battle_fields(partial(asking.model_offers, self.engine), known)
-        form = FieldForm("Battles", fields, check=asking.battle_problem)
-        values = await self.app.push_screen_wait(form)
-        if values is not None:
-            battles = BattleScreen(
-                values["models"],
-                self.battles,
-                desk.vote,
-                system=values["system"] or "",
-                max_tokens=values["max_tokens"],
-            )
-            await self.app.push_screen_wait(battles)
-
-    def action_make_dataset(self) -> None:
-        """Make a dataset of the starred chat messages."""
-        self._do(self._make_dataset())
-
-    async def _make_dataset(self) -> None:
-        from tui.line_dialogue import LineDialogue
-
-        dialogue = LineDialogue(
-            "Make dataset",
-            "starred",
-            note="A row for each message that is starred in the chat (alt+up chooses one, s stars it). A judge then "
-            "holds answers against the starred ones. One of that name is replaced.",
-            check=lambda text: "" if asking.is_file_name(text) else "Write a name: letters, digits, - and _.",
-        )
-        name = await self.app.push_screen_wait(dialogue)
-        if name:
-            path, count = await (await self.opened()).make_dataset(name)
-            self.hearth.flash(f"{count} row{'s' * (count > 1)} in {path}; n offers it.", "success", 8.0)
-
-    def _do(self, work: Awaitable[Any], words: str = "") -> None:
-        self.run_worker(self._done(work, words), group="do")
-
-    async def _done(self, work: Awaitable[Any], words: str) -> None:
-        try:
-            await work
-        except HearthError as error:
-            self.hearth.show_error(error)
-        else:
-            if words:
-                self.hearth.flash(words, "success")
-        if self.is_mounted:
-            self.look()
