@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -27,6 +28,33 @@ def _keys(*keys: str, some: bool = True) -> Drive:
     return drive
 
 
+async def _battle(pilot: Pilot[None], app: HearthApp) -> None:
+    from tui.screens.evals.battle import BattleScreen
+
+    async def keep(battle: object) -> None:
+        """Nothing is kept of a picture."""
+
+    answers = BattleScreen(["qwen3-8b-instruct", "gemma-3-12b-it-qat"], (), keep, rng=random.Random(2))
+    app.push_screen(answers)
+    await pilot.pause(0.5)
+    await pilot.press(*"What is the capital of France?", "enter")
+    await pilot.pause(1.0)
+
+
+async def _voted(pilot: Pilot[None], app: HearthApp) -> None:
+    await _battle(pilot, app)
+    await pilot.press("b")
+    await pilot.pause(0.5)
+
+
+async def _beside(pilot: Pilot[None], app: HearthApp) -> None:
+    await pilot.press(*"What is the capital of France?", "enter")
+    await pilot.pause(1.5)
+    await pilot.press("escape", "s")
+    await pilot.press("i", *"/beside smollm3-3b", "enter")
+    await pilot.pause(1.5)
+
+
 SCENES: dict[str, tuple[str, Drive]] = {
     "evals": ("evals", _keys()),
     "evals-stopped": ("evals", _keys("down")),
@@ -39,6 +67,9 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "evals-arena": ("evals", _keys("left")),
     "evals-new": ("evals", _keys("n")),
     "evals-new-models": ("evals", _keys("n", "down", "enter")),
+    "evals-battle": ("evals", _battle),
+    "evals-voted": ("evals", _voted),
+    "beside": ("chat", _beside),
     "evals-none": ("evals", _keys(some=False)),
 }
 """Scene name: the workspace it starts in, and what is done there."""

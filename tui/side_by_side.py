@@ -14,6 +14,9 @@ from textual.containers import Horizontal, VerticalScroll
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import MessageView
 
+NEAR = 2
+"""Rows from its end within which an answer is followed."""
+
 
 class Side(VerticalScroll, can_focus=True):
     """One of the two. It follows its end until somebody scrolls."""
@@ -34,13 +37,15 @@ class Side(VerticalScroll, can_focus=True):
             self._text = self._reasoning = ""
             self._answer = answer = StreamingAnswer(replace(view, text="", reasoning=""))
             self.mount(answer)
-            self.anchor()
+        follows = self.scroll_y >= self.max_scroll_y - NEAR
         if len(view.reasoning) > len(self._reasoning):
             answer.append_reasoning(view.reasoning[len(self._reasoning) :])
             self._reasoning = view.reasoning
         if len(view.text) > len(self._text):
             answer.append(view.text[len(self._text) :])
             self._text = view.text
+            if follows:  # no anchor: that would put a short answer at the bottom
+                self.scroll_end(animate=False)
         answer.show(view)
         if over:
             answer.finish()
@@ -58,7 +63,7 @@ class SideBySide(Horizontal):
     SideBySide { height: 1fr; }
     SideBySide Side { width: 1fr; height: 1fr; padding: 0 0 0 1; border: round $line; }
     SideBySide Side:focus { border: round $border; }
-    SideBySide Side.-chosen { border: round $primary; border-title-color: $primary; }
+    SideBySide Side.-chosen { border: heavy $primary; }
     SideBySide.-stacked { layout: vertical; }
     """
     NARROW = 80

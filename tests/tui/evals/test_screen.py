@@ -24,7 +24,7 @@ from tui.workspaces import WORKSPACES
 
 MakeApp = Callable[..., HearthApp]
 HERE = tuple(each for each in WORKSPACES if each.name in ("models", "evals"))
-SIZE = (170, 60)
+SIZE = (156, 44)
 
 
 async def at_evals(pilot: Pilot[None], app: HearthApp, rows: int) -> EvalsScreen:
@@ -138,28 +138,10 @@ async def test_a_run_is_asked_for_paused_gone_on_with_and_forgotten(make_app: Ma
         await until(pilot, lambda: app.screen is screen and not screen.keys)
 
 
-async def test_what_cannot_be_run_is_told_and_what_was_written_stays(make_app: MakeApp) -> None:
-    app = make_app(engine=fake_engine(answer=answering), workspaces=HERE)
-    async with app.run_test(size=SIZE) as pilot:
-        screen = await at_evals(pilot, app, 0)
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, FieldForm))
-        await pilot.press("down", "down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Choosing) and "json_schema" in shown(app))
-        await pilot.press(*"json_schema", "space", "enter")
-        await until(pilot, lambda: isinstance(app.screen, FieldForm) and "json_schema" in shown(app))
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: "json_schema cannot score the sample geo-01" in read(app))
-        assert isinstance(app.screen, FieldForm)
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is screen)
-        assert not screen.keys
-
-
-async def test_a_dataset_is_made_of_starred_messages(make_app: MakeApp) -> None:
+async def test_what_cannot_be_run_is_told_and_benches_and_datasets_are_made(make_app: MakeApp) -> None:
     engine = fake_engine(answer=answering)
     app = make_app(engine=engine, workspaces=HERE)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         screen = await at_evals(pilot, app, 0)
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, LineDialogue))
@@ -174,14 +156,37 @@ async def test_a_dataset_is_made_of_starred_messages(make_app: MakeApp) -> None:
         await pilot.press("enter")
         file = app.paths.eval_datasets / "starred.jsonl"
         await until(pilot, lambda: file.exists() and app.screen is screen)
+
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, FieldForm))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Choosing) and "golden_general" in shown(app))
-        await pilot.press(*"starred")
-        await until(pilot, lambda: "1 of 6" in read(app) or "A shipped set" in read(app))
-        await pilot.press("enter")
+        await pilot.press(*"starred", "enter")
         await until(pilot, lambda: isinstance(app.screen, FieldForm) and "starred.jsonl" in shown(app))
+        await pilot.press("ctrl+s")  # its scorer wants a judge: what was written stays, to be mended
+        await until(pilot, lambda: "There is no judge." in read(app))
+        assert isinstance(app.screen, FieldForm) and "starred.jsonl" in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert not screen.keys
+
+        await pilot.press("right", "right", "right")
+        await until(pilot, lambda: screen.view == "bench")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, FieldForm))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, LineDialogue))
+        await pilot.press("backspace", "x", "enter")
+        await until(pilot, lambda: isinstance(app.screen, FieldForm))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Loads are numbers with commas between them." in read(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LineDialogue))
+        await pilot.press("backspace", *"1,2", "enter")
+        await until(pilot, lambda: isinstance(app.screen, FieldForm))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.screen is screen and len(screen.keys) == 2)
+        assert "2 at once" in shown(app)
 
 
 async def _talk(engine: RecordedEngine) -> None:
@@ -193,26 +198,3 @@ async def _talk(engine: RecordedEngine) -> None:
         ],
         ConversationChange(title="Capitals"),
     )
-
-
-async def test_a_bench_is_begun_and_kept(make_app: MakeApp) -> None:
-    app = make_app(engine=fake_engine(answer=answering), workspaces=HERE)
-    async with app.run_test(size=SIZE) as pilot:
-        screen = await at_evals(pilot, app, 0)
-        await pilot.press("right", "right", "right")
-        await until(pilot, lambda: screen.view == "bench")
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, FieldForm))
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, LineDialogue))
-        await pilot.press("backspace", *"many", "enter")
-        await until(pilot, lambda: isinstance(app.screen, FieldForm))
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: "Loads are numbers with commas between them." in read(app))
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, LineDialogue))
-        await pilot.press(*["backspace"] * 4, *"1,2", "enter")
-        await until(pilot, lambda: isinstance(app.screen, FieldForm))
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: app.screen is screen and len(screen.keys) == 2)
-        assert "2 at once" in shown(app)

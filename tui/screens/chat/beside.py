@@ -62,7 +62,7 @@ class Beside(Dialogue[str]):
     def on_mount(self) -> None:
         """Draw what there is, then what comes."""
         self.query_one(SideBySide).choose(0)
-        self.query_one(SideBySide).side(1).focus()
+        self.query_one(SideBySide).side(0).focus()
         self._draw()
         self.set_interval(TICK_S, self._draw)
 

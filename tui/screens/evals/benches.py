@@ -78,10 +78,13 @@ def _beside(rows: Sequence[Row], row: Row, width: int) -> list[Content]:
         return []
     lines = [Content(""), pieces.heading("Tokens a second, in this run", width)]
     most = max(_value(each["tokens_per_s"]) for each in same) or 1.0
-    room = max(8, min(BAR, width - 34))
+    wide = min(36, max(16, width // 3))
+    room = max(8, min(BAR, width - wide - 10))
     for each in same:
         full, track = charts.stacked([_value(each["tokens_per_s"]) / most], room)
-        name = Content(plain(f"{each['target']}, {each['shape']}", 80)).truncate(24, ellipsis=True, pad=True)
+        name = Content(plain(f"{each['target']}, {each['shape']}", 80)).truncate(
+            wide, ellipsis=True, pad=True
+        )
         lines.append(
             Content.assemble(
                 name.stylize("bold") if each is row else name,
@@ -104,7 +107,12 @@ def _history(rows: Sequence[Row], row: Row, width: int) -> list[Content]:
     lines: list[Content] = []
     for title, column in (("Tokens a second", "tokens_per_s"), ("Median time to first token", "ttft_p50_s")):
         values = [_value(each[column]) for each in same]
-        top = charts.ceiling(values, 0.001)
+        # Round in tokens, or in milliseconds.
+        top = (
+            charts.ceiling(values, 1.0)
+            if column == "tokens_per_s"
+            else charts.ceiling([1000 * each for each in values], 1.0) / 1000
+        )
         said = f"{top:g}" if column == "tokens_per_s" else units.seconds(top)
         lines += [Content(""), pieces.heading(f"{title}, {len(same)} benches", width)]
         for left, line in zip(
