@@ -228,7 +228,10 @@ async def test_conversations_and_their_pictures_are_kept(engine: Engine, tmp_pat
     await engine.conversations.save(id, [answer], ConversationChange(settings={"system": "Be brief."}))
     (starred,) = [each for each in await engine.conversations.starred() if each.conversation == id]
     assert [each.id for each in starred.messages] == ["m1", "m2"] and starred.system == "Be brief."
-    assert Path(starred.messages[0].attachments[0].path).read_bytes() == Path(kept.attachments[0].path).read_bytes()
+    assert (
+        Path(starred.messages[0].attachments[0].path).read_bytes()
+        == Path(kept.attachments[0].path).read_bytes()
+    )
     await engine.conversations.delete([id])
     assert id not in [each.conversation for each in await engine.conversations.starred()]
     assert id not in [
