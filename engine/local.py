@@ -76,7 +76,7 @@ from engine.types import (
 _T = TypeVar("_T")
 
 
-class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware, LocalMetrics):
+class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`

@@ -108,6 +108,7 @@ def _bench(
     from evals import bench as benches
     from evals.asking.subject import subjects
     from evals.bench import table
+    from evals.records import bench_records
     from evals.session import opener
 
     plan.check()
@@ -123,7 +124,10 @@ def _bench(
             found = await benches.bench(
                 opened, plan, lambda text: print(f"{plain(text, 100)} …", file=sys.stderr, flush=True)
             )
-            return found, {subject.label: await model.described() for subject, model in opened}
+            described = {subject.label: await model.described() for subject, model in opened}
+            for record in bench_records(found, described):
+                await engine.metrics.record(record)
+            return found, described
         finally:
             for _, model in opened:
                 await model.close()
