@@ -34,8 +34,7 @@ class Column(Struct, frozen=True):
 class RowList(ScrollView, can_focus=True):
     """Shows rows under a line of names. Posts `Moved` when another row is highlighted, `Chosen` on enter or a click."""
 
-    HELP = """The requests, keys, origins or snippets of the server. Left and right go to the other lists; up and down
-    choose; enter opens what is highlighted; y copies it."""
+    HELP = "Up and down choose a row; enter opens it."
     BINDING_GROUP_TITLE = "List"
     COMPONENT_CLASSES = frozenset({"rows--cursor", "rows--head"})  # type: ignore[assignment]
     DEFAULT_CSS = """
