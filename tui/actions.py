@@ -76,8 +76,8 @@ class ActionRegistry:
         return self._actions.get(name) if name is not None else None
 
 
-def workspace_actions(digits: int = 8) -> Iterator[Action]:
-    """The switches to the first `digits` workspaces: alt+digit, F2 to F9 (ctrl+g then the digit is the leader)."""
+def workspace_actions(digits: int = 9) -> Iterator[Action]:
+    """The switches to the first `digits` workspaces: alt+digit, F2 to F10 (ctrl+g then the digit is the leader)."""
     for digit in range(1, digits + 1):
         yield Action(
             f"app.workspace_{digit}",

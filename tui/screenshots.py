@@ -30,6 +30,7 @@ from tui.app import HearthApp
 from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.hub_recordings import hub_cards, hub_files, hub_models
 from tui.job_scenes import SCENES as JOB_SCENES
+from tui.metric_scenes import SCENES as METRIC_SCENES
 from tui.model_scenes import SCENES as MODEL_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
@@ -209,6 +210,7 @@ def main() -> int:
         **MODEL_SCENES,
         **ALIAS_SCENES,
         **JOB_SCENES,
+        **METRIC_SCENES,
         **SERVER_SCENES,
         **SCENES,
     }
