@@ -182,7 +182,7 @@ class MetricsScreen(Console):
                     answer = metrics.distributions(query)
                 case _:
                     answer = metrics.slowest(query, self.phase, SLOW_ROWS)
-            found = await answer
+            found: Any = await answer
         except HearthError as error:
             if asked == self._asked and self.is_mounted:
                 self._say_nothing(clean(error.info.sentence()))

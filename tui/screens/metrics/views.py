@@ -166,7 +166,12 @@ def reason(request: SlowRequest) -> Content:
         "failed": ("✗", "$error"),
         "cancelled": ("○", "$muted"),
     }.get(request.reason, ("•", "$secondary"))
-    return Content.assemble((f"{glyph} ", colour), plain(request.reason, 20))
+    return Content.assemble((f"{glyph} ", colour), reason_word(request))
+
+
+def reason_word(request: SlowRequest) -> str:
+    """How it ended, and why where it failed."""
+    return plain(request.error_code or request.reason, 40)
 
 
 def detail(request: SlowRequest, width: int) -> list[Content]:
