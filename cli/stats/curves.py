@@ -43,6 +43,11 @@ def panels(traffic: Traffic) -> list[Panel]:
     ) -> tuple[float | None, ...]:
         return tuple(value(known[step]) if step in known else quiet for step in steps)
 
+    def covered(point: TrafficPoint) -> float:
+        """Seconds of its step that are within the span: the first and the last step are cut."""
+        ends = min(traffic.until, point.t_unix + traffic.step) - max(traffic.since, point.t_unix)
+        return max(traffic.step / 10, ends)
+
     def ms(value: float | None) -> float | None:
         return None if value is None else value * 1e3
 
@@ -50,13 +55,13 @@ def panels(traffic: Traffic) -> list[Panel]:
         Panel(
             "Tokens written",
             "tokens a second",
-            (("written", line(lambda point: point.completion_tokens / traffic.step, 0.0)),),
+            (("written", line(lambda point: point.completion_tokens / covered(point), 0.0)),),
             filled=True,
         ),
         Panel(
             "Requests ended",
             "an hour",
-            (("requests", line(lambda point: point.requests / traffic.step * 3600, 0.0)),),
+            (("requests", line(lambda point: point.requests / covered(point) * 3600, 0.0)),),
             filled=True,
         ),
         Panel(

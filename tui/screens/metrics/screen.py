@@ -154,7 +154,7 @@ class MetricsScreen(Console):
     @property
     def query_now(self) -> MetricsQuery:
         """The span, and what it is narrowed to."""
-        return MetricsQuery(seconds=self.span, **self.only)
+        return msgspec.structs.replace(MetricsQuery(seconds=self.span), **self.only)
 
     def _look_if_due(self) -> None:
         every = INTERVAL_S if self.span is not None and self.span <= 6 * 3600 else LONG_INTERVAL_S
