@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from engine.errors import HearthError
+from engine.errors import ErrorInfo, HearthError
 from engine.text_safety import clean, plain
 from engine.types import ExportForm, SavedQuery, SqlAnswer
 from tui import units
@@ -104,7 +104,7 @@ class Console(WorkspaceScreen):
         self.answer = SqlAnswer()
         self._names: tuple[str, ...] = ()
         self._sent = 0
-        self._problem: HearthError | None = None
+        self._problem: ErrorInfo | None = None
 
     def redraw(self) -> None:
         """Show what is known."""
@@ -128,13 +128,14 @@ class Console(WorkspaceScreen):
         if self._sent:
             return Content.styled("Running …", "$muted")
         if self._problem is not None:
-            info = self._problem.info
+            info = self._problem
             return Content.assemble(
                 ("✗ ", "$error"), clean(" ".join(filter(None, (info.what, info.why, info.fix))))
             )
         if not self.answer.columns:
             return Content.styled(TABLES, "$muted")
-        count = f"{len(self.answer.rows):,} rows" + (", and more" if self.answer.more else "")
+        number = len(self.answer.rows)
+        count = f"{number:,} row{'s' if number != 1 else ''}" + (", and more" if self.answer.more else "")
         return Content.styled(f"{count} · {units.seconds(self.answer.took)}", "$muted")
 
     def row_values(self) -> dict[str, Any] | None:
@@ -177,7 +178,8 @@ class Console(WorkspaceScreen):
         try:
             answer = await (await asyncio.to_thread(lambda: self.hearth.engine)).metrics.sql(statement, ROWS)
         except HearthError as error:
-            self._problem = error
+            # Not the exception itself: its traceback would hold on to the database.
+            self._problem = error.info
         else:
             self.answer, self._names = answer, _apart(answer.columns)
             self.query_one(RowList).focus()
