@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from engine.runtime.backends.script import PREFIX
 from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
 from engine.runtime.fits import in_order
+from engine.runtime.log_handler import RingHandler
 from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
@@ -95,6 +97,10 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         self._paths = paths if paths is not None else resolve()
         self._open_loop(threaded=thread)
         self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
+        self._listener = RingHandler(self._log)
+        if screen_attached or logging.getLogger("hearth").handlers:
+            # A command of the plain terminal has its warnings on stderr, which a handler would take them from.
+            self._listener.attach()
         self._targets = Targets(self._settings, self._paths)
         self._supervisor = Supervisor(
             self._settings,
@@ -342,6 +348,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
         await self.conversations.close()
+        self._listener.detach()
 
     def _loop_began(self) -> None:
         self._watch.start()
