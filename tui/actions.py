@@ -77,13 +77,13 @@ class ActionRegistry:
 
 
 def workspace_actions(digits: int = 9) -> Iterator[Action]:
-    """The switches to the first `digits` workspaces: alt+digit, F2 to F10 (ctrl+g then the digit is the leader)."""
+    """The switches to the first `digits` workspaces: alt+digit, F2 to F9 (ctrl+g then the digit is the leader)."""
     for digit in range(1, digits + 1):
         yield Action(
             f"app.workspace_{digit}",
             f"workspace({digit})",
             f"Workspace {digit}",
-            (f"alt+{digit}", f"f{digit + 1}"),
+            (f"alt+{digit}", *([f"f{digit + 1}"] if digit < 9 else [])),
             priority=True,
         )
 
