@@ -107,6 +107,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "models-filter": ("models", _keys("slash", *"qwen")),
     "models-no-match": ("models", _keys("slash", *"zebra")),
     "logs": ("logs", _nothing),
+    "logs-opened": ("logs", _keys("up", "enter")),
     "hardware": ("hardware", _nothing),
     "hardware-desktop": ("hardware", _keys("p", "plus")),
     "hardware-mac": ("hardware", _keys("minus")),

@@ -77,7 +77,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("tokens", 11, right=True, least=84),
         Column("first", 8, right=True),
         Column("total", 8, right=True),
-        Column("end", 10),
+        Column("end", 11),
     ),
 }
 _NUMBERS: Final = (
