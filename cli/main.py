@@ -51,6 +51,8 @@ EXAMPLES = """
 
   hearth start                          the same, behind this terminal
 
+  hearth stats --since 7d --by client   who asked how much, and how fast it was answered
+
   hearth --connect http://studio:11434  open it with the engine of another machine
 
   hearth doctor                         what is wrong here, and how to mend it
@@ -118,6 +120,7 @@ class Commands(LazyGroup):
         LazyCommand("keys", "cli.commands.keys", "Make, list and revoke keys for the server."),
         LazyCommand("password", "cli.commands.password", "Set or remove the web page's password."),
         LazyCommand("hardware", "cli.commands.hardware", "Say what processors, memory and GPUs do now."),
+        LazyCommand("stats", "cli.commands.stats", "Say how much was asked, and how fast it was answered."),
         LazyCommand("doctor", "cli.commands.doctor", "Check the machine and Hearth's files, with remedies."),
         LazyCommand("config", "cli.commands.config", "Show, change and check the settings."),
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.library.adapter_names import parse as parse_adapters
     from engine.library.aliases import alias_name
     from engine.local import LocalEngine
+    from engine.metrics.face import Metrics
     from engine.remote.address import Address
     from engine.remote.address import parse as parse_address
     from engine.remote.engine import RemoteEngine
@@ -35,6 +36,7 @@ __all__ = [
     "LocalConversations",
     "LocalEngine",
     "LocalJobs",
+    "Metrics",
     "Pulling",
     "RemoteEngine",
     "Stream",
@@ -76,6 +78,10 @@ def __getattr__(name: str) -> Any:
         from engine.conversations.face import Conversations
 
         return Conversations
+    if name == "Metrics":
+        from engine.metrics.face import Metrics
+
+        return Metrics
     if name == "Database":
         from engine.store.sqlite import Database
 

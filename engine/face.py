@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from engine.conversations.face import Conversations
 from engine.jobs.face import Jobs
+from engine.metrics.face import Metrics
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -369,6 +370,11 @@ class Engine(Hub, Naming, Protocol):
     @property
     def jobs(self) -> Jobs:
         """What is to be done, and what came of it."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was asked when by whom, how long it took, and what the machine did meanwhile."""
         ...
 
     def logs(self, limit: int = 500) -> list[LogLine]:

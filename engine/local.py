@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -26,12 +27,14 @@ from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
 from engine.local_loop import LocalLoop
+from engine.local_metrics import LocalMetrics
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.backends.script import PREFIX
 from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
 from engine.runtime.fits import in_order
+from engine.runtime.log_handler import RingHandler
 from engine.runtime.logring import LogRing
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
@@ -49,7 +52,7 @@ from engine.runtime.wire import (
     ToWorker,
 )
 from engine.settings import Settings
-from engine.store.rows import ModelEventRow, refused_row, row_of
+from engine.store.rows import ModelEventRow, refused_row
 from engine.stream import EventStream
 from engine.types import (
     BackendName,
@@ -72,13 +75,10 @@ from engine.types import (
     Tool,
 )
 
-if TYPE_CHECKING:
-    from engine.store.metrics import Metrics
-
 _T = TypeVar("_T")
 
 
-class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
+class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -97,6 +97,10 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         self._paths = paths if paths is not None else resolve()
         self._open_loop(threaded=thread)
         self._log = LogRing(self._settings.log.level, redact=self._settings.log.redact)
+        self._listener = RingHandler(self._log)
+        if screen_attached or logging.getLogger("hearth").handlers:
+            # A command of the plain terminal has its warnings on stderr, which a handler would take them from.
+            self._listener.attach()
         self._targets = Targets(self._settings, self._paths)
         self._supervisor = Supervisor(
             self._settings,
@@ -115,7 +119,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         self._uses = Uses(self._paths.uses_file)
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
-        self._metrics: Metrics | None = None
+        self._open_metrics()
         self.conversations = LocalConversations(self._paths)
         self.jobs = LocalJobs(self.conversations, lambda: self._settings, self._paths, start=self._start_jobs)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -319,12 +323,6 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
 
     # --- records
 
-    async def request_log(self, limit: int = 100) -> list[dict[str, object]]:
-        return await asyncio.to_thread(self._store().recent, limit)
-
-    async def model_log(self, limit: int = 100) -> list[dict[str, object]]:
-        return await asyncio.to_thread(self._store().recent, limit, "model_events")
-
     def logs(self, limit: int = 500) -> list[LogLine]:
         return self._log.shown(limit)
 
@@ -350,6 +348,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
         await self.conversations.close()
+        self._listener.detach()
 
     def _loop_began(self) -> None:
         self._watch.start()
@@ -463,26 +462,9 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalHardware):
             task.add_done_callback(self._tasks.discard)
 
     def _record(self, ticket: Ticket) -> None:
-        assert ticket.terminal is not None
         if ticket.target is not None and isinstance(ticket.terminal, Done):
             self._note_use(ticket.target.id)
-        self._store().record(
-            row_of(
-                ticket.request,
-                ticket.terminal,
-                admitted=ticket.admitted,
-                gaps_ns=ticket.gaps,
-                request_id=ticket.stream.id,
-            )
-        )
-
-    def _store(self) -> Metrics:
-        with self._starting:
-            if self._metrics is None:
-                from engine.store.metrics import Metrics
-
-                self._metrics = Metrics(self._paths.metrics_file, self._paths.spool)
-            return self._metrics
+        self._record_ended(ticket)
 
     async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
         """The answer of a reader, or of the loaded model where there is one."""

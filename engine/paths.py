@@ -90,6 +90,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.state / "metrics.duckdb"
 
     @property
+    def queries_file(self) -> Path:
+        """Statements over the metrics that people keep under names."""
+        return self.config / "queries.json"
+
+    @property
     def database_file(self) -> Path:
         """Conversations: what must survive and may be touched by several processes."""
         return self.state / "hearth.db"

@@ -31,6 +31,7 @@ from evals.bench.run import Plan, Target
 from evals.compare import Comparison
 from evals.findings import Findings, comparison_of, findings
 from evals.history import Point, points
+from evals.records import record_eval
 from evals.report import write_reports
 from evals.runner import Progress, Runner
 from evals.sample import Sample
@@ -291,7 +292,8 @@ class Desk:
         try:
             run = await asyncio.to_thread(take_up, store)
             try:
-                running = runner(await asyncio.to_thread(self._engine), store, run)
+                engine = await asyncio.to_thread(self._engine)
+                running = runner(engine, store, run)
             except BaseException:
                 await asyncio.to_thread(store.end, run, "stopped")
                 raise
@@ -300,12 +302,12 @@ class Desk:
             raise
         self.errors.pop(run.id, None)
         self._runners[run.id] = running
-        self._tasks[run.id] = asyncio.ensure_future(self._go(run.id, running, store))
+        self._tasks[run.id] = asyncio.ensure_future(self._go(run.id, running, engine, store))
         return run
 
-    async def _go(self, run: str, running: Runner, store: EvalStore) -> None:
+    async def _go(self, run: str, running: Runner, engine: Engine, store: EvalStore) -> None:
         try:
-            await running.go()
+            await record_eval(engine, store, await running.go())
         except HearthError as error:
             self.errors[run] = error.info
         except Exception as error:  # a defect ends this run, and is told of; the screen goes on

@@ -76,14 +76,15 @@ class ActionRegistry:
         return self._actions.get(name) if name is not None else None
 
 
-def workspace_actions(digits: int = 9) -> Iterator[Action]:
-    """The switches to the first `digits` workspaces: alt+digit, F2 to F9 too (ctrl+g then the digit is the leader)."""
-    for digit in range(1, digits + 1):
+def workspace_actions(most: int = 10) -> Iterator[Action]:
+    """The switches to the first `most` workspaces: alt+digit, the tenth by 0; F2 to F9 (ctrl+g, digit: the leader)."""
+    for place in range(1, most + 1):
         yield Action(
-            f"app.workspace_{digit}",
-            f"workspace({digit})",
-            f"Workspace {digit}",
-            (f"alt+{digit}", f"f{digit + 1}") if digit < 9 else (f"alt+{digit}",),
+            f"app.workspace_{place}",
+            f"workspace({place})",
+            f"Workspace {place}",
+            # F10 is the terminal's own in many.
+            (f"alt+{place % 10}", *([f"f{place + 1}"] if place < 9 else [])),
             priority=True,
         )
 

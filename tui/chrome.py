@@ -146,13 +146,13 @@ class Rail(Line):
     def parts(self) -> Sequence[Part]:
         """Two lines a workspace, the second empty, so that they are easy to hit."""
         found: list[Part] = []
-        for digit, workspace in enumerate(self.hearth.workspaces, 1):
+        for place, workspace in enumerate(self.hearth.workspaces, 1):
             here = workspace.name == self.hearth.workspace.name
             text = Content.assemble(
                 ("▌" if here else " ", "$primary"),
-                (f"{workspace.icon} {digit}", "bold $primary" if here else "$muted"),
+                (f"{workspace.icon} {place % 10}", "bold $primary" if here else "$muted"),
             )
-            found += [Part(text, f"app.workspace({digit})"), Part(Content(""), f"app.workspace({digit})")]
+            found += [Part(text, f"app.workspace({place})"), Part(Content(""), f"app.workspace({place})")]
         return found
 
 

@@ -29,18 +29,18 @@ class Leader(Dialogue[str | None]):
         """One line a workspace."""
         lines = [
             Content.assemble(
-                (str(digit), "bold $primary"),
+                (str(place % 10), "bold $primary"),
                 f"  {workspace.icon} {workspace.title:<10}",
                 (workspace.purpose, "$muted"),
             )
-            for digit, workspace in enumerate(self.workspaces, 1)
+            for place, workspace in enumerate(self.workspaces, 1)
         ]
         box = Static(Content("\n").join(lines), classes="dialogue")
         box.border_title = "Go to"
         yield box
 
     def on_key(self, event: events.Key) -> None:
-        """A digit goes, anything else closes."""
+        """A digit goes, 0 to the tenth; anything else closes."""
         event.stop()
-        digit = int(event.key) if event.key.isdigit() else 0
-        self.dismiss(self.workspaces[digit - 1].name if 1 <= digit <= len(self.workspaces) else None)
+        place = (int(event.key) or 10) if event.key.isdigit() else 0
+        self.dismiss(self.workspaces[place - 1].name if 1 <= place <= len(self.workspaces) else None)

@@ -47,6 +47,7 @@ from engine.types import (
 )
 from tui.recorded_hub import RecordedHub
 from tui.recorded_jobs import RecordedJobs
+from tui.recorded_metrics import RecordedMetrics
 from tui.recorded_names import RecordedNames
 from tui.recordings import Answer, estimate_of, events_of, timings
 
@@ -170,6 +171,7 @@ class RecordedEngine(RecordedHub, RecordedNames):
         self.conversations = LocalConversations(None)
         """Kept in memory."""
         self.jobs = RecordedJobs()
+        self.metrics = RecordedMetrics()
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer."""

@@ -125,7 +125,8 @@ class RowList(ScrollView, can_focus=True):
             cell = cell.pad_left(space) if column.right else cell.pad_right(space)
             pieces += [Content(" " * gap)] if number else []
             pieces.append(cell)
-        return Content("").join([*pieces, Content(" ")])
+        row = Content("").join([*pieces, Content(" ")])
+        return row.pad_right(max(0, width - row.cell_length))
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""

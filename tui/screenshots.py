@@ -31,6 +31,7 @@ from tui.chat_scenes import SCENES as CHAT_SCENES
 from tui.eval_scenes import SCENES as EVAL_SCENES
 from tui.hub_recordings import hub_cards, hub_files, hub_models
 from tui.job_scenes import SCENES as JOB_SCENES
+from tui.metric_scenes import SCENES as METRIC_SCENES
 from tui.model_scenes import SCENES as MODEL_SCENES
 from tui.picture_scenes import SCENES as PICTURE_SCENES
 from tui.recorded import RecordedEngine
@@ -107,6 +108,7 @@ SCENES: dict[str, tuple[str, Drive]] = {
     "models-filter": ("models", _keys("slash", *"qwen")),
     "models-no-match": ("models", _keys("slash", *"zebra")),
     "logs": ("logs", _nothing),
+    "logs-opened": ("logs", _keys("up", "enter")),
     "hardware": ("hardware", _nothing),
     "hardware-desktop": ("hardware", _keys("p", "plus")),
     "hardware-mac": ("hardware", _keys("minus")),
@@ -210,6 +212,7 @@ def main() -> int:
         **MODEL_SCENES,
         **ALIAS_SCENES,
         **JOB_SCENES,
+        **METRIC_SCENES,
         **SERVER_SCENES,
         **EVAL_SCENES,
         **SCENES,

@@ -102,6 +102,14 @@ WORKSPACES: tuple[Workspace, ...] = (
         "tui.screens.server.actions",
     ),
     Workspace(
+        "metrics",
+        "Metrics",
+        "∿",
+        "How much was asked, how fast it was answered, and where the time went",
+        "tui.screens.metrics.screen:MetricsScreen",
+        "tui.screens.metrics.actions",
+    ),
+    Workspace(
         "logs",
         "Logs",
         "≡",

@@ -19,7 +19,14 @@ def routes() -> list[ControllerRouterHandler]:
     from api.dialects.jobs import routes as jobs
     from api.dialects.llama_server import routes as llama
     from api.dialects.lm_studio import models as lm_studio
-    from api.dialects.native import conversation_routes, hub_routes, job_routes, machine_routes, naming_routes
+    from api.dialects.native import (
+        conversation_routes,
+        hub_routes,
+        job_routes,
+        machine_routes,
+        metrics_routes,
+        naming_routes,
+    )
     from api.dialects.native import routes as native
     from api.dialects.ollama import routes as ollama
     from api.dialects.openai import chat, completions, embeddings, models
@@ -43,6 +50,7 @@ def routes() -> list[ControllerRouterHandler]:
         *hub_routes.ROUTES,
         *naming_routes.ROUTES,
         *machine_routes.ROUTES,
+        *metrics_routes.ROUTES,
         *conversation_routes.ROUTES,
         *job_routes.ROUTES,
         *llama.ROUTES,

@@ -10,6 +10,7 @@ from api.dialects.native import conversation_routes as conversations
 from api.dialects.native import hub_routes as hub
 from api.dialects.native import job_routes as jobs
 from api.dialects.native import machine_routes as machine
+from api.dialects.native import metrics_routes as metrics
 from api.dialects.native import naming_routes as naming
 from api.dialects.native import routes as engine
 from api.openapi.operation import EVENTS, Operation
@@ -118,6 +119,14 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "conversations/restore": (conversations.Several, Empty),
     "conversations/export": (conversations.Export, types.ConversationFile),
     "conversations/take_in": (conversations.TakeIn, list[types.ConversationSummary]),
+    "metrics/traffic": (metrics.AskedTraffic, types.Traffic),
+    "metrics/groups": (metrics.AskedGroups, list[types.TrafficGroup]),
+    "metrics/distributions": (metrics.AskedDistributions, list[types.Distribution]),
+    "metrics/slowest": (metrics.AskedSlowest, list[types.SlowRequest]),
+    "metrics/sql": (metrics.AskedSql, types.SqlAnswer),
+    "metrics/save_query": (types.SavedQuery, Empty),
+    "metrics/drop_query": (metrics.QueryName, Empty),
+    "metrics/record": (metrics.AskedRecord, Empty),
 }
 _GET: Final[dict[str, Any]] = {
     "models": list[types.ModelEntry],
@@ -133,6 +142,7 @@ _GET: Final[dict[str, Any]] = {
     "conversations/labels": types.ConversationLabels,
     "conversations/starred": list[types.StarredMessage],
     "conversations/told": list[str],
+    "metrics/queries": list[types.SavedQuery],
 }
 NATIVE: Final[dict[str, Operation]] = {
     **{f"/hearth/v1/{name}": Operation(body=body, answer=answer) for name, (body, answer) in _POST.items()},
@@ -148,6 +158,9 @@ NATIVE: Final[dict[str, Operation]] = {
     ),
     "/hearth/v1/jobs/read_file": Operation(
         body=jobs.FileName, answer=bytes, media="application/octet-stream"
+    ),
+    "/hearth/v1/metrics/export": Operation(
+        body=metrics.AskedExport, answer=bytes, media="application/octet-stream"
     ),
     "/hearth/v1/running/{request_id:str}": Operation(answer=CancelAnswer),
     "/hearth/v1/pulls/{pull_id:str}": Operation(answer=CancelAnswer),

@@ -179,7 +179,8 @@ async def _show(kept: Conversations, conversation: str, json: bool) -> int:
 async def _export(
     kept: Conversations, conversations: list[str], form: str | None, output: str | None, files: bool
 ) -> int:
-    from tui.screens.chat.export_file import form_of, write_new
+    from tui.new_file import write_new
+    from tui.screens.chat.export_file import form_of
 
     ids = [await _resolved(kept, each) for each in conversations]
     made = await kept.export(ids, _form(form) or form_of(output or ".md"), files=files)

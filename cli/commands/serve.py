@@ -106,3 +106,5 @@ def _log_to_stderr(level: str) -> None:
     logger.addHandler(handler)
     logger.setLevel(level.upper())
     logger.propagate = False
+    for room in ("engine", "api"):
+        logging.getLogger(room).addHandler(handler)

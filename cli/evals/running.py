@@ -22,6 +22,7 @@ from engine.paths import resolve
 from engine.text_safety import plain
 from evals.compare import below
 from evals.findings import Findings, findings
+from evals.records import record_eval
 from evals.report import write_reports
 from evals.session import again, begin, dataset_of, runner
 from evals.store import EvalStore, Run
@@ -186,7 +187,9 @@ def _execute(context: typer.Context, store: EvalStore, begun: Run) -> Run:
             with ProgressLine(sys.stderr) as line:
 
                 async def work() -> Run:
-                    return await runner(engine, store, begun, partial(show, line)).go()
+                    ended = await runner(engine, store, begun, partial(show, line)).go()
+                    await record_eval(engine, store, ended)
+                    return ended
 
                 return loop.run(work())
         except KeyboardInterrupt:

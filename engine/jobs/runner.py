@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from engine.errors import HearthError, ModelUnavailable, StorageFailed
 from engine.jobs import webhook
+from engine.jobs.account import record_of
 from engine.jobs.attempt import Attempt
 from engine.jobs.turns import End, Turns
 from engine.paths import Paths
@@ -118,11 +120,12 @@ class Runner:
             self._telling[job.id] = asyncio.create_task(self._tell(job))
 
     async def _attend(self, attempt: Attempt) -> None:
-        id = attempt.job.id
+        id, began = attempt.job.id, time.time()
         try:
             end = await attempt.run(self._engine, self._settings())
             if not self._closing and not attempt.lost:
                 await self._write(end)
+                await self._engine.metrics.record(record_of(attempt.job, end, began, time.time()))
         finally:
             self.running.pop(id, None)
             self._tasks.pop(id, None)

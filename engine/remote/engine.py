@@ -24,6 +24,7 @@ from engine.remote.address import Address
 from engine.remote.conversations import RemoteConversations
 from engine.remote.hub import RemoteHub
 from engine.remote.jobs import RemoteJobs
+from engine.remote.metrics import RemoteMetrics
 from engine.remote.naming import RemoteNaming
 from engine.remote.streams import Generation
 from engine.settings import Settings
@@ -78,6 +79,7 @@ class RemoteEngine(RemoteHub, RemoteNaming):
         places = paths if paths is not None else resolve()
         self.conversations = RemoteConversations(self, places.cache / "pictures")
         self.jobs = RemoteJobs(self)
+        self.metrics = RemoteMetrics(self)
         self._running = _Known[RunningRequest]("running", list[RunningRequest])
         self._loaded = _Known[LoadedModel]("loaded", list[LoadedModel])
         self._pulls = _Known[PullState]("pulls", list[PullState])

@@ -338,6 +338,29 @@ class Web(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of requests and of the machine."""
+
+    keep: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="How long rows of requests, loads, jobs, evals and benches are kept; 0 for ever.",
+            extra=DURATION | NOW,
+        ),
+    ] = 90 * 86400.0
+    keep_samples: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="How long samples of the machine are kept; 0 for ever.",
+            extra=DURATION | NOW,
+        ),
+    ] = 30 * 86400.0
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written down."""
 
@@ -360,4 +383,5 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ui: Ui = field(default_factory=Ui)
     jobs: Jobs = field(default_factory=Jobs)
     web: Web = field(default_factory=Web)
+    metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)

@@ -1,4 +1,5 @@
-"""The metrics file: opening it, mending it, writing and reading rows. For one thread, that of `metrics`.
+"""The metrics file: opening it, mending it, writing and reading rows. For one thread, that of `metrics`; further ones
+may read, each with a cursor of its own that can do nothing else.
 
 The file is disposable. What is damaged is moved aside (first the write-ahead log, then the file) and begun
 anew; a file that another process holds is left alone. Facts about DuckDB behind this: a second process cannot
@@ -8,8 +9,10 @@ and rows written in bulk from lists cost a hundredth of single inserts.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +31,12 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": "1",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    # No statement reaches a file but this one, whoever wrote it; and none can turn that off.
+    "enable_external_access": "false",
+    "max_temp_directory_size": "1GB",
+    "lock_configuration": "true",
 }
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)",
@@ -51,7 +60,10 @@ _SHOWN = {
 }
 
 
-_MIGRATIONS: dict[int, tuple[str, ...]] = {1: ()}
+_MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (),
+    2: ("ALTER TABLE requests ADD COLUMN IF NOT EXISTS alias VARCHAR DEFAULT ''",),
+}
 """What makes a file of one version one of the next; tables that are new there are made by `_CREATE`."""
 _MEAN = {"DOUBLE": "avg({0})", "BIGINT": "round(avg({0}))::BIGINT", "VARCHAR": "max({0})"}
 
@@ -71,6 +83,27 @@ class Database:
         """Open or make the file at `path`. Raises Held and Unusable."""
         self.path = path
         self._connection = self._opened()
+        self._readers: set[duckdb.DuckDBPyConnection] = set()
+        self._left = threading.Condition()
+
+    def begin_reading(self) -> duckdb.DuckDBPyConnection:
+        """A cursor in a transaction that can write nothing, for any thread, which hands it to `end_reading`."""
+        cursor = self._connection.cursor()
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        with self._left:
+            self._readers.add(cursor)
+        return cursor
+
+    def end_reading(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Let go of a cursor."""
+        import duckdb
+
+        with contextlib.suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+        cursor.close()
+        with self._left:
+            self._readers.discard(cursor)
+            self._left.notify_all()
 
     def insert(self, rows: Sequence[Row], spooled: str | None = None) -> None:
         """Write `rows` in one transaction; those of the spool file `spooled` only once, ever."""
@@ -119,10 +152,10 @@ class Database:
         names = ["time", *(column[0] for column in (cursor.description or ())[1:])]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
-    def forget_samples(self, before: float) -> None:
-        """Drop what the machine did before `before` (Unix seconds)."""
+    def forget(self, before: float, *, samples: bool) -> None:
+        """Drop rows of before `before` (Unix seconds): those of the machine, or all others."""
         for table, kind in TABLES.items():
-            if kind in SAMPLES:
+            if (kind in SAMPLES) is samples:
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {table}.time < make_timestamp(?::BIGINT)",
                     [round(before * 1e6)],
@@ -137,9 +170,10 @@ class Database:
         self._connection.execute("DELETE FROM spooled_files WHERE name = ?", [name])
 
     def close(self) -> None:
-        """Write the log into the file and let go of it."""
+        """Write the log into the file and let go of it; who reads is interrupted."""
         import duckdb
 
+        self._send_readers_off()
         try:
             self._connection.execute("CHECKPOINT")
         except duckdb.Error as error:
@@ -147,13 +181,23 @@ class Database:
         self._connection.close()
 
     def abandon(self) -> None:
-        """Let go of a file that may be damaged."""
+        """Let go of a file that may be damaged; who reads is interrupted."""
         import duckdb
 
+        # A cursor that is left would keep the file open, and a new connection would find what this one has.
+        self._send_readers_off()
         try:
             self._connection.close()
         except duckdb.Error as error:
             log.warning("The metrics file closed with an error: %s", error)
+
+    def _send_readers_off(self) -> None:
+        with self._left:
+            while self._readers:
+                for cursor in self._readers:
+                    cursor.interrupt()
+                # Again and again: a cursor may have been between two statements.
+                self._left.wait(0.1)
 
     def _roll_back(self) -> None:
         import duckdb
@@ -229,7 +273,8 @@ def _meaning(error: Exception) -> Exception:
     text = str(error).lower()
     if "lock on file" in text or "conflicting lock" in text or "being used by another process" in text:
         return Held(str(error))
-    if any(sign in text for sign in ("no space left", "permission denied", "read-only file system")):
+    signs = ("no space left", "permission denied", "read-only file system", "out of memory")
+    if any(sign in text for sign in signs):
         return Unusable(str(error))
     return error
 

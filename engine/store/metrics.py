@@ -1,7 +1,7 @@
 """Records requests, what becomes of models and what the machine does, off the hot path: one thread writes it.
 
-DuckDB is imported and used by that thread alone, and only once there is something to write or read. Nothing
-here raises into a caller: metrics may be late, spooled or lost, and `counts` says so.
+DuckDB is imported by that thread, and only once there is something to write or read; others read with cursors that it
+gives them. Nothing of writing is raised into a caller: metrics may be late, spooled or lost, and `counts` says so.
 """
 
 from __future__ import annotations
@@ -13,33 +13,49 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import asdict
 
+from engine.errors import DeadlineExceeded, StorageFailed
 from engine.store.database import Database, Held, is_damage, set_aside
 from engine.store.rows import SAMPLES, TABLES, RequestRow, Row
 from engine.store.spool import Spool
 
+if TYPE_CHECKING:
+    import duckdb
+
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 QUEUE = 10_000
 BATCH = 256
 INTERVAL = 0.5
 RETRY = 5.0
 """Seconds after which a file that somebody else held is tried again."""
-SAMPLES_KEPT = 30 * 86_400.0
-"""Seconds after which samples of the machine are dropped."""
+KEPT, SAMPLES_KEPT = 90 * 86_400.0, 30 * 86_400.0
+"""Seconds after which rows, and samples of the machine, are dropped where the settings say nothing."""
+READ_S = 30.0
+"""How long a reader has."""
 PRUNED_EVERY = 86_400.0
 REMEMBERED = 1000
 """Rows that a process without the file can still show of its own."""
 
 
 class Metrics:
-    """The metrics of one process: `path` is the DuckDB file, `spool` the folder for what cannot go there."""
+    """The metrics of one process: `path` is the DuckDB file, `spool` the folder for what cannot go there.
 
-    def __init__(self, path: Path, spool: Path) -> None:
-        self._path, self._spool = path, Spool(spool)
+    `keep` gives the seconds after which rows and samples of the machine are dropped; 0 keeps them for ever.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        spool: Path,
+        *,
+        keep: Callable[[], tuple[float, float]] = lambda: (KEPT, SAMPLES_KEPT),
+    ) -> None:
+        self._path, self._spool, self._keep = path, Spool(spool), keep
         self._rows: deque[Row] = deque()
         self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
@@ -80,6 +96,42 @@ class Metrics:
         """
         found: dict[str, list[dict[str, Any]]] | None = self._ask(lambda: self._series(since, step))
         return found or {"hardware_samples": [], "gpu_samples": []}
+
+    def read(self, work: Callable[[duckdb.DuckDBPyConnection], _T], *, seconds: float = READ_S) -> _T:
+        """What `work` finds with a cursor that can only read, on the caller's thread, in all that was recorded before.
+
+        It waits, as `recent` does. Raises StorageFailed where the file cannot be had, and DeadlineExceeded; an error of
+        DuckDB in what `work` asked for passes through.
+        """
+        begun: tuple[Database, duckdb.DuckDBPyConnection] | None = self._ask(self._begin_reading)
+        if begun is None:
+            raise StorageFailed(
+                "The metrics cannot be read.",
+                f"{self._path} is held by another process, or cannot be opened; the log says more.",
+                "Ask the Hearth that is running, or end it.",
+            )
+        import duckdb
+
+        database, cursor = begun
+        late = threading.Timer(seconds, cursor.interrupt)
+        late.daemon = True
+        late.start()
+        try:
+            return work(cursor)
+        except duckdb.InterruptException:
+            raise DeadlineExceeded(
+                "The question to the metrics was broken off.",
+                f"It has {seconds:g} seconds.",
+                "Ask for less: a shorter time, or fewer rows.",
+            ) from None
+        except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
+            log.warning("Reading metrics failed: %s", error)
+            database.end_reading(cursor)
+            self._ask(lambda: self._give_up(damaged=False))
+            raise StorageFailed("The metrics could not be read.", str(error).splitlines()[0]) from None
+        finally:
+            late.cancel()
+            database.end_reading(cursor)
 
     def flush(self) -> None:
         """Return when what was recorded before is written or spooled."""
@@ -207,11 +259,25 @@ class Metrics:
             for table in ("hardware_samples", "gpu_samples")
         }
 
+    def _begin_reading(self) -> tuple[Database, duckdb.DuckDBPyConnection] | None:
+        database = self._open()
+        if database is None:
+            return None
+        try:
+            self._take_in()
+            return database, database.begin_reading()
+        except Exception as error:
+            log.warning("Reading metrics failed: %s", error)
+            self._give_up(damaged=False)
+            return None
+
     def _prune(self) -> None:
-        """Once a day, drop old samples of the machine."""
+        """Once a day, drop what is old."""
         if self._database is not None and time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + PRUNED_EVERY
-            self._database.forget_samples(time.time() - SAMPLES_KEPT)
+            for samples, kept in zip((False, True), self._keep(), strict=True):
+                if kept:
+                    self._database.forget(time.time() - kept, samples=samples)
 
     def _open(self) -> Database | None:
         if self._database is not None:

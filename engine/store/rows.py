@@ -10,9 +10,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from engine.types import Admitted, Done, GenerationRequest, GpuPoint, HardwarePoint, Terminal
+from engine.types import (
+    Admitted,
+    BenchRecord,
+    Done,
+    EvalRecord,
+    GenerationRequest,
+    GpuPoint,
+    HardwarePoint,
+    JobRecord,
+    Terminal,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class RequestRow(Struct, frozen=True, kw_only=True):
@@ -24,6 +34,8 @@ class RequestRow(Struct, frozen=True, kw_only=True):
     source: str = ""
     priority: str = ""
     model: str = ""
+    alias: str = ""
+    """The alias that it was asked by; empty: by none."""
     adapter: str = ""
     backend: str = ""
     reason: str = ""
@@ -104,7 +116,7 @@ class GpuRow(Struct, frozen=True, kw_only=True):
     power: float | None = None
 
 
-Row = RequestRow | ModelEventRow | HardwareRow | GpuRow
+Row = RequestRow | ModelEventRow | HardwareRow | GpuRow | JobRecord | EvalRecord | BenchRecord
 SAMPLES: tuple[type[HardwareRow] | type[GpuRow], ...] = (HardwareRow, GpuRow)
 """Rows about the machine: whoever owns the file has their own, so none are spooled; and they are kept for a while."""
 
@@ -127,11 +139,12 @@ def row_of(
     admitted: Admitted | None = None,
     gaps_ns: Sequence[int] = (),
     request_id: str = "",
+    alias: str = "",
     ended_at: float | None = None,
 ) -> RequestRow:
     """The row of a request that ended with `terminal`; `gaps_ns` are the times between its tokens, ns.
 
-    `ended_at` is in Unix seconds (None: now).
+    `alias` is the one that led to the model. `ended_at` is in Unix seconds (None: now).
     """
     done = terminal if isinstance(terminal, Done) else None
     failed = terminal if not isinstance(terminal, Done) else None
@@ -143,6 +156,7 @@ def row_of(
         source=request.source,
         priority=request.priority,
         model=(done.model if done else "") or request.model,
+        alias=alias,
         adapter=",".join(adapter.name for adapter in (done.adapters if done else ())),
         backend=done.backend if done else "",
         reason=done.reason if done else "failed",
@@ -196,6 +210,8 @@ def points_of(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Hardwa
 
 _COLUMN_TYPES: dict[str, str] = {
     "str": "VARCHAR",
+    "_Text": "VARCHAR",
+    "_Count": "BIGINT",
     "str | None": "VARCHAR",
     "int": "BIGINT",
     "int | None": "BIGINT",
@@ -205,11 +221,14 @@ _COLUMN_TYPES: dict[str, str] = {
     "tuple[int, ...]": "USMALLINT[]",
 }
 
-TABLES: dict[str, type[RequestRow] | type[ModelEventRow] | type[HardwareRow] | type[GpuRow]] = {
+TABLES: dict[str, type[Row]] = {
     "requests": RequestRow,
     "model_events": ModelEventRow,
     "hardware_samples": HardwareRow,
     "gpu_samples": GpuRow,
+    "jobs": JobRecord,
+    "evals": EvalRecord,
+    "bench": BenchRecord,
 }
 COLUMNS: dict[str, dict[str, str]] = {
     table: {

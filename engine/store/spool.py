@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from engine.paths import ensure
 from engine.store.rows import ModelEventRow, RequestRow, Row
+from engine.types import MetricsRecord
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class _File(Struct):
 
     requests: list[RequestRow] = []
     model_events: list[ModelEventRow] = []
+    records: list[MetricsRecord] = []
 
 
 class Spool:
@@ -45,6 +47,7 @@ class Spool:
                     _File(
                         [row for row in rows if isinstance(row, RequestRow)],
                         [row for row in rows if isinstance(row, ModelEventRow)],
+                        [row for row in rows if isinstance(row, MetricsRecord)],
                     )
                 )
             )
@@ -60,7 +63,10 @@ class Spool:
                     raise ValueError("it is too large")
                 # Earlier versions wrote a bare list of requests.
                 found = msgspec.msgpack.decode(path.read_bytes(), type=_File | list[RequestRow])
-                yield path, [*found.requests, *found.model_events] if isinstance(found, _File) else [*found]
+                if isinstance(found, _File):
+                    yield path, [*found.requests, *found.model_events, *found.records]
+                else:
+                    yield path, [*found]
             except (msgspec.MsgspecError, ValueError) as error:
                 log.warning("The spool file %s is damaged and is left aside: %s", path.name, error)
                 path.rename(path.with_suffix(".damaged"))

@@ -10,18 +10,27 @@ from engine.types import Json
 from evals.asking.subject import Subject
 from evals.bench import table
 from evals.bench.run import Plan, Target, Told, bench
+from evals.records import bench_records
 from evals.session import opener
 
 
 async def measure(
     engine: Engine, subjects: Sequence[Subject], plan: Plan, told: Told = lambda text: None
 ) -> tuple[list[Target], dict[str, Mapping[str, Json]]]:
-    """What each came to, and what is known of each. Raises HearthError where one cannot be asked at all."""
+    """What each came to, and what is known of each; the engine's metrics have both then.
+
+    Raises HearthError where one cannot be asked at all.
+    """
     open_ = opener(engine)
     opened = [(each, open_(each)) for each in subjects]
     try:
         found = await bench(opened, plan, told)
-        return found, {subject.label: await model.described() for subject, model in opened}
+        described: dict[str, Mapping[str, Json]] = {
+            subject.label: await model.described() for subject, model in opened
+        }
+        for record in bench_records(found, described):
+            await engine.metrics.record(record)
+        return found, described
     finally:
         for _, model in opened:
             await model.close()

@@ -30,6 +30,7 @@ NOT_ASKED = (
     "/hearth/v1/load", "/models/load", "/hearth/v1/add_adapter", "/hearth/v1/conversations/delete",
     "/api/blobs/{digest}",
     "/hearth/v1/put_alias", "/hearth/v1/jobs/submit", "/hearth/v1/jobs/submit_batch", "/hearth/v1/import_alias",
+    "/hearth/v1/metrics/record", "/hearth/v1/metrics/save_query",
 )  # fmt: skip
 """What reaches for a network, deletes, changes what other tests see, or takes long: tests of their own ask it."""
 DOCUMENT = document(routes())

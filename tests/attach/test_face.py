@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from engine.types import (
     Delta,
     Done,
     EmbedRequest,
+    EvalRecord,
     Failed,
     Finished,
     GenerationRequest,
@@ -34,7 +36,9 @@ from engine.types import (
     KeptFile,
     Logprobs,
     Message,
+    MetricsQuery,
     PullRequest,
+    SavedQuery,
     StoredMessage,
     StreamEvent,
     TextPart,
@@ -260,6 +264,38 @@ async def test_machine_and_records_are_told(engine: Engine) -> None:
             await asyncio.sleep(0.05)
     assert await engine.model_log(5)
     await until(lambda: bool(engine.logs(10)))
+
+
+async def test_metrics_answer_and_keep_rows_and_statements(engine: Engine) -> None:
+    await heard(engine, ask(id="measured", client="metered"))
+    metrics, query = engine.metrics, MetricsQuery(client="metered")
+    async with asyncio.timeout(60):
+        while not await metrics.groups(query, "client"):
+            await asyncio.sleep(0.05)
+    (group,) = await metrics.groups(query, "client")
+    assert group.name == "metered" and group.completion_tokens > 0
+    found = await metrics.traffic(query, 10)
+    assert sum(point.requests for point in found.points) == group.requests
+    assert {each.measure: each.count for each in await metrics.distributions(query)}[
+        "total"
+    ] == group.requests
+    assert (await metrics.slowest(query, "ttft", 1))[0].model == "ember"
+    row = (await metrics.sql("SELECT id, time FROM requests WHERE client = 'metered'", 1)).rows[0]
+    assert isinstance(row[0], str) and row[1].endswith("Z")
+    assert (await metrics.export("SELECT 1 AS one", "csv")).split() == [b"one", b"1"]
+    assert (await metrics.export("SELECT 1 AS one", "parquet"))[:4] == b"PAR1"
+    for statement in ("DELETE FROM requests", "SELECT * FROM read_text('/etc/passwd')"):
+        with pytest.raises(InvalidRequest):
+            await metrics.sql(statement)
+    record = EvalRecord(time=time.time(), run=f"run-{uuid.uuid4().hex}", score=0.5)
+    await metrics.record(record)
+    kept = await metrics.sql(f"SELECT score FROM evals WHERE run = '{record.run}'")
+    assert [tuple(each) for each in kept.rows] == [(0.5,)]
+    mine = SavedQuery(name=f"mine {record.run}", sql="SELECT 1")
+    await metrics.save_query(mine)
+    assert mine in await metrics.queries()
+    await metrics.drop_query(mine.name)
+    assert mine not in await metrics.queries()
 
 
 async def test_jobs_are_queued_followed_and_forgotten(engine: Engine) -> None:

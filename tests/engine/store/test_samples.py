@@ -82,20 +82,34 @@ def test_samples_are_dropped_after_a_month_and_requests_are_not(metrics: Metrics
     assert metrics.recent()[0]["id"] == "old"
 
 
+def test_how_long_rows_are_kept_can_be_set(home: Path) -> None:
+    day = 86_400.0
+    for keep_for, left in (((0.0, 0.0), ["new", "old"]), ((2 * day, day), ["new"])):
+        metrics = Metrics(home / "metrics.duckdb", home / "spool", keep=lambda keep_for=keep_for: keep_for)
+        metrics.record(RequestRow(id="old", time=NOW - 3 * day))
+        metrics.flush()
+        metrics.record(RequestRow(id="new", time=NOW))
+        metrics.close()
+        metrics = Metrics(home / "metrics.duckdb", home / "spool", keep=lambda: (0.0, 0.0))
+        assert sorted({str(row["id"]) for row in metrics.recent()}) == left
+        metrics.close()
+
+
 def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(home: Path) -> None:
     import duckdb
 
     home.mkdir(mode=0o700)
     with duckdb.connect(str(home / "metrics.duckdb")) as connection:
         for table in ("requests", "model_events"):
-            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS[table].items())
+            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS[table].items() if name != "alias")
             connection.execute(f"CREATE TABLE {table} ({columns})")
         connection.execute("CREATE TABLE spooled_files (name VARCHAR)")
         connection.execute("CREATE TABLE schema_version AS SELECT 1::INTEGER AS version")
         connection.execute("INSERT INTO requests (id, time, gaps) VALUES ('kept', now()::TIMESTAMP, [1])")
     metrics = Metrics(home / "metrics.duckdb", home / "spool")
     keep(metrics, POINT)
-    assert [row["id"] for row in metrics.recent()] == ["kept"]
+    metrics.record(RequestRow(id="new", time=NOW + 60, alias="bard"))
+    assert [(row["id"], row["alias"]) for row in metrics.recent()] == [("new", "bard"), ("kept", "")]
     assert kept(metrics) == [POINT]
     metrics.close()
     with duckdb.connect(str(home / "metrics.duckdb")) as connection:

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from engine.types import CpuReading, GpuReading, Hardware, LoadedModel, ModelReading
+from tui.board import board
 from tui.recorded_machines import GIB, at_work, desktop, mac, points_before, workstation
 from tui.recordings import loaded
-from tui.screens.hardware.drawing import board
 from tui.screens.hardware.residents import cells, leaves
 from tui.telling.machine import Card, cards
 

@@ -69,7 +69,7 @@ async def test_a_digit_without_a_workspace_goes_nowhere(make_app: MakeApp) -> No
     app = make_app()
     async with app.run_test() as pilot:
         await pilot.press("ctrl+g", "9")
-        await pilot.press("alt+8")
+        await pilot.press("alt+0")
         await pilot.pause()
         assert app.current_mode == "models"
         assert not app.screen.is_modal

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 from textual.widgets import DataTable, Input
 
 from engine.errors import ModelLoadFailed
 from engine.types import LogLine
 from tests.tui.fake_engine import fake_engine
-from tests.tui.shell.screen_text import shown, until
+from tests.tui.shell.screen_text import read, shown, until
 from tui.app import HearthApp
 from tui.recordings import lines
 from tui.screens.logs.view import LogView
@@ -98,6 +100,31 @@ async def test_logs_are_shown_filtered_and_copied(make_app: MakeApp) -> None:
         await until(pilot, lambda: "make setup-dev" in app.clipboard)
         await pilot.press("v", "slash", *"catalog")
         await until(pilot, lambda: "2 of 13 lines" in shown(app))
+
+
+async def test_logs_are_narrowed_to_an_origin_opened_and_written_to_a_file(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    engine = fake_engine()
+    engine.lines.append(LogLine(t_unix=5.0, level="warning", origin="engine.store", text="a long one " * 40))
+    app = make_app(engine=engine)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("alt+2")
+        await until(pilot, lambda: "14 of 14 lines" in shown(app))
+        await pilot.press("o")
+        await until(pilot, lambda: "Hearth itself" in shown(app) and "llama_context" not in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "engine.store" in shown(app) and read(app).count("a long one") > 15)
+        await pilot.press("o")
+        await until(pilot, lambda: "all models" in shown(app) and "llama_context" in shown(app))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        file = tmp_path / "log.jsonl"
+        app.focused.value = str(file)  # type: ignore[union-attr]
+        await pilot.press("enter")
+        await until(pilot, lambda: file.exists() and file.read_bytes().endswith(b"\n"))
+    lines_written = [msgspec.json.decode(line, type=LogLine) for line in file.read_bytes().splitlines()]
+    assert lines_written and all(line.origin != "engine.store" for line in lines_written)
 
 
 async def test_logs_follow_until_the_reader_moves_up(make_app: MakeApp) -> None:

@@ -13,9 +13,10 @@ from engine.errors import ConversationNotFound, HearthError, InvalidRequest
 from engine.text_safety import plain
 from engine.types import ConversationChange, ConversationPage, ConversationQuery
 from tui.line_dialogue import LineDialogue
+from tui.new_file import write_new
 from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.export_file import form_of, read_file, write_new
+from tui.screens.chat.export_file import form_of, read_file
 from tui.screens.chat.keeper import Keeper, reason
 from tui.screens.chat.listing import Row
 from tui.screens.chat.sidebar import ConversationPane, Sidebar

@@ -21,9 +21,9 @@ from engine.errors import HearthError
 from engine.text_safety import clean, plain
 from engine.types import Hardware, HardwarePoint, ModelReading
 from tui.actions import bindings
+from tui.board import board
 from tui.model_care import ModelCare
 from tui.screens.hardware.actions import ACTIONS
-from tui.screens.hardware.drawing import board
 from tui.screens.hardware.residents import ResidentTable
 from tui.telling.machine import cards
 

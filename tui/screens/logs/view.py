@@ -31,7 +31,7 @@ class LogView(ScrollView, can_focus=True):
     """Shows `lines`. Posts `FollowChanged` when it starts or stops following."""
 
     HELP = """The newest lines of Hearth and of the models' native libraries. The view follows the end; moving up
-    stops that, f or End starts it again."""
+    stops that, f or End starts it again. Enter shows a line in full."""
     BINDING_GROUP_TITLE = "Log lines"
     COMPONENT_CLASSES = frozenset(
         {"log--cursor", "log--muted", "log--debug", "log--info", "log--warning", "log--error"}
@@ -64,6 +64,9 @@ class LogView(ScrollView, can_focus=True):
 
     class FollowChanged(Message):
         """Following started or stopped."""
+
+    class Moved(Message):
+        """Another line is under the cursor."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -141,6 +144,10 @@ class LogView(ScrollView, can_focus=True):
         at = event.get_content_offset(self)
         if at is not None and at.y + self.scroll_offset.y < len(self.lines):
             self.action_move(at.y + self.scroll_offset.y - self.cursor)
+
+    def watch_cursor(self) -> None:
+        """Tell whoever shows the line in full."""
+        self.post_message(self.Moved())
 
     def watch_following(self) -> None:
         """Tell whoever shows it."""

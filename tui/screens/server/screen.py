@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,12 @@ from textual.widgets import Static
 from engine.errors import HearthError
 from engine.text_safety import plain
 from tui.actions import bindings
-from tui.chrome import Line, Part
 from tui.row_list import RowList
 from tui.screens.server import switching, telling, views
 from tui.screens.server.actions import ACTIONS
 from tui.screens.server.settings import allow, change, forbid, write
 from tui.screens.server.snippets import snippets
+from tui.view_line import ViewLine
 from tui.workspace_screen import WorkspaceScreen
 
 if TYPE_CHECKING:
@@ -35,34 +34,8 @@ _OFF = "The server is off.\n\ns switches it on; then other programs can use the 
 LISTS = {"origin": "server.allowed_origins", "host": "server.allowed_hosts"}
 
 
-class ViewLine(Line):
-    """`▌Requests 12   Running 1   Keys 2 …`; a click goes there."""
-
-    DEFAULT_CSS = """
-    ViewLine { height: 1; padding: 0 1; color: $muted; }
-    """
-
-    def parts(self) -> Sequence[Part]:
-        """One part a list, with the number of its rows."""
-        screen = self.screen
-        assert isinstance(screen, ServerScreen)
-        found: list[Part] = []
-        narrow = self.content_region.width < 64
-        for name in views.NAMES:
-            here = name == screen.view
-            count = len(views.keys_of(name, screen.known)) if name != "clients" else 0
-            text = Content.assemble(
-                ("▌" if here else " ", "$primary"),
-                (views.TITLES[name], "bold $primary" if here else "$muted"),
-                (f" {count}" if count else "", "$muted"),
-                " " if narrow else "   ",
-            )
-            found.append(Part(text, f"go('{name}')"))
-        return found
-
-
-class Rows(RowList):
-    """The list on show."""
+class ServerRows(RowList):
+    """The rows of the list that is shown."""
 
     HELP = """The requests, keys, origins or snippets of the server. Left and right go to the other lists; up and down
     choose; enter opens what is highlighted; y copies it."""
@@ -98,7 +71,7 @@ class ServerScreen(WorkspaceScreen):
         yield Static("", id="switch", markup=False)
         yield ViewLine()
         with Container(id="lists"):
-            yield Rows(id="rows")
+            yield ServerRows(id="rows")
             yield Static("", id="empty", markup=False)
             with Detail(id="detail"):
                 yield Static("", id="about", markup=False)
@@ -119,6 +92,13 @@ class ServerScreen(WorkspaceScreen):
         """What is drawn follows the room."""
         self._drawn = None
         self.call_after_refresh(self.redraw)
+
+    def views(self) -> list[tuple[str, str, int]]:
+        """The lists, with the number of their rows."""
+        return [
+            (name, views.TITLES[name], len(views.keys_of(name, self.known)) if name != "clients" else 0)
+            for name in views.NAMES
+        ]
 
     # --- data
 

@@ -15,7 +15,7 @@ from engine.types import RunningRequest
 from tui import units
 from tui.row_list import Column
 from tui.screens.server.snippets import Snippet
-from tui.screens.server.waterfall import waterfall
+from tui.waterfall import phases, waterfall
 
 if TYPE_CHECKING:
     from api import Key, LoggedRequest
@@ -259,7 +259,14 @@ def _line_detail(line: LoggedRequest, width: int) -> list[Content]:
     outcome = line.outcome or ("" if line.status < 400 else "refused")
     found = [Content.assemble((_call(line), "bold"), "  ", status(line), f" {outcome}")]
     if line.outcome:
-        found += [_heading(f"Time, {units.seconds(line.seconds)} in all", width), *waterfall(line, width)]
+        parts = phases(
+            queue=line.queue_s,
+            load=line.load_s,
+            prefill=line.prefill_s,
+            decode=line.decode_s,
+            total=line.seconds,
+        )
+        found += [_heading(f"Time, {units.seconds(line.seconds)} in all", width), *waterfall(parts, width)]
     found += [Content("")]
     found += _table(
         {

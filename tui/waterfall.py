@@ -1,10 +1,11 @@
-"""Where the time of a request went: queue, load, prefill, decode one after the other, drawn to scale. Pure."""
+"""Where the time of a request went, drawn to scale: a bar a phase, one after the other. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
-from api import LoggedRequest
 from tui import units
 
 LABEL, VALUE = 9, 9
@@ -18,20 +19,16 @@ COLOURS = {
 }
 
 
-def phases(line: LoggedRequest) -> list[tuple[str, float]]:
+def phases(
+    *, queue: float, load: float, prefill: float, decode: float, total: float
+) -> list[tuple[str, float]]:
     """Name and seconds of each phase in order; what is left is `other`: reading the request, sending the answer."""
-    found = [
-        ("queue", line.queue_s),
-        ("load", line.load_s),
-        ("prefill", line.prefill_s),
-        ("decode", line.decode_s),
-    ]
-    return [*found, ("other", max(0.0, line.seconds - sum(seconds for _, seconds in found)))]
+    found = [("queue", queue), ("load", load), ("prefill", prefill), ("decode", decode)]
+    return [*found, ("other", max(0.0, total - sum(seconds for _, seconds in found)))]
 
 
-def waterfall(line: LoggedRequest, width: int) -> list[Content]:
+def waterfall(parts: Sequence[tuple[str, float]], width: int) -> list[Content]:
     """A bar a phase, each beginning where the one before ends; at least one cell for what took any time."""
-    parts = phases(line)
     whole = sum(seconds for _, seconds in parts)
     room = max(8, width - LABEL - VALUE)
     drawn: list[Content] = []

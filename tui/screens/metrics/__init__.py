@@ -1,0 +1,1 @@
+"""Metrics: what was asked, how fast it was answered, and where the time went."""
