@@ -10,75 +10,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TypeVar
 
-from msgspec.structs import replace
-
-from engine.checking import check
 from engine.conversations.local import LocalConversations
-from engine.errors import HearthError, InternalError, InvalidRequest, ModelLoadFailed, Unsupported
+from engine.errors import HearthError, InternalError, InvalidRequest
 from engine.jobs.local import LocalJobs
-from engine.library.load_options import meant_for
 from engine.library.uses import Uses
 from engine.local_aliases import LocalAliases
 from engine.local_hardware import LocalHardware
 from engine.local_hub import LocalHub
-from engine.local_loop import LocalLoop
 from engine.local_metrics import LocalMetrics
-from engine.media import Sources, has_images
+from engine.local_models import LocalModels
+from engine.local_texts import LocalTexts
+from engine.media import Sources
 from engine.paths import Paths, resolve
 from engine.runtime.backends.script import PREFIX
 from engine.runtime.completing import completed, keep_alive_of, load_of
 from engine.runtime.estimates import Estimator
-from engine.runtime.fits import in_order
 from engine.runtime.log_handler import RingHandler
 from engine.runtime.logring import LogRing
-from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.readers import Readers
 from engine.runtime.supervisor import Supervisor
 from engine.runtime.targets import Targets
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import (
-    Count,
-    Detokenize,
-    Embed,
-    Render,
-    Reply,
-    Rerank,
-    Tokenize,
-    ToWorker,
-)
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow, refused_row
 from engine.stream import EventStream
-from engine.types import (
-    BackendName,
-    Done,
-    Embeddings,
-    EmbedRequest,
-    Estimate,
-    Failed,
-    Fit,
-    GenerationRequest,
-    LoadedModel,
-    LoadOptions,
-    LogLine,
-    Message,
-    ModelEntry,
-    ModelFacts,
-    Ranking,
-    RerankRequest,
-    RunningRequest,
-    Tool,
-)
-
-_T = TypeVar("_T")
+from engine.types import Done, Failed, GenerationRequest, LogLine, RunningRequest
 
 
-class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware):
+class LocalEngine(LocalModels, LocalTexts, LocalHub, LocalAliases, LocalMetrics, LocalHardware):
     """See `engine.face.Engine`. Making one is cheap: the thread starts at the first call.
 
     `thread=True` gives it a background thread; else it lives on the loop of its first call. `screen_attached`
@@ -112,10 +73,9 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         )
         self._readers = Readers(self._settings, self._log, self._supervisor.check)
         self._sources = Sources(self._settings.media)
+        self._open_models()
         self._open_hub()
         self._open_hardware()
-        self._known: dict[tuple[str, str], tuple[object, Target]] = {}
-        """Targets of resident models by name and backend, with the stamp of the files by which they were found."""
         self._uses = Uses(self._paths.uses_file)
         self._tickets: dict[str, Ticket] = {}
         self._keys = itertools.count(1)
@@ -152,175 +112,6 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
     def running(self) -> list[RunningRequest]:
         return [ticket.running() for ticket in list(self._tickets.values())]
 
-    # --- models
-
-    async def load(
-        self,
-        model: str,
-        options: LoadOptions | None = None,
-        *,
-        keep_alive: float | None = None,
-        force: bool = False,
-    ) -> None:
-        check(options or LoadOptions())
-
-        async def there() -> None:
-            target = await self._find(model)
-            await self._supervisor.load(
-                target,
-                load_of(options or LoadOptions(), target),
-                keep_alive_of(keep_alive, target),
-                force=force,
-            )
-
-        await self._on_loop(there())
-
-    async def unload(self, model: str) -> bool:
-        async def there() -> bool:
-            names, problem = {model}, None
-            try:
-                names.add((await self._find(model)).id)
-            except (ModelLoadFailed, Unsupported):
-                # It is there, and will not do.
-                pass
-            except HearthError as error:
-                # It may be gone from the catalog and still in memory under this very name.
-                problem = error
-            left = [await self._supervisor.unload(name) for name in names]
-            if problem is not None and not any(left):
-                raise problem
-            return any(left)
-
-        return await self._on_loop(there())
-
-    async def estimate(self, model: str, options: LoadOptions | None = None) -> Estimate:
-        check(options or LoadOptions())
-
-        async def there() -> Estimate:
-            target = await self._find(model)
-            found = await self._supervisor.estimate(target, load_of(options or LoadOptions(), target))
-            if found is None:
-                raise Unsupported(
-                    f"What {target.id} would need cannot be said before it is loaded.",
-                    f"Its backend ({target.backend}) has no way to tell.",
-                    param="model",
-                )
-            return found
-
-        return await self._on_loop(there())
-
-    async def fits(
-        self, models: Sequence[str] | None = None, options: LoadOptions | None = None
-    ) -> list[Fit]:
-        check(asked := options or LoadOptions())
-        targets = self._targets.runnable(await self.models())
-        wanted = [(target, load_of(meant_for(target.backend, asked), target)) for target in targets]
-        return in_order(await self._on_loop(self._supervisor.fits(wanted)), models)
-
-    def adopt(self, settings: Settings) -> None:
-        # Whoever is at work has read what it needs, and the rest reads it anew each time.
-        self._settings = settings
-        self._supervisor.adopt(settings)
-        self._readers.adopt(settings)
-
-    async def pin(self, model: str) -> None:
-        await self._set_pinned(model, True)
-
-    async def unpin(self, model: str) -> None:
-        await self._set_pinned(model, False)
-
-    async def _set_pinned(self, model: str, pinned: bool) -> None:
-        async def there() -> None:
-            self._supervisor.pin(await self._find(model), pinned=pinned)
-
-        await self._on_loop(there())
-
-    def loaded(self) -> list[LoadedModel]:
-        return self._supervisor.loaded()
-
-    async def models(self) -> list[ModelEntry]:
-        return await asyncio.to_thread(lambda: list(self._targets.catalog.entries()))
-
-    async def facts(self, model: str) -> ModelFacts:
-        async def there() -> ModelFacts:
-            target = await self._find(model)
-            if target.backend in READABLE:
-                return await self._facts_of(target)
-            known = self._supervisor.facts(target.id)
-            return known or await self._supervisor.load(target, load_of(LoadOptions(), target), None)
-
-        return await self._on_loop(there())
-
-    async def tokenize(self, model: str, text: str, *, special: bool = True) -> list[int]:
-        reply = await self._ask(model, lambda call: Tokenize(call, text, special))
-        return list(reply.tokens or ())
-
-    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
-        reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens)))
-        return reply.text or ""
-
-    async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
-    ) -> str:
-        asked = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
-        check(asked)
-
-        async def there() -> str:
-            target = await self._find(model)
-            whole = completed(asked, target, self._settings)
-            return (await self._answer(target, lambda call: Render(call, whole, open_turn))).text or ""
-
-        return await self._on_loop(there())
-
-    async def count(self, request: GenerationRequest) -> int:
-        check(request)
-
-        async def there() -> int:
-            target = await self._find(request.model, request.backend)
-            whole = await self._sources.resolved(completed(request, target, self._settings))
-            # How many tokens a picture has is known to the model that looks at it.
-            reply = await self._answer(target, lambda call: Count(call, whole), weights=has_images(whole))
-            return reply.count or 0
-
-        return await self._on_loop(there())
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        check(request)
-
-        async def there() -> Embeddings:
-            started = time.monotonic_ns()
-            target = await self._find(request.model)
-            adapters = await asyncio.to_thread(self._targets.adapters, target, request.adapters)
-            reply = await self._supervisor.ask(
-                target,
-                lambda call: Embed(call, request, adapters),
-                options=load_of(request.load, target),
-                keep_alive=keep_alive_of(request.keep_alive, target),
-            )
-            assert reply.embeddings is not None
-            total = (time.monotonic_ns() - started) / 1e9
-            return replace(reply.embeddings, model=target.id, total_s=total)
-
-        return await self._on_loop(there())
-
-    async def rerank(self, request: RerankRequest) -> Ranking:
-        check(request)
-
-        async def there() -> Ranking:
-            started = time.monotonic_ns()
-            target = await self._find(request.model)
-            reply = await self._supervisor.ask(
-                target,
-                lambda call: Rerank(call, request),
-                options=load_of(request.load, target),
-                keep_alive=keep_alive_of(request.keep_alive, target),
-            )
-            assert reply.ranking is not None
-            total = (time.monotonic_ns() - started) / 1e9
-            return replace(reply.ranking, model=target.id, total_s=total)
-
-        return await self._on_loop(there())
-
     # --- records
 
     def logs(self, limit: int = 500) -> list[LogLine]:
@@ -333,6 +124,12 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         await self._on_loop(there())
 
     # --- its own life
+
+    def adopt(self, settings: Settings) -> None:
+        # Whoever is at work has read what it needs, and the rest reads it anew each time.
+        self._settings = settings
+        self._supervisor.adopt(settings)
+        self._readers.adopt(settings)
 
     async def close(self) -> None:
         """End streams, stop workers, write what is pending; a second call does nothing."""
@@ -399,19 +196,6 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
                 InternalError("The request could not be started.", f"{type(error).__name__}: {error}")
             )
 
-    async def _find(self, name: str, backend: BackendName = "auto") -> Target:
-        """The target of `name`; looking happens off the loop.
-
-        A resident model is not looked up again, until the files of aliases and prompts change.
-        """
-        stamp = self._targets.stamp()
-        before, known = self._known.get((name, backend), (None, None))
-        if known is not None and before == stamp and self._supervisor.facts(known.id) is not None:
-            return known
-        target = await asyncio.to_thread(self._targets.find, name, backend)
-        self._known[name, backend] = stamp, target
-        return target
-
     async def _load_only(self, ticket: Ticket, target: Target) -> None:
         """A request that says nothing to read: it loads the model, or unloads it with a keep-alive of 0."""
         request = ticket.request
@@ -465,22 +249,3 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         if ticket.target is not None and isinstance(ticket.terminal, Done):
             self._note_use(ticket.target.id)
         self._record_ended(ticket)
-
-    async def _ask(self, model: str, question: Callable[[int], ToWorker]) -> Reply:
-        """The answer of a reader, or of the loaded model where there is one."""
-
-        async def there() -> Reply:
-            return await self._answer(await self._find(model), question)
-
-        return await self._on_loop(there())
-
-    async def _answer(
-        self, target: Target, question: Callable[[int], ToWorker], *, weights: bool = False
-    ) -> Reply:
-        """The same, of the loaded model also where the question needs `weights`."""
-        readable = target.backend in READABLE and not weights
-        if readable and self._supervisor.facts(target.id) is None:
-            return await self._readers.ask(target, question)
-        return await self._supervisor.ask(
-            target, question, options=load_of(LoadOptions(), target), computes=False
-        )

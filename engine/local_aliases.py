@@ -7,36 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from engine.errors import HearthError
 from engine.library import modelfile, own_adapters
+from engine.local_parts import LocalParts
 from engine.runtime.effective import setup
 from engine.runtime.listing import candidates, rows
 from engine.runtime.readers import BACKENDS as READABLE
-from engine.types import Alias, BackendName, Listed, ModelFacts, NamedAlias, NamedPrompt, Setup
+from engine.types import Alias, Listed, ModelFacts, NamedAlias, NamedPrompt, Setup
 
 if TYPE_CHECKING:
-    from engine.paths import Paths
-    from engine.runtime.readers import Readers
-    from engine.runtime.supervisor import Supervisor
-    from engine.runtime.targets import Targets
     from engine.runtime.ticket import Target
-    from engine.settings import Settings
-
-_T = TypeVar("_T")
 
 
-class LocalAliases:
-    """What `LocalEngine` inherits; it brings what is declared here."""
-
-    _paths: Paths
-    _settings: Settings
-    _supervisor: Supervisor
-    _readers: Readers
-    _targets: Targets
+class LocalAliases(LocalParts):
+    """What `LocalEngine` inherits."""
 
     async def aliases(self) -> list[NamedAlias]:
         return await asyncio.to_thread(self._targets.names.aliases.all)
@@ -120,12 +107,3 @@ class LocalAliases:
 
     async def remove_prompt(self, name: str, *, force: bool = False) -> None:
         await asyncio.to_thread(self._targets.names.remove_prompt, name, force=force)
-
-    async def _facts_of(self, target: Target) -> ModelFacts:
-        return self._supervisor.facts(target.id) or await self._readers.facts(target)
-
-    if TYPE_CHECKING:
-
-        async def _find(self, name: str, backend: BackendName = "auto") -> Target: ...
-
-        async def _on_loop(self, work: Coroutine[Any, Any, _T]) -> _T: ...

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from engine.hardware.machine import Machine
 from engine.hardware.points import joined
 from engine.hardware.watch import COARSE_S, Watch
+from engine.local_parts import LocalParts
 from engine.store.rows import hardware_rows, points_of
 from engine.types import Hardware, HardwarePoint
-
-if TYPE_CHECKING:
-    from engine.paths import Paths
-    from engine.runtime.supervisor import Supervisor
-    from engine.store.metrics import Metrics
 
 MOST_POINTS = 720
 """So many points, about, a history from the store has."""
 
 
-class LocalHardware:
-    """What `LocalEngine` inherits; it brings what is declared here."""
-
-    _paths: Paths
-    _supervisor: Supervisor
-
-    def _store(self) -> Metrics:
-        raise NotImplementedError
+class LocalHardware(LocalParts):
+    """What `LocalEngine` inherits."""
 
     def _open_hardware(self) -> None:
         """Get ready; nothing is read."""

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import re
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from engine.checking import check
 from engine.errors import HearthError, InvalidRequest, ModelUnavailable
@@ -15,6 +15,7 @@ from engine.hub.access import access_of
 from engine.hub.reference import MAIN, Reference, parse
 from engine.hub.service import HubService
 from engine.hub.stream import PullStream
+from engine.local_parts import LocalParts
 from engine.runtime.load_defaults import EVERY, completed
 from engine.types import (
     CacheScan,
@@ -39,21 +40,10 @@ if TYPE_CHECKING:
     from engine.hub.cache import Loaded
     from engine.hub.client import Client
     from engine.hub.judge import Judge
-    from engine.paths import Paths
-    from engine.runtime.supervisor import Supervisor
-    from engine.runtime.targets import Targets
-    from engine.settings import Settings
-
-_T = TypeVar("_T")
 
 
-class LocalHub:
-    """What `LocalEngine` inherits; it brings what is declared here."""
-
-    _settings: Settings
-    _paths: Paths
-    _supervisor: Supervisor
-    _targets: Targets
+class LocalHub(LocalParts):
+    """What `LocalEngine` inherits."""
 
     def _open_hub(self) -> None:
         """Get ready; nothing is started."""
@@ -64,15 +54,6 @@ class LocalHub:
             judge=self._judged,
             memory=self._paths.pulls_file,
         )
-
-    async def models(self) -> list[ModelEntry]:
-        raise NotImplementedError
-
-    async def _on_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
-        raise NotImplementedError
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        raise NotImplementedError
 
     # --- the hub
 

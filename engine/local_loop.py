@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ _PATIENCE = 5.0
 """Seconds that questions get to give up at the end."""
 
 
-class LocalLoop:
+class LocalLoop(ABC):
     """What `LocalEngine` inherits: a loop on a thread of its own, or the loop of its first call."""
 
     def _open_loop(self, *, threaded: bool) -> None:
@@ -27,9 +28,9 @@ class LocalLoop:
         """Held while work is handed to the loop, so that none comes behind the last that `close` hands over."""
         self._closed = False
 
+    @abstractmethod
     def _loop_began(self) -> None:
         """The loop is there."""
-        raise NotImplementedError
 
     async def _end_thread(self) -> None:
         if self._thread is not None and self._loop is not None:

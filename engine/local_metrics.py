@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING
 
+from engine.local_parts import LocalParts
 from engine.metrics.local import LocalMetrics as AskedMetrics
 from engine.store.rows import row_of
 
 if TYPE_CHECKING:
-    from engine.paths import Paths
     from engine.runtime.ticket import Ticket
-    from engine.settings import Settings
     from engine.store.metrics import Metrics
 
 
-class LocalMetrics:
-    """What `LocalEngine` inherits; it brings what is declared here."""
-
-    _paths: Paths
-    _settings: Settings
-    _starting: threading.RLock
+class LocalMetrics(LocalParts):
+    """What `LocalEngine` inherits."""
 
     def _open_metrics(self) -> None:
         """Get ready; nothing is opened."""

@@ -1,7 +1,7 @@
-"""Runs the places of all models on the engine's loop: takes requests, hands them over, buries the dead.
+"""Runs the places of all models on the engine's loop: takes requests and hands them over.
 
 Models are brought in by `arrivals` and sent away by `room`; what stays and what leaves is decided in `residency` and
-`deaths`.
+`deaths`. `losses` takes care of those whose model is gone, `stalls` of workers that hang.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.errors import HearthError, InsufficientMemory, ModelUnavailable, WorkerDied
+from engine.errors import HearthError, ModelUnavailable
 from engine.hardware.residents import TokenCounts
 from engine.library.pools import joined
 from engine.runtime.arrivals import Arrivals
-from engine.runtime.deaths import try_again
 from engine.runtime.estimates import Estimator
-from engine.runtime.fitting import LEAST_CONTEXT, is_automatic
 from engine.runtime.host import Host
 from engine.runtime.logring import LogRing
+from engine.runtime.losses import Losses, quarantined
 from engine.runtime.place import Place, Wanted
 from engine.runtime.room import Reason, Room
+from engine.runtime.stalls import watch
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Piece, Reply, Submit, ToWorker
+from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
-from engine.types import Device, Estimate, Failed, Fit, LoadedModel, LoadOptions, ModelFacts
-
-BUSY_PATIENCE = 10
-"""How many times `stall_seconds` a worker may be silent that computes all the while."""
-BUSY_SHARE = 0.02
-"""Processor time per second of waiting from which on a silent worker counts as computing."""
+from engine.types import Device, Estimate, Fit, LoadedModel, LoadOptions, ModelFacts
 
 
 class Supervisor:
@@ -52,6 +47,7 @@ class Supervisor:
         self._settings = settings
         self._log = log
         self._room = Room(settings, log, estimator, record=record, changed=self._pump)
+        self._losses = Losses(log, self._room)
         runtime = settings.runtime
         self._arrivals = Arrivals(
             settings,
@@ -247,7 +243,7 @@ class Supervisor:
         place.replies[call] = future
         host.send(question(call))
         if was_idle:
-            self._watch(place, host)
+            watch(place, host, self._settings.runtime.stall_seconds, self._log)
         try:
             reply = await future
         except asyncio.CancelledError:
@@ -306,15 +302,14 @@ class Supervisor:
         elif place.state == "absent" and place.needed:
             seconds = place.deaths.quarantined_for(time.monotonic_ns())
             if seconds:
-                place.fail_waiting(_quarantined(place, seconds))
+                place.fail_waiting(quarantined(place, seconds))
                 return
             self._arrivals.want(place)
 
     def _hand_over(self, place: Place) -> None:
         """Give the ready model what waits for it, in order, up to one that needs it loaded otherwise."""
         assert place.host is not None and place.facts is not None
-        if place.files is not None and place.needed and (path := place.files.changed()):
-            self._file_changed(place, path)
+        if place.needed and self._losses.file_changed(place):
             return
         while place.wanted and not place.draining:
             call = place.wanted[0]
@@ -343,7 +338,7 @@ class Supervisor:
                 ticket.fail(error)
                 continue
             if was_idle:
-                self._watch(place, place.host)
+                watch(place, place.host, self._settings.runtime.stall_seconds, self._log)
         if place.draining and not place.running and not place.replies:
             self._room.dismiss(place, "reload")
 
@@ -363,89 +358,17 @@ class Supervisor:
             load=ticket.load,
         )
 
-    def _died(self, place: Place, host: Host, error: WorkerDied) -> None:
-        if place.host is not host or place.state == "leaving":
-            return
-        if place.files is not None and (path := place.files.changed()):
-            # It read weights that were no longer there: no fault of the model's.
-            self._file_changed(place, path)
-            return
-        place.deaths.add(time.monotonic_ns())
-        place.error = error.info
-        self._fall(place, error, "died")
-
-    def _file_changed(self, place: Place, path: str) -> None:
-        """End a model whose file was written while it was mapped: its weights are not what they were."""
-        error = ModelUnavailable(
-            f"The file of {place.id} was changed while the model was in use.",
-            f"{path} was overwritten or cut.",
-            "Send the request again: the model is loaded anew from the file as it is now.",
-            param="model",
-        )
-        self._fall(place, error, "file_changed")
-
-    def _fall(self, place: Place, error: HearthError, reason: Reason) -> None:
-        """The model of `place` is lost: end what it ran, or put it back if nobody has seen anything of it."""
-        place.state = "leaving"
-        self._log.add("error", place.id, error.info.sentence())
-        tickets, place.running = list(place.running.values()), {}
-        again = []
-        for ticket in tickets:
-            ticket.deaths += 1
-            if ticket.cancelled:
-                ticket.end("cancelled")
-            elif try_again(ticket.deaths, ticket.shown):
-                ticket.loading("starting")
-                again.append(ticket)
-            else:
-                ticket.fail(error)
-        place.waiting[:0] = again
-        place.fail_replies(error)
-        self._room.dismiss(place, reason)
-
     def _take_items(self, place: Place, items: list[Item]) -> None:
-        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
+        if place.state == "ready" and self._losses.file_changed(place):
             # What these tokens were drawn from is not what was loaded.
-            self._file_changed(place, path)
-        else:
-            place.take_items([item for item in items if not self._narrowed(place, item)])
-            if place.narrowed is not None:
-                self._pump(place)
-
-    def _narrowed(self, place: Place, item: Item) -> bool:
-        """Whether `item` says that memory ran out in a step for a request that is tried again with half the window.
-
-        Once for each request, if nobody has seen anything of it and nobody asked for the window. Those that run go on
-        to their ends before the model is loaded anew.
-        """
-        if isinstance(item, Piece) or not isinstance(item.event, Failed) or place.facts is None:
-            return False
-        ticket = place.running.get(item.key)
-        if (
-            item.event.error.code != InsufficientMemory.code
-            or ticket is None
-            or ticket.shown
-            or ticket.starved
-        ):
-            return False
-        context = place.facts.context // 2
-        tokens = ticket.admitted.prompt_tokens if ticket.admitted is not None else 0
-        automatic = all(
-            is_automatic(each, self._settings.runtime) for each in (place.asked, ticket.request.load)
-        )
-        if not automatic or context < max(LEAST_CONTEXT, tokens + 1):
-            return False
-        del place.running[item.key]
-        place.waiting.insert(0, ticket)
-        place.narrowed, place.draining, ticket.starved = context, True, True
-        self._log.add("warning", place.id, f"memory ran out in a step: loading with a context of {context}")
-        ticket.loading("waiting")
-        return True
+            return
+        runtime = self._settings.runtime
+        place.take_items([item for item in items if not self._losses.narrowed(place, item, runtime)])
+        if place.narrowed is not None:
+            self._pump(place)
 
     def _take_reply(self, place: Place, reply: Reply) -> None:
-        if place.files is not None and place.state == "ready" and (path := place.files.changed()):
-            self._file_changed(place, path)
-        else:
+        if place.state != "ready" or not self._losses.file_changed(place):
             place.take_reply(reply)
 
     def _host(self, place: Place) -> Host:
@@ -455,51 +378,7 @@ class Supervisor:
             on_items=lambda items: self._take_items(place, items),
             on_progress=place.take_progress,
             on_reply=lambda reply: self._take_reply(place, reply),
-            on_death=lambda error: self._died(place, host, error),
+            on_death=lambda error: self._losses.died(place, host, error),
             on_resized=place.take_memory,
         )
         return host
-
-    def _watch(self, place: Place, host: Host) -> None:
-        """End a worker that has work from now on and says nothing for too long."""
-        place.last_heard = time.monotonic_ns()
-        limit = self._settings.runtime.stall_seconds
-        if not limit:
-            return
-
-        worked: float | None = None
-
-        def look() -> None:
-            nonlocal worked
-            if place.host is not host or not place.busy or place.state != "ready":
-                return
-            silent = (time.monotonic_ns() - place.last_heard) / 1e9
-            if silent < limit:
-                worked = None
-                place.watch = loop.call_later(limit - silent + 0.01, look)
-                return
-            before, worked = worked, host.processor_seconds()
-            pause = limit / 4
-            # Of many texts nothing is heard before they are all read.
-            patient = bool(place.replies) or silent < limit * BUSY_PATIENCE
-            if before is None or (worked > before + pause * BUSY_SHARE and patient):
-                # A large model on a small machine: one chunk of a prompt may take longer than the limit.
-                place.watch = loop.call_later(pause, look)
-                return
-            self._log.add("error", place.id, f"no step for {silent:.0f} s: the worker hangs and is ended")
-            host.kill()
-
-        loop = asyncio.get_running_loop()
-        if place.watch is not None:
-            place.watch.cancel()
-        place.watch = loop.call_later(limit, look)
-
-
-def _quarantined(place: Place, seconds: float) -> ModelUnavailable:
-    last = f" The last time: {place.error.why}" if place.error is not None else ""
-    return ModelUnavailable(
-        f"{place.id} is not loaded again for {seconds / 60:.0f} minutes.",
-        f"Its process died three times in ten minutes.{last}",
-        "Check the model file, try other load options, or use another model.",
-        param="model",
-    )

@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import ModelLoadFailed, WorkerDied
 from engine.local import LocalEngine
-from engine.runtime import supervisor
+from engine.runtime import stalls
 from engine.settings import Runtime, Settings
 from engine.types import Delta, Done, Failed, GenerationRequest, Loading
 from tests.topology.conftest import Open
@@ -107,7 +107,7 @@ async def test_a_worker_that_computes_for_long_does_not_hang(
     open_engine: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It spins for so much processor time, however long that takes beside other tests.
-    monkeypatch.setattr(supervisor, "BUSY_PATIENCE", 1000)
+    monkeypatch.setattr(stalls, "BUSY_PATIENCE", 1000)
     engine = open_engine(Settings(runtime=Runtime(stall_seconds=STALL_S)))
     end = await engine.generate(ask(f"scripted:tokens=1,spin_ms={STALL_S * 1500:.0f}")).wait()
     assert isinstance(end, Done)
