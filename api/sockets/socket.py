@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,7 @@ class Gone(Exception):
     """The other side has closed."""
 
 
-class Socket:
+class Socket(ABC):
     """Made from Litestar's socket, which has been let in by the guard. `run` of a subclass is what happens on it."""
 
     def __init__(self, socket: Any) -> None:
@@ -86,12 +87,13 @@ class Socket:
         with contextlib.suppress(Gone):
             await self.run()
 
+    @abstractmethod
     async def run(self) -> None:
         """Answer messages until the client goes (Gone)."""
-        raise NotImplementedError
 
     async def closed(self) -> None:
-        """The socket is gone, or about to be."""
+        """The socket is gone, or about to be. Most have nothing more to end."""
+        return
 
     # --- from outside, as with answers over HTTP
 

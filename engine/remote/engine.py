@@ -310,7 +310,6 @@ class RemoteEngine(RemoteHub, RemoteNaming):
             self._running_loop().call_soon_threadsafe(lambda: self._kept(work()))
 
     def _kept(self, work: Any) -> asyncio.Task[None]:
-        """Run `work` on the loop and hold on to it."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

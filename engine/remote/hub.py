@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from abc import abstractmethod
 
 from engine.checking import check
 from engine.errors import HearthError
@@ -92,5 +93,6 @@ class RemoteHub(Asking):
         asked = {"model": model, "dry_run": dry_run}
         return await self._post("delete_weights", Freed, asked, patient=True)
 
+    @abstractmethod
     def _kept(self, work: object) -> asyncio.Task[None]:
-        raise NotImplementedError
+        """Run `work` on the loop and hold on to it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.widgets import OptionList
@@ -27,13 +28,15 @@ class Changing(Keeping):
     only_said: bool
     """Whether the form shows only what is set."""
 
-    def changed(self, draft: Draft) -> None:
-        """Draw what changed by a hand on the form."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def forget_setups(self) -> None:
-        """Ask anew what would hold."""
-        raise NotImplementedError
+        def changed(self, draft: Draft) -> None:
+            """Draw what changed by a hand on the form."""
+            ...
+
+        def forget_setups(self) -> None:
+            """Ask anew what would hold."""
+            ...
 
     @on(OptionList.OptionSelected, "#form")
     @on(EditLine.Clicked)

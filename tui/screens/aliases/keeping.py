@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,17 +31,19 @@ class Keeping(FilteredScreen):
     """The alias whose form is shown; empty for none."""
     entries: list[ModelEntry]
 
-    def show_alias(self, name: str, *, form: bool = False) -> None:
-        """Show an alias, and with `form` go to its form."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def in_form(self) -> bool:
-        """Whether the focus is in the form."""
-        raise NotImplementedError
+        def show_alias(self, name: str, *, form: bool = False) -> None:
+            """Show an alias, and with `form` go to its form."""
+            ...
 
-    async def follow(self) -> None:
-        """Read the file again."""
-        raise NotImplementedError
+        def in_form(self) -> bool:
+            """Whether the focus is in the form."""
+            ...
+
+        async def follow(self) -> None:
+            """Read the file again."""
+            ...
 
     @property
     def draft(self) -> Draft | None:

@@ -7,6 +7,7 @@ import difflib
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from textual import on
@@ -44,9 +45,11 @@ class ChatCommands(MessageActions):
     entries: dict[str, ModelEntry]
     """The models that are known so far, by id."""
 
-    async def started_engine(self) -> Engine:
-        """The engine, once it has started."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        async def started_engine(self) -> Engine:
+            """The engine, once it has started."""
+            ...
 
     @property
     def model_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import on
 
@@ -36,6 +37,12 @@ class ConversationActions(ChatCommands):
     pane_of_conversations: ConversationPane
     keeper: Keeper
 
+    if TYPE_CHECKING:
+
+        def show_current(self, at: Node | None) -> None:
+            """Another conversation is to be shown: at its end, or at that message."""
+            ...
+
     def made_keeper(self) -> Keeper:
         """What keeps this screen's conversations."""
         self._deleted: list[str] = []
@@ -66,10 +73,6 @@ class ConversationActions(ChatCommands):
         kept = conversation.id if conversation.nodes or conversation.draft.strip() else ""
         if kept != self.hearth.preferences.conversation:
             self.hearth.preferences.keep(conversation=kept)
-
-    def show_current(self, at: Node | None) -> None:
-        """Another conversation is to be shown: at its end, or at that message."""
-        raise NotImplementedError
 
     # --- coming and going
 

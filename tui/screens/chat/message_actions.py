@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.widgets import Input, TextArea
 
@@ -45,6 +46,16 @@ class MessageActions(WorkspaceScreen):
     presenter: ChatPresenter
     view: ConversationView
     keeper: Keeper
+
+    if TYPE_CHECKING:
+
+        def action_focus_prompt(self) -> None:
+            """Back to writing."""
+            ...
+
+        def tell(self) -> None:
+            """Tell activity line, status bar and lists how things stand."""
+            ...
 
     def is_writing(self) -> bool:
         """Whether the focus is where letters are text."""
@@ -239,11 +250,3 @@ class MessageActions(WorkspaceScreen):
         """Go to the end and follow."""
         self.view.drop_cursor()
         self.view.follow()
-
-    def action_focus_prompt(self) -> None:
-        """Back to writing."""
-        raise NotImplementedError
-
-    def tell(self) -> None:
-        """Tell activity line, status bar and lists how things stand."""
-        raise NotImplementedError

@@ -6,6 +6,7 @@ its rows; when nothing is left, or an error came, it has its answer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,7 @@ Head = Literal["states", "rank"]
 """What comes out at the end: the tokens' hidden states after the last norm, or scores."""
 
 
-class Job:
+class Job(ABC):
     """The texts of one request. `error` is set when it ended in one."""
 
     head: Head
@@ -39,20 +40,21 @@ class Job:
     def tokens(self) -> int:
         return sum(map(len, self.inputs))
 
+    @abstractmethod
     def wanted(self, index: int) -> range:
         """The tokens of an input whose rows are needed; those behind it need not be read at all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, index: int, rows: NDArray[Any]) -> None:
         """Further rows of an input, in order: float32 [tokens, width], or one row of scores."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, index: int) -> None:
         """The input is read again from its start."""
 
+    @abstractmethod
     def answer(self, model: str) -> Embeddings | Ranking:
         """What came of it, once everything is read."""
-        raise NotImplementedError
 
 
 class EmbedJob(Job):
@@ -131,6 +133,10 @@ class RankJob(Job):
     def take(self, index: int, rows: NDArray[Any]) -> None:
         # Of several classes the first is the one that says yes.
         self._scores[index] = float(rows[0, 0])
+
+    def forget(self, index: int) -> None:
+        # A score comes whole, from the last row.
+        self._scores[index] = 0.0
 
     def answer(self, model: str) -> Ranking:
         order = sorted(range(len(self.inputs)), key=lambda index: -self._scores[index])
