@@ -1,6 +1,6 @@
 """The baseline of `benchmarks.decode`: the shortest loop over `llama_decode`, in a process of its own.
 
-    python -m benchmarks.bare_llama MODEL SLOTS CONTEXT DECODE_THREADS BATCH_THREADS
+    python -m benchmarks.bare_llama MODEL SLOTS CONTEXT DECODE_THREADS BATCH_THREADS NICE
 
 Reads lines "streams steps" and answers each with tokens a second of the decode. Greedy by llama.cpp's own
 sampler, one `llama_batch` refilled element by element: what anybody writes first, with nothing around it.
@@ -8,6 +8,7 @@ sampler, one `llama_batch` refilled element by element: what anybody writes firs
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -24,7 +25,8 @@ def prompt(stream: int) -> list[int]:
 
 def serve(arguments: list[str]) -> None:
     """Open the model, say `ready`, then measure line by line until the input ends."""
-    path, (slots, context, threads, batch_threads) = arguments[0], map(int, arguments[1:])
+    path, (slots, context, threads, batch_threads, nice) = arguments[0], map(int, arguments[1:])
+    os.nice(nice)
     api = native()
     model = api.llama_model_load_from_file(path.encode(), api.llama_model_default_params())
     params = api.llama_context_default_params()

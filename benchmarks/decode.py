@@ -6,8 +6,8 @@ Budget: 0.95 of the bare loop at 1, 4 and 16 streams. Each round measures bare, 
 ratio of a round is Hearth over the mean of its neighbours, the noise band that of the two bare runs, which
 are the same thing twice. Hearth runs as it does beside a screen (a core left to it, waiting threads sleep), or
 with --exclusive on all cores with threads that spin, which needs an otherwise idle machine; the baseline
-always runs as Hearth does. It clears its memory before each run, so Hearth keeps nothing of its requests either:
-what kept tokens cost is told by `benchmarks.prefix_cache`.
+always runs as Hearth does, at its priority too. It clears its memory before each run, so Hearth keeps nothing
+of its requests either: what kept tokens cost is told by `benchmarks.prefix_cache`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from engine.local import LocalEngine
 from engine.paths import resolve
 from engine.runtime.backends.llama.library import cores
 from engine.runtime.host import environment
+from engine.runtime.worker.__main__ import NICE
 from engine.settings import Runtime, Settings
 from engine.types import CachePolicy, Delta, Failed, GenerationRequest, LoadOptions
 
@@ -100,7 +101,12 @@ class Bare:
     def running(cls, model: Path, *, shared: bool) -> Iterator[Bare]:
         command = [sys.executable, "-m", "benchmarks.bare_llama", str(model), str(SLOTS), str(CONTEXT)]
         with subprocess.Popen(
-            [*command, str(max(1, cores() - 1) if shared else cores()), str(cores())],
+            [
+                *command,
+                str(max(1, cores() - 1) if shared else cores()),
+                str(cores()),
+                str(NICE if shared else 0),
+            ],
             env=environment(os.environ, passive=shared),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -63,7 +63,8 @@ from engine.runtime.worker.runner import Runner, StepRunner
 from engine.types import MemoryUse, ModelFacts
 
 _PR_SET_PDEATHSIG = 1
-_NICE = 5
+NICE = 5
+"""By how much a worker beside a screen lowers its priority."""
 _STACK = 16 << 20
 """Bytes of stack of each thread: compiling the deepest grammars that are let through takes most of eight."""
 _LAST_WORDS = 2.0
@@ -88,7 +89,7 @@ def _make_way(order: Load) -> None:
     Only a worker that waits passively: spinning threads of low priority starve one another beside any other program.
     """
     if order.spec.screen_attached and os.environ.get("OMP_WAIT_POLICY") == "passive":
-        os.nice(_NICE)
+        os.nice(NICE)
 
 
 def _without_torch(order: Load | Probe) -> None:

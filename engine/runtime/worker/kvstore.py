@@ -1,9 +1,9 @@
 """Computed prefixes on disk: they outlive the worker, and come back when a prompt begins like them.
 
 A file holds the tokens of one sequence and their state as the backend saved it. It is named by what it is about,
-written beside its final name and moved there, and believed only if its checksum holds. Files are shared by all
-processes of a user; the ones used longest ago leave when the folder grows too large. One thread here does all reading
-and writing, so that no step waits for a disk: what it found or did is fetched with `news`.
+written beside its final name and moved there, and believed only if its name is true and its checksum holds. Files are
+shared by all processes of a user; the ones used longest ago leave when the folder grows too large. One thread here
+does all reading and writing, so that no step waits for a disk: what it found or did is fetched with `news`.
 
     magic "HKV1" · u32 length of the header, little-endian · header (JSON, `_Header`) · tokens (int32) · state
 """
@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -62,8 +62,8 @@ class _Header(Struct, frozen=True, kw_only=True):
     identity: str
     root: str
     exact: bool
-    tokens: int
-    state_bytes: int
+    tokens: Annotated[int, msgspec.Meta(ge=0)]
+    state_bytes: Annotated[int, msgspec.Meta(ge=0)]
     checksum: str
 
 
@@ -163,23 +163,25 @@ class KvStore:
             try:
                 with path.open("rb") as file:
                     header = _read_header(file)
-                    tokens = np.frombuffer(file.read(4 * header.tokens), "<i4").astype(np.int32)
+                    body = file.read(4 * header.tokens)
+                if path.stem != _name(header.root, body):
+                    raise ValueError("it is not what its name says")
             except OSError:
                 # Another process may just have deleted it.
                 continue
             except (ValueError, msgspec.MsgspecError):
                 path.unlink(missing_ok=True)
                 continue
-            if header.identity == identity and len(tokens) == header.tokens:
+            if header.identity == identity:
                 number = self._number()
                 self._paths[number] = path
+                tokens = np.frombuffer(body, "<i4").astype(np.int32)
                 self._tell(Entry(number, header.root, tokens, header.exact))
 
     def _write(self, number: int, root: str, tokens: Tokens, state: memoryview, exact: bool) -> None:
         self._place.mkdir(parents=True, exist_ok=True, mode=0o700)
         body = tokens.astype("<i4").tobytes()
-        name = hashlib.blake2b(root.encode() + b"\0" + body, digest_size=16).hexdigest()
-        path = self._place / f"{name}.kv"
+        path = self._place / f"{_name(root, body)}.kv"
         size = len(body) + state.nbytes
         if not self._make_room(size, path):
             return
@@ -239,6 +241,11 @@ class KvStore:
         return True
 
 
+def _name(root: str, body: bytes) -> str:
+    """What a file is called that holds the state of the tokens `body`, computed under `root`."""
+    return hashlib.blake2b(root.encode() + b"\0" + body, digest_size=16).hexdigest()
+
+
 def _files(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
     """Time of the last use and size of those of `paths` that are still there."""
     found = []
@@ -250,22 +257,23 @@ def _files(paths: Iterable[Path]) -> list[tuple[float, int, Path]]:
 
 
 def _read_header(file: Any) -> _Header:
-    """The header at the beginning of an open file, which is left at the tokens. Raises ValueError for another file."""
+    """The header of an open file, which is left at the tokens. Raises ValueError for one that is no whole file."""
     start = file.read(8)
     if len(start) < 8 or start[:4] != _MAGIC:
         raise ValueError("it is no saved prefix")
     (length,) = _LENGTH.unpack_from(start, 4)
     if length > _LONGEST_HEADER:
         raise ValueError("its header is too long")
-    return msgspec.json.decode(file.read(length), type=_Header)
+    header = msgspec.json.decode(file.read(length), type=_Header)
+    if os.fstat(file.fileno()).st_size - file.tell() != 4 * header.tokens + header.state_bytes:
+        raise ValueError("it is cut short")
+    return header
 
 
 def _read_state(path: Path) -> memoryview:
     with path.open("rb") as file:
         header = _read_header(file)
         file.seek(4 * header.tokens, os.SEEK_CUR)
-        if os.fstat(file.fileno()).st_size - file.tell() != header.state_bytes:
-            raise ValueError("it is cut short")
         state = memoryview(bytearray(header.state_bytes))
         file.readinto(state)
     if hashlib.blake2b(state, digest_size=16).hexdigest() != header.checksum:
