@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -68,7 +69,8 @@ class _Tries(Struct):
 
 
 class Arrivals:
-    """See `want`, `grow` and `estimate`. `make_host` makes the engine's end of a worker for a place."""
+    """See `want`, `grow` and `estimate`. `make_host` makes the engine's end of a worker for a place; `kv_folder` is
+    where computed prefixes are saved, if they are."""
 
     def __init__(
         self,
@@ -78,10 +80,10 @@ class Arrivals:
         *,
         make_host: Callable[[Place], Host],
         screen_attached: bool,
-        cache: CacheSpec,
+        kv_folder: Path,
     ) -> None:
         self._settings, self._estimator, self._room = settings, estimator, room
-        self._make_host, self._cache = make_host, cache
+        self._make_host, self._kv_folder = make_host, kv_folder
         self._beside_a_screen = screen_attached
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a model is loaded into a pool of memory."""
@@ -333,7 +335,7 @@ class Arrivals:
             libraries=library_settings(self._settings),
         )
         draft = figures.draft if figures is not None else None
-        load = Load(place.target.backend, spec, self._limits(options), self._cache, draft=draft)
+        load = Load(place.target.backend, spec, self._limits(options), self._cache(), draft=draft)
         ready = await self._started(place, host, load)
         if identity is not None and not await self._estimator.unchanged(identity):
             await self._dropped(place)
@@ -473,6 +475,14 @@ class Arrivals:
             answer_reserve=self._settings.generation.answer_reserve,
             queue_interactive=runtime.queue_interactive,
             queue_api=runtime.queue_api,
+        )
+
+    def _cache(self) -> CacheSpec:
+        runtime = self._settings.runtime
+        return CacheSpec(
+            enabled=runtime.prefix_cache,
+            folder=str(self._kv_folder) if runtime.prefix_cache_disk else None,
+            limit=int(runtime.prefix_cache_disk_gb * 1e9),
         )
 
 

@@ -23,7 +23,7 @@ from engine.runtime.place import Place, Wanted
 from engine.runtime.room import Reason, Room
 from engine.runtime.stalls import watch
 from engine.runtime.ticket import Target, Ticket
-from engine.runtime.wire import CacheSpec, Cancel, Forget, Item, Reply, Submit, ToWorker
+from engine.runtime.wire import Cancel, Forget, Item, Reply, Submit, ToWorker
 from engine.sampling import resolve
 from engine.settings import Settings
 from engine.store.rows import ModelEventRow
@@ -48,18 +48,13 @@ class Supervisor:
         self._log = log
         self._room = Room(settings, log, estimator, record=record, changed=self._pump)
         self._losses = Losses(log, self._room)
-        runtime = settings.runtime
         self._arrivals = Arrivals(
             settings,
             estimator,
             self._room,
             make_host=self._host,
             screen_attached=screen_attached,
-            cache=CacheSpec(
-                enabled=runtime.prefix_cache,
-                folder=str(kv_folder) if runtime.prefix_cache_disk else None,
-                limit=int(runtime.prefix_cache_disk_gb * 1e9),
-            ),
+            kv_folder=kv_folder,
         )
         self._calls = 0
 

@@ -89,17 +89,23 @@ class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=100_000, description="Requests from the API that may wait for a slot.", extra=LOAD)
     ] = 128
     prefix_cache: Annotated[
-        bool, Meta(description="Keep what was computed of prompts and answers, for prompts that begin alike.")
+        bool,
+        Meta(
+            description="Keep what was computed of prompts and answers, for prompts that begin alike.",
+            extra=LOAD,
+        ),
     ] = True
     prefix_cache_disk: Annotated[
         bool,
         Meta(
             description="Write long computed prefixes to the cache folder, so that a conversation goes on at once "
-            "after a restart."
+            "after a restart.",
+            extra=LOAD,
         ),
     ] = True
     prefix_cache_disk_gb: Annotated[
-        float, Meta(gt=0, description="Most that these files may take on the disk, in gigabytes.")
+        float,
+        Meta(gt=0, description="Most that these files may take on the disk, in gigabytes.", extra=LOAD),
     ] = 4.0
     draft_tokens: Annotated[
         int,
