@@ -24,10 +24,22 @@ def not_found(name: str, entries: Sequence[ModelEntry], also: Sequence[str]) -> 
         hint = f"It is well known as {repository}: fetch it with `hearth pull {repository}`. {hint}"
     elif _REPOSITORY.fullmatch(name):
         hint += f"Fetch it with `hearth pull {name}`. "
-    is_path = name.lower().endswith(".gguf") or name.startswith((os.sep, "~", "."))
     return ModelNotFound(
         f"There is no model {plain(name, 120)!r}.",
-        "There is no such file." if is_path else f"Known on this machine: {len(entries)}.",
+        _why(name) or f"Known on this machine: {len(entries)}.",
         f"{hint}`hearth models` lists them; add folders with models.folders.",
         param="model",
     )
+
+
+def _why(name: str) -> str:
+    """What is wrong with a path; empty for what looks like none.
+
+    Whether something lies there is said of model files alone: names come over the network too.
+    """
+    is_file = name.lower().endswith(".gguf")
+    if is_file and not ("\0" not in name and os.path.exists(os.path.expanduser(name))):
+        return "There is no such file."
+    if is_file or name.startswith((os.sep, "~", ".")):
+        return "A model is a file that ends in .gguf, or a folder with a config.json; there is none."
+    return ""

@@ -203,6 +203,15 @@ def test_an_unknown_name_says_what_is_near_and_how_to_list(make: Make, models: P
         make().resolve("/nowhere/model.gguf")
 
 
+def test_a_path_to_something_else_is_not_said_to_lead_nowhere(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"GGUF")
+    (tmp_path / "folder.gguf").mkdir()
+    os.mkfifo(tmp_path / "pipe.gguf")
+    for name in ("", "weights.bin", "folder.gguf", "pipe.gguf"):
+        with pytest.raises(ModelNotFound, match=r"ends in \.gguf, or a folder"):
+            make().resolve(str(tmp_path / name))
+
+
 @pytest.mark.parametrize(
     "name",
     [
