@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import Any, Final
 
 from engine.runtime.backends.guide import TokenTable
+from engine.runtime.backends.llama import portions
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.sampling.candidates import Workbench
 
@@ -41,13 +42,27 @@ class Vocabulary:
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`. A lone surrogate, which UTF-8 cannot carry, is read as a question mark."""
-        before, lost, behind = text.partition(_LOST)
-        if lost:
-            return [
-                *self.tokenize(before + lost[0], add_special=add_special, parse_special=parse_special),
-                *self.tokenize(lost[1] + behind, add_special=False, parse_special=parse_special),
-            ]
+        parts = text.split(_LOST)
+        # Between the two, each is by itself.
+        texts = [f"{_LOST[1:] if place else ''}{part}{_LOST[:1]}" for place, part in enumerate(parts[:-1])]
+        texts.append(f"{_LOST[1:] if texts else ''}{parts[-1]}")
+        tokens: list[int] = []
+        for place, each in enumerate(texts):
+            tokens += self._tokens(each, add_special=add_special and not place, parse_special=parse_special)
+        return tokens
+
+    def _tokens(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
+        if len(data) <= portions.PORTION or (add_special and self._closes):
+            return self._native(data, add_special=add_special, parse_special=parse_special)
+        tokens: list[int] = []
+        cutter = self._cutters[parse_special]
+        for place, portion in enumerate(cutter.portions(data)):
+            begins = add_special and not place
+            tokens += self._native(portion, add_special=begins, parse_special=parse_special)
+        return tokens
+
+    def _native(self, data: bytes, *, add_special: bool, parse_special: bool) -> list[int]:
         room = len(data) + 8
         while True:
             tokens = (ctypes.c_int32 * room)()
@@ -57,6 +72,35 @@ class Vocabulary:
             if count >= 0:
                 return tokens[:count]
             room = -count
+
+    @cached_property
+    def _closes(self) -> bool:
+        """Whether special tokens are added at the end of a text too, or may be."""
+        api = self._api
+        plain = api.llama_vocab_type(self.handle) in (api.LLAMA_VOCAB_TYPE_BPE, api.LLAMA_VOCAB_TYPE_SPM)
+        return (
+            not plain or api.llama_vocab_get_add_eos(self.handle) or api.llama_vocab_get_add_sep(self.handle)
+        )
+
+    @cached_property
+    def _cutters(self) -> dict[bool, portions.Cutter]:
+        """Where texts may be cut, by whether control tokens are read in them."""
+        api = self._api
+        own = api.LLAMA_TOKEN_ATTR_USER_DEFINED
+        every = own | api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        kinds = {token: api.llama_vocab_get_attr(self.handle, token) for token in range(self.size)}
+        texts = {
+            token: api.llama_vocab_get_text(self.handle, token)
+            for token, kind in kinds.items()
+            if kind & every
+        }
+
+        def cutter(which: int) -> portions.Cutter:
+            found = [token for token in texts if kinds[token] & which]
+            blanks = any(kinds[token] & api.LLAMA_TOKEN_ATTR_LSTRIP for token in found)
+            return portions.Cutter([texts[token] for token in found], blanks=blanks)
+
+        return {True: cutter(every), False: cutter(own)}
 
     def piece(self, token: int) -> bytes:
         """Output bytes of `token`; empty for control and unknown tokens."""
