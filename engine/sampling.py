@@ -65,7 +65,7 @@ def _checked(values: dict[str, Any]) -> Sampling:
         if not field and "$.logit_bias" in problem:
             field, problem = "logit_bias", "Its keys must be token ids"
         raise InvalidRequest(
-            f"`{field}` has a value that cannot be used: {values.get(field)!r}.",
+            f"`{field}` has a value that cannot be used: {repr(values.get(field))[:80]}.",
             _in_words(problem),
             param=field,
         ) from None
@@ -75,6 +75,9 @@ def _in_words(problem: str) -> str:
     """What msgspec says of a value, for a person."""
     if bound := re.fullmatch(r"Expected `\w+` ([<>])= (\S+)", problem):
         return f"It must be at {'most' if bound[1] == '<' else 'least'} {bound[2]}."
+    if length := re.fullmatch(r"Expected `(\w+)` of length ([<>])= (\d+)", problem):
+        parts = "characters" if length[1] == "str" else "entries"
+        return f"It may have at {'most' if length[2] == '<' else 'least'} {length[3]} {parts}."
     if kind := re.match(r"Expected `(\w+)", problem):
         return f"It must be {_KINDS.get(kind[1], kind[1])}."
     return "It is none of the values that are known." if problem.startswith("Invalid enum") else f"{problem}."

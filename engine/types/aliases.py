@@ -26,7 +26,7 @@ class Alias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     messages: tuple[Message, ...] = ()
     """Said before every conversation."""
     sampling: SamplingOverrides = {}
-    stop: tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...] = ()
+    stop: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=64)] = ()
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     json_mode: bool = False
     """Answers are JSON objects, unless a request asks for another form."""

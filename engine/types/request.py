@@ -43,7 +43,12 @@ class Sampling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dry_base: Annotated[float, Meta(ge=1.0, le=8.0)] = 1.75
     dry_allowed_length: Annotated[int, Meta(ge=1)] = 2
     dry_penalty_last_n: Annotated[int, Meta(ge=-1)] = -1
-    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    dry_sequence_breakers: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] = (
+        "\n",
+        ":",
+        '"',
+        "*",
+    )
     xtc_probability: Fraction = 0.0
     xtc_threshold: Fraction = 0.1
     mirostat: Literal[0, 1, 2] = 0
@@ -199,7 +204,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     sampling: SamplingOverrides = field(default_factory=dict)
     max_tokens: Annotated[int, Meta(ge=0)] | None = None
     """Most tokens per choice; None fills the window; 0 reads the prompt only."""
-    stop: tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...] = ()
+    stop: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=64)] = ()
     stop_tokens: tuple[int, ...] = ()
     n: Annotated[int, Meta(ge=1, le=128)] = 1
     best_of: int | None = None

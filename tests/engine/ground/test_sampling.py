@@ -35,6 +35,8 @@ def test_every_value_names_its_layer() -> None:
         ("logit_bias", {"a": 1}, "Its keys must be token ids."),
         ("logit_bias", {"3": "x"}, "It must be a number."),
         ("temperature", float("nan"), "It is nan."),
+        ("dry_sequence_breakers", ["x"] * 33, "It may have at most 32 entries."),
+        ("dry_sequence_breakers", ["x" * 65], "It may have at most 64 characters."),
         ("top_z", 1, ""),
     ],
 )

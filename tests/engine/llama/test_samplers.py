@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import InvalidRequest
 from engine.runtime.backends.base import Row
 from engine.runtime.backends.llama.backend import LlamaBackend
+from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.sampling.nucleus import nucleus
 from tests.engine.llama.driving import distribution, first_tokens, generate, insert, opened
 from tests.weights import Llama, write_llama
@@ -178,6 +179,31 @@ def test_dry_breaks_a_repeated_sequence_unless_a_breaker_stands_in_it(backend: L
     assert drawn(dry_multiplier=4.0, dry_penalty_last_n=0) == token
     assert drawn(dry_multiplier=0.3, dry_base=1.0) == token
     assert drawn(dry_multiplier=0.3, dry_base=4.0) != token
+
+
+def test_the_breakers_of_dry_are_looked_for_once(
+    backend: LlamaBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, made = native(), list[tuple[int, ...]]()
+    make = api.llama_sampler_init_dry
+
+    def counted(*arguments: Any) -> Any:
+        made.append(arguments)
+        return make(*arguments)
+
+    monkeypatch.setattr(api, "llama_sampler_init_dry", counted)
+    prompt = [*b"qwerty one qwert"]
+
+    def drawn(*breakers: str) -> list[int]:
+        return generate(backend, prompt, 20, dry_multiplier=4.0, dry_sequence_breakers=list(breakers))
+
+    first = drawn("n", "u")
+    # None has seen what those before it were shown.
+    assert [drawn("n", "u") for _ in range(3)] == [first] * 3
+    assert len(made) == 1
+    several = [drawn(chr(letter)) for letter in range(ord("a"), ord("p"))]
+    assert [drawn(chr(letter)) for letter in range(ord("a"), ord("p"))] == several
+    assert drawn("n", "u") == first
 
 
 def test_penalties_hold_under_mirostat_too(backend: LlamaBackend, prompt: list[int]) -> None:

@@ -40,7 +40,7 @@ class Vocabulary:
     Raises ModelLoadFailed.
     """
 
-    handle = None
+    dry = None
 
     def __init__(self, path: Path, size: int | None = None) -> None:
         self._tokenizer = _tokenizer(path)

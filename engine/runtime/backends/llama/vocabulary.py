@@ -12,6 +12,7 @@ from engine.runtime.backends.guide import TokenTable
 from engine.runtime.backends.llama import portions
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.sampling.candidates import Workbench
+from engine.runtime.backends.sampling.dry import DrySamplers
 
 _LOST: Final = "\x00\x01"
 """Two characters that llama.cpp's byte-pair tokenizers drop where one follows the other."""
@@ -39,6 +40,11 @@ class Vocabulary:
     def workbench(self) -> Workbench:
         """Room for the candidates of a draw."""
         return Workbench(self.size)
+
+    @cached_property
+    def dry(self) -> DrySamplers:
+        """DRY samplers over this vocabulary."""
+        return DrySamplers(self.handle)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of `text`. A lone surrogate, which UTF-8 cannot carry, is read as a question mark."""

@@ -22,6 +22,7 @@ from engine.errors import InternalError, InvalidRequest, Unsupported
 from engine.runtime.backends.guide import Guide
 from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.sampling.candidates import Candidates, Workbench, drawn, shaped
+from engine.runtime.backends.sampling.dry import DrySamplers
 from engine.runtime.backends.sampling.logprobs import Floats
 from engine.runtime.backends.sampling.nucleus import WORTHWHILE, nucleus
 from engine.types import Sampling
@@ -83,8 +84,8 @@ class Tokens(Protocol):
         ...
 
     @property
-    def handle(self) -> int | None:
-        """llama.cpp's own vocabulary, where there is one: DRY reads its breakers with it."""
+    def dry(self) -> DrySamplers | None:
+        """DRY over the vocabulary, where it is llama.cpp's own, by which it reads its breakers."""
         ...
 
     @property
@@ -196,26 +197,14 @@ class Chain:
         window = self._window(sampling.dry_penalty_last_n)
         if not (sampling.dry_multiplier and window):
             return
-        if self._vocabulary.handle is None:
+        if self._vocabulary.dry is None:
             raise Unsupported(
                 "This backend cannot sample with DRY.",
                 "It reads its breakers with a vocabulary of llama.cpp's.",
                 "Leave out `dry_multiplier`, or use a GGUF file of the model.",
                 param="dry_multiplier",
             )
-        breakers = [text.encode("utf-8", "replace") for text in sampling.dry_sequence_breakers if text]
-        self._add(
-            self._api.llama_sampler_init_dry(
-                self._vocabulary.handle,
-                sampling.dry_multiplier,
-                sampling.dry_base,
-                sampling.dry_allowed_length,
-                window,
-                (ctypes.c_char_p * len(breakers))(*breakers),
-                len(breakers),
-            ),
-            window=window,
-        )
+        self._add(self._vocabulary.dry.copy(sampling, window), window=window)
 
     def _top_n_sigma(self, sampling: Sampling) -> None:
         if sampling.top_n_sigma > 0:
