@@ -154,17 +154,19 @@ class Room:
 
     async def _shrink(self, place: Place) -> None:
         """Have an idle model give up its KV cache; one that does not is remembered as one that cannot."""
-        assert place.host is not None and place.resizing is not None
+        host = place.host
+        assert host is not None and place.resizing is not None
         kept = place.memory.kv_cache + place.memory.compute
-        place.host.send(Shrink())
+        gone = asyncio.ensure_future(host.gone.wait())
+        host.send(Shrink())
         try:
-            async with asyncio.timeout(PATIENCE):
-                now = await place.resizing
-            place.shrunk = now.kv_cache + now.compute < kept
-            place.can_shrink = place.shrunk
-        except TimeoutError:
-            place.can_shrink = False
+            await asyncio.wait({place.resizing, gone}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            if place.host is host and not gone.done():
+                now = place.resizing.result() if place.resizing.done() else None
+                place.shrunk = now is not None and now.kv_cache + now.compute < kept
+                place.can_shrink = place.shrunk
         finally:
+            gone.cancel()
             place.resizing = None
         if place.shrunk:
             self.tell(place, "shrunk", "room")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from engine.local import LocalEngine
 from engine.runtime import host, room
 from engine.types import EmbedRequest, Failed, LoadOptions
 from tests.engine.runtime.conftest import Open
-from tests.engine.runtime.test_room import MB, answer, ask, limited, model
+from tests.engine.runtime.test_room import MB, answer, ask, limited, model, until
 
 
 @pytest.fixture
@@ -108,6 +110,25 @@ async def test_a_model_that_cannot_shrink_leaves_instead(
     await answer(engine, model(kind, 300, 400))
     await answer(engine, model("b", 400, 100))
     assert states(engine) == {"b": "ready"}
+
+
+async def test_one_that_dies_while_it_gives_up_its_cache_holds_nobody_up(
+    acted: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PATIENCE", 3600.0)
+    first = model("deaf", 300, 400)
+    await answer(acted, first)
+    (loaded,) = acted.loaded()
+    other = asyncio.create_task(answer(acted, model("b", 400, 100)))
+    async with asyncio.timeout(120):
+        # It waits for the answer that does not come.
+        await until(lambda: acted._supervisor._room.places[first].resizing is not None)
+        assert loaded.pid is not None
+        os.kill(loaded.pid, signal.SIGKILL)
+        await other
+        await acted.unload(model("b", 400, 100))
+        await answer(acted, first)
+    assert states(acted) == {"deaf": "ready"}
 
 
 async def test_a_shrunk_model_can_be_pinned_reloaded_and_unloaded(engine: LocalEngine) -> None:
