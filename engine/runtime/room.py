@@ -160,7 +160,8 @@ class Room:
         gone = asyncio.ensure_future(host.gone.wait())
         host.send(Shrink())
         try:
-            await asyncio.wait({place.resizing, gone}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {place.resizing, gone}
+            await asyncio.wait(either, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             if place.host is host and not gone.done():
                 now = place.resizing.result() if place.resizing.done() else None
                 place.shrunk = now is not None and now.kv_cache + now.compute < kept
