@@ -270,6 +270,22 @@ def test_packed_bodies_are_unpacked(client: httpx.Client) -> None:
     )
 
 
+def test_zstd_is_unpacked_too(server: Server, client: httpx.Client) -> None:
+    """Codex packs its bodies so."""
+    try:
+        from compression import zstd
+    except ImportError:
+        zstd = pytest.importorskip("backports.zstd")
+    route, told = "/v1/chat/completions", {"content-encoding": "zstd"}
+    packed = zstd.compress(json.dumps(ASK).encode())
+    for good in (packed, zstd.compress(b" " * 200_000) + packed):
+        assert client.post(route, content=good, headers=told).status_code == 200
+    for bad in (b"nonsense", packed[:-3], b"", packed + b"x"):
+        assert client.post(route, content=bad, headers=told).status_code == 400, bad[:8]
+    bomb = zstd.compress(bytes(server.hub.settings.server.max_body + 1))
+    assert client.post(route, content=bomb, headers=told).status_code == 413
+
+
 def test_long_headers_and_addresses_are_refused(server: Server) -> None:
     long = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-A: " + b"a" * 40_000 + b"\r\n\r\n"
     assert status(raw(server, long)) == 400
