@@ -12,8 +12,8 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -72,6 +72,7 @@ from engine.types import (
     Ranking,
     RerankRequest,
     RunningRequest,
+    Thinking,
     Tool,
 )
 
@@ -259,10 +260,27 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens)))
         return reply.text or ""
 
+    async def pieces(self, model: str, tokens: Sequence[int]) -> list[bytes]:
+        reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens), apart=True))
+        return list(reply.pieces or ())
+
     async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+        thinking: Thinking | None = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> str:
-        asked = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
+        asked = GenerationRequest(
+            model=model,
+            messages=tuple(messages),
+            tools=tuple(tools),
+            thinking=thinking or Thinking(),
+            template_args=template_args or {},
+        )
         check(asked)
 
         async def there() -> str:

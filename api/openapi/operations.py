@@ -67,6 +67,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     f"DELETE {_HERE}": Operation(answer=openai.Deleted),
     f"{_HERE}/cancel": Operation(answer=openai.Response),
     f"{_HERE}/input_items": Operation(answer=openai.ItemList),
+    "/v1/responses/compact": Operation(body=openai.CompactBody, answer=openai.Compacted),
     "/v1/responses/input_tokens": Operation(body=openai.ResponseBody, also=_FULL, answer=openai.InputTokens),
     "/v1/chat/completions/input_tokens": Operation(
         body=openai.ChatCompletionBody, also=_FULL, answer=openai.InputTokens
@@ -111,7 +112,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/models/unload": Operation(body=ollama.NameBody, answer=llama_server.Success),
     "/slots/{slot:str}": Operation(refuses=501),
     "/metrics": Operation(answer=str, media="text/plain"),
-    **dict.fromkeys(("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), _RERANK),
+    **dict.fromkeys(("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"), _RERANK),
     "/embedding": Operation(body=llama_server.NativeEmbeddingBody, answer=list[dict[str, Any]]),
     "/embeddings": Operation(
         body=(llama_server.NativeEmbeddingBody, openai.EmbeddingsBody),

@@ -31,6 +31,10 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
     params = msgspec.to_builtins(resolve_sampling(said))
     loaded = any(one.id == facts.name or one.id == model for one in hub.engine.loaded())
     modalities = facts.capabilities.modalities
+    marks = [facts.bos, facts.eos[0] if facts.eos else None]
+    known = [mark for mark in marks if mark is not None]
+    pieces = dict(zip(known, await hub.engine.pieces(model, known), strict=True)) if known else {}
+    bos, eos = ("" if mark is None else pieces[mark].decode("utf-8", "replace") for mark in marks)
     return as_json(
         {
             "default_generation_settings": {"id": 0, "n_ctx": facts.context, "params": params},
@@ -39,6 +43,8 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
             "model_alias": model,
             "chat_template": facts.chat_template or "",
             "chat_template_caps": {"tools": bool(facts.tool_format), "thinking": facts.thinking},
+            "bos_token": bos,
+            "eos_token": eos,
             "modalities": {"vision": "image" in modalities, "audio": "audio" in modalities},
             "build_info": f"hearth-{version('hearth')}",
             "is_sleeping": not loaded,
@@ -60,6 +66,8 @@ async def slots(request: Request[Any, Any, Any]) -> ASGIApp:
     active = [one for one in hub.engine.running() if one.state in ("prefill", "decode")][:count]
     if "fail_on_no_slot" in request.query_params and len(active) >= count:
         raise ModelUnavailable("no slot available", fix="Wait a moment.")
+    windows = {each.id: each.facts.context for each in hub.engine.loaded() if each.facts is not None}
+    widest = max(windows.values(), default=0)
     rows: list[dict[str, Any]] = []
     for place in range(count):
         one = active[place] if place < len(active) else None
@@ -68,6 +76,7 @@ async def slots(request: Request[Any, Any, Any]) -> ASGIApp:
                 "id": place,
                 "id_task": one.id if one else -1,
                 "is_processing": one is not None,
+                "n_ctx": windows.get(one.model, widest) if one else widest,
                 "speculative": bool(hub.settings.runtime.draft_tokens),
                 "model": one.model if one else "",
                 "state": one.state if one else "idle",

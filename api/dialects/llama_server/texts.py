@@ -9,11 +9,12 @@ from litestar.types import ASGIApp
 
 from api.answering.call import Call
 from api.answering.reply import as_json
-from api.dialects.openai.chat import USUAL, chat_request
+from api.dialects.openai.chat import USUAL, chat_request, thinking_of
 from api.dialects.openai.messages import messages_of
 from api.dialects.openai.tools import tools_of
 from api.reading.keywords import OPENAI
 from engine.errors import InvalidRequest
+from engine.types import GenerationRequest
 
 MAX_TOKENS = 2**20
 
@@ -30,7 +31,7 @@ async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
     fields, engine = call.fields, call.hub.engine
     model = model_of(call)
     text = fields.take("content", str) or ""
-    fields.refuse("with_pieces", "The engine gives no single tokens as bytes.", "Send them to /detokenize.")
+    shows = fields.take("with_pieces", bool) or False
     parse = fields.take("parse_special", bool) is not False
     add = fields.take("add_special", bool) or False
 
@@ -41,7 +42,12 @@ async def tokenize(request: Request[Any, Any, Any]) -> ASGIApp:
             return found[len(begin) :] if begin and found[: len(begin)] == begin else found
         return found if parse or not add else [*begin, *found]
 
-    return as_json({"tokens": await call.attended(tokens())}, headers=call.notes())
+    found = await call.attended(tokens())
+    if not shows:
+        return as_json({"tokens": found}, headers=call.notes())
+    pieces = await call.attended(engine.pieces(model, found))
+    rows = [{"id": token, "piece": _shown(piece)} for token, piece in zip(found, pieces, strict=True)]
+    return as_json({"tokens": rows}, headers=call.notes())
 
 
 @post("/detokenize", status_code=200)
@@ -61,7 +67,16 @@ async def apply_template(request: Request[Any, Any, Any]) -> ASGIApp:
     call = await Call.of(request)
     call.fields.known(OPENAI)
     messages, tools = messages_of(call.fields.any("messages")), tools_of(call.fields)
-    text = await call.attended(call.hub.engine.render(model_of(call), messages, tools))
+    asked = call.complete(
+        GenerationRequest(
+            model=model_of(call), messages=messages, tools=tools, thinking=thinking_of(call.fields)
+        )
+    )
+    text = await call.attended(
+        call.hub.engine.render(
+            asked.model, messages, tools, thinking=asked.thinking, template_args=asked.template_args
+        )
+    )
     return as_json({"prompt": text}, headers=call.notes())
 
 
@@ -72,3 +87,11 @@ async def chat_input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     asked = await call.settled(call.complete(chat_request(call.fields, model_of(call))), **USUAL)
     count = await call.attended(call.hub.engine.count(asked))
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())
+
+
+def _shown(piece: bytes) -> str | list[int]:
+    """Text, or the bytes of what is no text by itself."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return list(piece)

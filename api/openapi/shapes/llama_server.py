@@ -69,7 +69,7 @@ class NativeEmbeddingBody(Struct, kw_only=True, omit_defaults=True):
     content: str | list[str]
     model: str | None = None
     pooling: Literal["none", "mean", "cls", "last"] | None = None
-    embd_normalize: Literal[-1, 2] | None = None
+    embd_normalize: Annotated[int, Meta(ge=-1, le=64)] | None = None
 
 
 class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
@@ -77,10 +77,18 @@ class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
     model: str | None = None
     add_special: bool | None = None
     parse_special: bool | None = None
+    with_pieces: bool | None = None
+
+
+class TokenPiece(Struct, kw_only=True):
+    """`piece` is text, or the bytes of what is none by itself."""
+
+    id: int
+    piece: str | list[int]
 
 
 class Tokens(Struct, kw_only=True):
-    tokens: list[int]
+    tokens: list[int | TokenPiece]
 
 
 class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
@@ -96,6 +104,7 @@ class TemplateBody(Struct, kw_only=True, omit_defaults=True):
     messages: list[dict[str, Any]]
     model: str | None = None
     tools: list[dict[str, Any]] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class RenderedPrompt(Struct, kw_only=True):
