@@ -35,6 +35,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/v1/health": _HEALTH,
     "/hardware": Operation(answer=Hardware),
     "/chat": Operation(body=hub.AskBody, also=_FULL, answer=hub.Answer),
+    "/ws/ticket": Operation(answer=hub.Ticket),
     "/adapters/load": Operation(body=hub.LoadAdapterBody, answer=hub.LoadedAdapter),
     "/adapters": Operation(answer=hub.Adapters),
     "/requests": Operation(answer=hub.Requests),

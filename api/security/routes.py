@@ -30,7 +30,7 @@ _GENERATE: Final = frozenset(
         "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
         "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
         "/apply-template", "/infill", "/rerank", "/reranking", "/v2/rerank", "/props", "/slots", "/metrics",
-        "/lora-adapters", "/anthropic/messages", "/api/v0/models", "/ws/chat", "/ws/chat/v2",
+        "/lora-adapters", "/anthropic/messages", "/api/v0/models", "/ws/chat", "/ws/chat/v2", "/ws/ticket",
     }
 )  # fmt: skip
 _GENERATE_UNDER: Final = (

@@ -240,6 +240,30 @@ def test_keys_their_limits_and_their_end(open_server: Open) -> None:
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
 
 
+def test_a_page_opens_its_socket_by_a_ticket(open_server: Open) -> None:
+    """A browser sends no key with a handshake; the ticket is of use once, and its key counts as long as it lives."""
+    page = "http://app.example:3000"
+    server = open_server(auth="required", allowed_origins=(page,))
+    key, secret = server.hub.keyring.create("page")
+    other = {"origin": page, "authorization": f"Bearer {secret}"}
+    assert httpx.post(f"{server.url}/ws/ticket", headers={"origin": page}).status_code == 401
+    told = httpx.post(f"{server.url}/ws/ticket", headers=other).json()
+    assert told["expires_in"] == 30
+    path = f"/ws/chat/v2?ticket={told['ticket']}"
+    with opened(server, path, origin=page) as socket:
+        tell(socket, type="start", prompt="x", model="scripted:text=Good.")
+        assert hear(socket)["seq"] == 0
+        for wrong in (path, "/ws/chat/v2?ticket=nonsense"):
+            with pytest.raises(exceptions.InvalidStatus) as refused, opened(server, wrong, origin=page):
+                pass
+            assert refused.value.response.status_code == 401
+        server.hub.keyring.revoke(key.id)
+        with pytest.raises(exceptions.ConnectionClosed):
+            while True:
+                hear(socket)
+    assert told["ticket"] not in str(server.hub.requests)
+
+
 def test_a_message_that_is_too_long_closes_the_socket(server: Server) -> None:
     with opened(server, "/ws/chat") as socket:
         with pytest.raises(exceptions.ConnectionClosed) as closed:
