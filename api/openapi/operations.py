@@ -126,7 +126,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /lora-adapters": Operation(
         body=list[llama_server.AdapterScale], answer=llama_server.Success, query=_MODEL_QUERY
     ),
-    "/tokenize": Operation(body=llama_server.TokenizeBody, answer=llama_server.Tokens),
+    "/tokenize": Operation(
+        body=(llama_server.TokenizeBody, llama_server.TokenizePromptBody), answer=llama_server.Tokens
+    ),
+    "/tokenizer_info": Operation(answer=llama_server.TokenizerInfo, query=_MODEL_QUERY),
     "/detokenize": Operation(body=llama_server.DetokenizeBody, answer=llama_server.Content),
     "/apply-template": Operation(body=llama_server.TemplateBody, answer=llama_server.RenderedPrompt),
 }

@@ -114,3 +114,17 @@ def test_props_and_slots_say_what_editors_read(client: httpx.Client) -> None:
     assert props["eos_token"] and props["default_generation_settings"]["n_ctx"] > 0
     client.post("/completion", json={"prompt": "Hello", "n_predict": 1})
     assert all(slot["n_ctx"] > 0 for slot in client.get("/slots").json())
+
+
+def test_a_tokenizer_is_lent_in_vllms_words(client: httpx.Client) -> None:
+    """Evaluation harnesses use it, so that they need no tokenizer of their own."""
+    info = client.get("/tokenizer_info").json()
+    assert info["eos_token"] and info["bos_token"] is None and "message" in info["chat_template"]
+    plain = client.post("/tokenize", json={"content": "The sky"}).json()["tokens"]
+    lent = client.post("/tokenize", json={"prompt": "The sky", "return_token_strs": True}).json()
+    assert lent["tokens"] == plain and lent["count"] == len(plain) and lent["max_model_len"] > 0
+    assert "".join(lent["token_strs"]) == "The sky"
+    assert client.post("/detokenize", json={"tokens": plain}).json()["prompt"] == "The sky"
+    chat = client.post("/tokenize", json={"messages": HELLO}).json()
+    counted = client.post("/v1/chat/completions/input_tokens", json={"messages": HELLO}).json()
+    assert chat["count"] == counted["input_tokens"]

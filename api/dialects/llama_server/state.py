@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from api.answering.reply import as_json
 from api.dialects.listing import Listed, Listing
+from api.dialects.llama_server.tokenizing import marks_of
 from api.errors import NotHere
 from api.reading.body import read_json
 from api.reading.fields import as_kind
@@ -31,10 +32,7 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
     params = msgspec.to_builtins(resolve_sampling(said))
     loaded = any(one.id == facts.name or one.id == model for one in hub.engine.loaded())
     modalities = facts.capabilities.modalities
-    marks = [facts.bos, facts.eos[0] if facts.eos else None]
-    known = [mark for mark in marks if mark is not None]
-    pieces = dict(zip(known, await hub.engine.pieces(model, known), strict=True)) if known else {}
-    bos, eos = ("" if mark is None else pieces[mark].decode("utf-8", "replace") for mark in marks)
+    begin, end = await marks_of(hub, model, facts)
     return as_json(
         {
             "default_generation_settings": {"id": 0, "n_ctx": facts.context, "params": params},
@@ -43,8 +41,8 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
             "model_alias": model,
             "chat_template": facts.chat_template or "",
             "chat_template_caps": {"tools": bool(facts.tool_format), "thinking": facts.thinking},
-            "bos_token": bos,
-            "eos_token": eos,
+            "bos_token": begin or "",
+            "eos_token": end or "",
             "modalities": {"vision": "image" in modalities, "audio": "audio" in modalities},
             "build_info": f"hearth-{version('hearth')}",
             "is_sleeping": not loaded,

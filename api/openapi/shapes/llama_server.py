@@ -80,6 +80,23 @@ class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
     with_pieces: bool | None = None
 
 
+class TokenizePromptBody(Struct, kw_only=True, omit_defaults=True):
+    """vLLM's form."""
+
+    prompt: str
+    model: str | None = None
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+
+
+class TokenizerInfo(Struct, kw_only=True):
+    tokenizer_class: str
+    model_max_length: int
+    bos_token: str | None
+    eos_token: str | None
+    chat_template: str | None
+
+
 class TokenPiece(Struct, kw_only=True):
     """`piece` is text, or the bytes of what is none by itself."""
 
@@ -87,8 +104,13 @@ class TokenPiece(Struct, kw_only=True):
     piece: str | list[int]
 
 
-class Tokens(Struct, kw_only=True):
+class Tokens(Struct, kw_only=True, omit_defaults=True):
+    """`count` and what follows are told in vLLM's form."""
+
     tokens: list[int | TokenPiece]
+    count: int = 0
+    max_model_len: int = 0
+    token_strs: list[str] | None = None
 
 
 class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
@@ -97,7 +119,10 @@ class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
 
 
 class Content(Struct, kw_only=True):
+    """The same text twice: llama-server calls it content, vLLM the prompt."""
+
     content: str
+    prompt: str
 
 
 class TemplateBody(Struct, kw_only=True, omit_defaults=True):
