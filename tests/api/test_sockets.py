@@ -283,3 +283,42 @@ def test_a_server_that_stops_tells_its_sockets(open_server: Open) -> None:
         with pytest.raises(exceptions.ConnectionClosed) as closed:
             hear(idle)
         assert closed.value.rcvd is not None and closed.value.rcvd.code in (1001, 1012)
+
+
+def spoken(socket: Any, **message: Any) -> list[dict[str, Any]]:
+    """The events of one response over a socket."""
+    tell(socket, type="response.create", **message)
+    found = [hear(socket)]
+    while found[-1]["type"] not in ("response.completed", "response.incomplete", "response.failed", "error"):
+        found.append(hear(socket))
+    return found
+
+
+def test_responses_are_events_over_a_socket_too(server: Server) -> None:
+    with opened(server, "/v1/responses") as socket:
+        ask = {"model": "ember", "input": "Hello", "temperature": 0, "max_output_tokens": 8}
+        events = spoken(socket, **ask)
+        assert [each["sequence_number"] for each in events] == list(range(len(events)))
+        assert events[0]["type"] == "response.created"
+        said = events[-1]["response"]
+        whole = httpx.post(f"{server.url}/v1/responses", json=ask, timeout=60).json()
+        assert said["output"][0]["content"] == whole["output"][0]["content"]
+        # What is not stored can be gone on from here, and nowhere else.
+        first = spoken(socket, **ask, store=False)[-1]["response"]
+        assert httpx.get(f"{server.url}/v1/responses/{first['id']}").status_code == 404
+        second = spoken(socket, **ask, previous_response_id=first["id"])[-1]["response"]
+        assert second["usage"]["input_tokens"] > first["usage"]["input_tokens"]
+        for wrong, status in (({"model": "nobody", "input": "x"}, 404), ({"model": "ember", "input": 5}, 400)):
+            refused = spoken(socket, **wrong)[-1]
+            assert (refused["type"], refused["status"]) == ("error", status)
+        tell(socket, type="response.steer")
+        assert hear(socket)["status"] == 400
+        assert spoken(socket, **ask)[-1]["type"] == "response.incomplete", "the socket is still good"
+
+
+def test_a_response_ends_with_its_socket(server: Server) -> None:
+    with opened(server, "/v1/responses") as socket:
+        tell(socket, type="response.create", model=LONG, input="Count")
+        hear(socket)
+        assert any(one.model.startswith("scripted") for one in server.hub.engine.running())
+    gone(server)

@@ -7,5 +7,6 @@ from api.dialects.llama_server import completion, metrics, models, ranking, stat
 ROUTES = [
     completion.completion, completion.infill, metrics.metrics, ranking.rerank, ranking.embedding, state.props,
     state.set_props, state.slots, state.lora_adapters, state.set_lora_adapters, tokenizing.tokenize,
-    tokenizing.detokenize, tokenizing.tokenizer_info,    texts.apply_template, texts.chat_input_tokens, *models.ROUTES,
+    tokenizing.detokenize, tokenizing.tokenizer_info, texts.apply_template, texts.chat_input_tokens,
+    *models.ROUTES,
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, delete, get, post
+from litestar import Request, WebSocket, delete, get, post, websocket
 from litestar.types import ASGIApp
 from msgspec.structs import replace
 
@@ -42,9 +42,15 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
             call.hub, call.principal, await background.find(call.hub, queued["id"], call.principal), 0
         )
     kept = Kept(asked, call.principal.name)
+    scope: Any = request.scope
 
     def finish(response: dict[str, Any], choice: Choice) -> None:
         kept.finish(response, choice)
+        last = scope.get("hearth.last_response")
+        if last is not None:
+            # Over a socket the next message may go on from it, stored or not.
+            last.clear()
+            last[response["id"]] = kept
         if asked.store:
             store.keep(kept)
 
@@ -54,6 +60,14 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
         codec=ResponseCodec(asked, call.id, finish) if asked.stream else None,
         model=call.named,
     )
+
+
+@websocket("/v1/responses")
+async def talk(socket: WebSocket[Any, Any, Any]) -> None:
+    """The same as messages, each answered by the events of its stream."""
+    from api.sockets.responses import ResponsesSocket
+
+    await ResponsesSocket(socket).serve()
 
 
 @get(_HERE, status_code=200)
@@ -132,4 +146,4 @@ async def input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())
 
 
-ROUTES = [create, fetch, drop, cancel, input_items, input_tokens, compact]
+ROUTES = [create, talk, fetch, drop, cancel, input_items, input_tokens, compact]
