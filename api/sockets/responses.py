@@ -32,7 +32,9 @@ class ResponsesSocket(Socket):
                 kind = message.pop("type", None)
                 if kind != "response.create":
                     raise InvalidRequest(
-                        "A message must be of type response.create.", "Nothing else is read here.", param="type"
+                        "A message must be of type response.create.",
+                        "Nothing else is read here.",
+                        param="type",
                     )
                 with self.taken():
                     await self._create(message, last)

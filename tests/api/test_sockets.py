@@ -308,7 +308,10 @@ def test_responses_are_events_over_a_socket_too(server: Server) -> None:
         assert httpx.get(f"{server.url}/v1/responses/{first['id']}").status_code == 404
         second = spoken(socket, **ask, previous_response_id=first["id"])[-1]["response"]
         assert second["usage"]["input_tokens"] > first["usage"]["input_tokens"]
-        for wrong, status in (({"model": "nobody", "input": "x"}, 404), ({"model": "ember", "input": 5}, 400)):
+        for wrong, status in (
+            ({"model": "nobody", "input": "x"}, 404),
+            ({"model": "ember", "input": 5}, 400),
+        ):
             refused = spoken(socket, **wrong)[-1]
             assert (refused["type"], refused["status"]) == ("error", status)
         tell(socket, type="response.steer")
@@ -316,9 +319,9 @@ def test_responses_are_events_over_a_socket_too(server: Server) -> None:
         assert spoken(socket, **ask)[-1]["type"] == "response.incomplete", "the socket is still good"
 
 
-def test_a_response_ends_with_its_socket(server: Server) -> None:
+def test_a_response_ends_with_its_socket(server: Server, api_engine: LocalEngine) -> None:
     with opened(server, "/v1/responses") as socket:
         tell(socket, type="response.create", model=LONG, input="Count")
-        hear(socket)
-        assert any(one.model.startswith("scripted") for one in server.hub.engine.running())
-    gone(server)
+        id = hear(socket)["response"]["id"].removeprefix("resp_")
+        assert any(one.id == id for one in api_engine.running())
+    assert gone(api_engine, id, 30)
