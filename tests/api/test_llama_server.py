@@ -91,10 +91,11 @@ def test_progress_and_timings_are_told_to_those_who_ask(client: httpx.Client, pa
     answer = client.post(path, json=asks[path] | tells)
     found = [json.loads(data) for _, data in sse(answer.text) if data != "[DONE]"]
     told = [each["prompt_progress"] for each in found if "prompt_progress" in each]
-    assert len(told) > 1 and told[-1]["processed"] == told[-1]["total"] > 500
+    assert told and told[-1]["processed"] == told[-1]["total"] > 500
     assert [each["processed"] for each in told] == sorted(each["processed"] for each in told)
     counts = [each["timings"]["predicted_n"] for each in found if "timings" in each]
-    assert counts[:3] == [1, 2, 3]
+    # Pieces that come at once may be one.
+    assert counts and counts == sorted(set(counts)) and 1 <= counts[0] <= counts[-1] <= 3
     if path == "/v1/chat/completions":
         silent = chunks(client.post(path, json={**asks[path], "stream": True}))
         assert not [each for each in silent if "timings" in each or "prompt_progress" in each]
