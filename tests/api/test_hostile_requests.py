@@ -22,7 +22,8 @@ FIRST = {
     "regex": (),
 }
 """Those of the fast tier; that none of them kills or holds up a worker, the engine's own tests measure."""
-PAIRS = [(kind, name) for kind, made in BOMBS.items() for name in made()]
+PAIRS = [(kind, name) for kind, made in BOMBS.items() for name in made() if "deep" not in name]
+"""Without those that Python's own encoder cannot write; `RAW` has one as deep as they are."""
 
 
 @pytest.mark.parametrize(
