@@ -197,7 +197,7 @@ def test_five_hundred_streams_fail_nowhere_and_others_are_answered(tmp_path: Pat
     """With room for all of them in the line; half have begun before others are asked, and none may end before."""
     count = 500
     paths = resolve({"HEARTH_HOME": str(tmp_path)})
-    settings = Settings(runtime=Runtime(queue_api=count))
+    settings = Settings(runtime=Runtime(queue_api=count, slots=256, prefix_cache=False))
     engine = LocalEngine(settings, screen_attached=False, paths=paths)
     server = Server(engine, settings, paths=paths, port=0, scripted=True)
     server.start()
