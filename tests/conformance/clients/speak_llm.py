@@ -1,4 +1,4 @@
-"""The command `llm` with models of its `extra-openai-models.yaml`; run where it is installed, with the URL as argument."""
+"""The command `llm` with models of its `extra-openai-models.yaml`; run where it is installed: URL as argument."""
 
 from __future__ import annotations
 
