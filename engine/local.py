@@ -31,7 +31,7 @@ from engine.local_metrics import LocalMetrics
 from engine.media import Sources, has_images
 from engine.paths import Paths, resolve
 from engine.runtime.backends.script import PREFIX
-from engine.runtime.completing import completed, keep_alive_of, load_of
+from engine.runtime.completing import completed, keep_alive_of, load_of, looked_at
 from engine.runtime.estimates import Estimator
 from engine.runtime.fits import in_order
 from engine.runtime.log_handler import RingHandler
@@ -274,13 +274,7 @@ class LocalEngine(LocalLoop, LocalHub, LocalAliases, LocalMetrics, LocalHardware
         thinking: Thinking | None = None,
         template_args: Mapping[str, Any] | None = None,
     ) -> str:
-        asked = GenerationRequest(
-            model=model,
-            messages=tuple(messages),
-            tools=tuple(tools),
-            thinking=thinking or Thinking(),
-            template_args=template_args or {},
-        )
+        asked = looked_at(model, messages, tools, thinking, template_args)
         check(asked)
 
         async def there() -> str:
