@@ -22,6 +22,7 @@ from api.security.credentials import Doorkeeper, Principal
 from api.security.keyring import Keyring
 from api.security.rates import Rates
 from api.security.sessions import Sessions
+from api.security.tickets import Tickets
 from api.uploads import Uploads
 from engine import Engine
 from engine.errors import ErrorInfo, HearthError, InvalidRequest, ModelNotFound, ModelUnavailable
@@ -90,6 +91,7 @@ class Hub:
         self.live: set[Answer] = set()
         self.sockets: set[Socket] = set()
         self.rates = Rates()
+        self.tickets = Tickets()
         self.meter = Meter()
         self.requests: deque[LoggedRequest] = deque(maxlen=500)
         self.default_adapters: dict[str, str] = {}

@@ -31,7 +31,7 @@ from benchmarks.engines import engine_in, quarter_billion
 from benchmarks.figure import state
 from engine.local import LocalEngine
 from engine.settings import Settings
-from engine.types import Delta, GenerationRequest, LoadOptions, ModelEntry
+from engine.types import Delta, GenerationRequest, LoadOptions, ModelEntry, NamedAlias
 
 COST_US = 60.0
 RATIO = 0.97
@@ -232,9 +232,18 @@ def lists(path: str, rounds: int) -> float:
         for each in range(MODELS)
     ]  # fmt: skip
 
+    class Nothing:
+        async def work(self) -> None:
+            """There are no jobs."""
+
     class Listed:
+        jobs = Nothing()
+
         async def models(self) -> list[ModelEntry]:
             return entries
+
+        async def aliases(self) -> list[NamedAlias]:
+            return []
 
     server = Server(Listed(), Settings(), port=0)  # type: ignore[arg-type]
     server.start()

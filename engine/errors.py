@@ -190,6 +190,13 @@ class StorageFailed(HearthError):
     code = "storage_failed"
 
 
+class FileDamaged(StorageFailed):
+    """A file that people edit too cannot be read; nobody but them can mend it, so asking again is of no use."""
+
+    code = "file_damaged"
+    http_status = 400
+
+
 class DiskFull(StorageFailed):
     code = "disk_full"
     http_status = 507

@@ -6,8 +6,8 @@ hands out an object that could not travel: requests, events and records are the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from engine.conversations.face import Conversations
 from engine.jobs.face import Jobs
@@ -47,6 +47,7 @@ from engine.types import (
     Setup,
     StreamEvent,
     Terminal,
+    Thinking,
     Tool,
     Verified,
 )
@@ -327,11 +328,22 @@ class Engine(Hub, Naming, Protocol):
 
     async def detokenize(self, model: str, tokens: Sequence[int]) -> str: ...
 
+    async def pieces(self, model: str, tokens: Sequence[int]) -> list[bytes]:
+        """The bytes of each token, which may be part of a character; control tokens are written out."""
+        ...
+
     async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+        thinking: Thinking | None = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> str:
         """The prompt text of a request with `messages`: with what the alias or the settings say before them, by the
-        alias's template or the model's."""
+        alias's template or the model's, which `thinking` and `template_args` may switch."""
         ...
 
     async def count(self, request: GenerationRequest) -> int:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from engine.checking import check
 from engine.local_parts import LocalParts
 from engine.media import has_images
-from engine.runtime.completing import completed, keep_alive_of, load_of
+from engine.runtime.completing import completed, keep_alive_of, load_of, looked_at
 from engine.runtime.readers import BACKENDS as READABLE
 from engine.runtime.wire import Count, Detokenize, Embed, Render, Reply, Rerank, Tokenize, ToWorker
 from engine.types import (
@@ -23,6 +23,7 @@ from engine.types import (
     Message,
     Ranking,
     RerankRequest,
+    Thinking,
     Tool,
 )
 
@@ -41,10 +42,21 @@ class LocalTexts(LocalParts):
         reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens)))
         return reply.text or ""
 
+    async def pieces(self, model: str, tokens: Sequence[int]) -> list[bytes]:
+        reply = await self._ask(model, lambda call: Detokenize(call, tuple(tokens), apart=True))
+        return list(reply.pieces or ())
+
     async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+        thinking: Thinking | None = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> str:
-        asked = GenerationRequest(model=model, messages=tuple(messages), tools=tuple(tools))
+        asked = looked_at(model, messages, tools, thinking, template_args)
         check(asked)
 
         async def there() -> str:

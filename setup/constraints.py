@@ -41,7 +41,8 @@ def main() -> None:
     frozen = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     target = Path(__file__).resolve().parent.parent / "constraints.txt"
     project = tomllib.loads((target.parent / "pyproject.toml").read_text())["project"]
-    declared = [line for extra in project["optional-dependencies"].values() for line in extra]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = [*project["dependencies"], *extras]
     fresh = {line.partition("==")[0]: line for line in pins(frozen)}
     old = {line.partition("==")[0]: line for line in kept(target.read_text(), declared)}
     lines = [line for _, line in sorted({**old, **fresh}.items(), key=lambda item: item[0].lower())]

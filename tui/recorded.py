@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Literal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -42,6 +42,7 @@ from engine.types import (
     RunningRequest,
     StreamEvent,
     Terminal,
+    Thinking,
     Tool,
     Usage,
 )
@@ -299,8 +300,19 @@ class RecordedEngine(RecordedHub, RecordedNames):
         """The bytes again."""
         return bytes(tokens).decode("utf-8", "replace")
 
+    async def pieces(self, model: str, tokens: Sequence[int]) -> list[bytes]:
+        """A byte a token."""
+        return [bytes((token,)) for token in tokens]
+
     async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+        thinking: Thinking | None = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> str:
         """A line a message."""
         return "\n".join(f"{message.role}: {message.text}" for message in messages)

@@ -31,6 +31,7 @@ def run(
     """
     gc.disable()  # nothing to find while modules load; the app enables it after the first frame
     from tui.app import HearthApp
+    from tui.last_answers import let_end
     from tui.pictures.graphics import gallery_for
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -46,9 +47,10 @@ def run(
     app.run()
     # What the app froze after its first frame must be freed, or DuckDB writes of leaks to the terminal.
     gc.unfreeze()
-    app.serving.stop(now=True)
+    code = app.return_code or 0
+    let_end(app.serving, app.settings.server.drain_seconds, signalled=code >= 128)
     if (engine := app.connection.ready) is not None:
         import asyncio
 
         asyncio.run(engine.close())
-    return app.return_code or 0
+    return code

@@ -73,6 +73,9 @@ class Call:
     def complete(self, request: GenerationRequest) -> GenerationRequest:
         """`request` with the extensions that every route knows, and who asks."""
         full = extended(request, self.fields, self.headers, self.principal)
+        if (draft := self.fields.take("draft_model", str)) is not None and draft:
+            # A name as any other: no path is followed.
+            full = replace(full, load=replace(full.load, draft_model=self.hub.model(draft)))
         whole = replace(full, id=self.id, client=self.principal.name, source=self.dialect)
         self.noted(whole)
         return whole

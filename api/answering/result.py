@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable
+from pathlib import Path
 
 from api.errors import Cancelled
 from engine.errors import HearthError
@@ -94,6 +96,13 @@ class Result:
             self.admitted.dropped_messages or self.admitted.dropped_tokens
         )
         return dropped or self.shifted > 0
+
+    @property
+    def adapter_names(self) -> list[tuple[str, float]]:
+        """The adapters that were laid over the model, and how strongly; a file goes by its name alone."""
+        return [
+            (Path(each.name).stem if os.sep in each.name else each.name, each.scale) for each in self.adapters
+        ]
 
     def add(self, event: StreamEvent) -> None:
         """Take in the next event. Raises the HearthError of `Failed`, and Cancelled."""

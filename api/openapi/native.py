@@ -64,6 +64,7 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "facts": (engine.Named, types.ModelFacts),
     "tokenize": (engine.Tokenize, TokensAnswer),
     "detokenize": (engine.Detokenize, TextAnswer),
+    "pieces": (engine.Detokenize, list[bytes]),
     "render": (engine.Render, TextAnswer),
     "count": (types.GenerationRequest, NumberAnswer),
     "embed": (types.EmbedRequest, types.Embeddings),

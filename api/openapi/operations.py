@@ -35,6 +35,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/v1/health": _HEALTH,
     "/hardware": Operation(answer=Hardware),
     "/chat": Operation(body=hub.AskBody, also=_FULL, answer=hub.Answer),
+    "/ws/ticket": Operation(answer=hub.Ticket),
     "/adapters/load": Operation(body=hub.LoadAdapterBody, answer=hub.LoadedAdapter),
     "/adapters": Operation(answer=hub.Adapters),
     "/requests": Operation(answer=hub.Requests),
@@ -67,6 +68,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     f"DELETE {_HERE}": Operation(answer=openai.Deleted),
     f"{_HERE}/cancel": Operation(answer=openai.Response),
     f"{_HERE}/input_items": Operation(answer=openai.ItemList),
+    "/v1/responses/compact": Operation(body=openai.CompactBody, answer=openai.Compacted),
     "/v1/responses/input_tokens": Operation(body=openai.ResponseBody, also=_FULL, answer=openai.InputTokens),
     "/v1/chat/completions/input_tokens": Operation(
         body=openai.ChatCompletionBody, also=_FULL, answer=openai.InputTokens
@@ -111,7 +113,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "/models/unload": Operation(body=ollama.NameBody, answer=llama_server.Success),
     "/slots/{slot:str}": Operation(refuses=501),
     "/metrics": Operation(answer=str, media="text/plain"),
-    **dict.fromkeys(("/rerank", "/reranking", "/v1/rerank", "/v1/reranking"), _RERANK),
+    **dict.fromkeys(("/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"), _RERANK),
     "/embedding": Operation(body=llama_server.NativeEmbeddingBody, answer=list[dict[str, Any]]),
     "/embeddings": Operation(
         body=(llama_server.NativeEmbeddingBody, openai.EmbeddingsBody),
@@ -124,7 +126,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /lora-adapters": Operation(
         body=list[llama_server.AdapterScale], answer=llama_server.Success, query=_MODEL_QUERY
     ),
-    "/tokenize": Operation(body=llama_server.TokenizeBody, answer=llama_server.Tokens),
+    "/tokenize": Operation(
+        body=(llama_server.TokenizeBody, llama_server.TokenizePromptBody), answer=llama_server.Tokens
+    ),
+    "/tokenizer_info": Operation(answer=llama_server.TokenizerInfo, query=_MODEL_QUERY),
     "/detokenize": Operation(body=llama_server.DetokenizeBody, answer=llama_server.Content),
     "/apply-template": Operation(body=llama_server.TemplateBody, answer=llama_server.RenderedPrompt),
 }

@@ -42,6 +42,9 @@ def extended(
     window = headers.get("x-hearth-num-ctx")
     if window is not None:
         options = {**options, "num_ctx": _number(window, "x-hearth-num-ctx")}
+    guesses = fields.take("num_draft_tokens", int)
+    if guesses is not None:
+        options = {"draft_num_predict": guesses, **options}
     found: dict[str, Any] = {"load": load_of(options)}
     sampling = {name: value for name, value in options.items() if name not in _LOAD}
     if sampling:

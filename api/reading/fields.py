@@ -51,6 +51,10 @@ class Fields:
             raise InvalidRequest(f"{self._where}{name} is required", param=self._where + name)
         return found
 
+    def put(self, name: str, value: Any) -> None:
+        """Have `name` say `value`, which is what it means."""
+        self._body = {**self._body, name: value}
+
     def known(self, names: Collection[str]) -> None:
         """`names` have no meaning here, and that is right."""
         self._taken.update(names)

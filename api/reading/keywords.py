@@ -8,7 +8,7 @@ OPENAI: Final = frozenset(
     """
     user metadata service_tier store safety_identifier prompt_cache_key prompt_cache_options prompt_cache_retention
     verbosity prediction modalities moderation web_search_options audio model stream stream_options id_slot
-    reasoning_format timings_per_token return_progress add_generation_prompt
+    timings_per_token return_progress add_generation_prompt
     """.split()
 )
 ANTHROPIC: Final = frozenset(

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
 
 from api import errors
 from api.errors import NoRoute, SignInNeeded, TooLarge, TooSlow, Unauthorized
@@ -145,7 +146,10 @@ class Guard:
             return
         if hub.closing:
             raise ModelUnavailable("Hearth is shutting down.", fix="Try again in a moment.")
-        principal = self._principal(scope, headers, is_from_page=bool(origin))
+        if ticket := _ticket(scope):
+            principal = hub.tickets.take(ticket)
+        else:
+            principal = self._principal(scope, headers, is_from_page=bool(origin))
         if principal.session is not None and unsafe:
             _check_csrf(principal, headers)
         if not covers(principal.scopes, needed):
@@ -182,6 +186,14 @@ def _check_csrf(principal: Principal, headers: dict[str, str]) -> None:
         raise NotAllowed(
             "The page is out of date.", "It was not made for this sign-in.", "Load the page anew."
         )
+
+
+def _ticket(scope: dict[str, Any]) -> str:
+    """The ticket in the address of a socket."""
+    if scope["type"] != "websocket":
+        return ""
+    found = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=16).get("ticket", [])
+    return found[0] if found else ""
 
 
 class _Answer:

@@ -28,9 +28,10 @@ _GENERATE: Final = frozenset(
     {
         "/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/tags", "/api/ps", "/api/show",
         "/api/status", "/api/me", "/api/signout", "/chat", "/adapters", "/chat/completions", "/completions",
-        "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize", "/detokenize",
-        "/apply-template", "/infill", "/rerank", "/reranking", "/props", "/slots", "/metrics", "/lora-adapters",
-        "/anthropic/messages", "/api/v0/models", "/ws/chat", "/ws/chat/v2",
+        "/hardware", "/completion", "/embeddings", "/embedding", "/models", "/responses", "/tokenize",
+        "/detokenize", "/tokenizer_info", "/apply-template", "/infill", "/rerank", "/reranking", "/v2/rerank", "/props",
+        "/slots", "/metrics",
+        "/lora-adapters", "/anthropic/messages", "/api/v0/models", "/ws/chat", "/ws/chat/v2", "/ws/ticket",
     }
 )  # fmt: skip
 _GENERATE_UNDER: Final = (

@@ -44,7 +44,7 @@ class PlainChat(Socket):
             finally:
                 stream.cancel()
         self.hub.meter.add(result.usage, result.timings)
-        names = ", ".join(each.name for each in result.adapters) or None
+        names = ", ".join(name for name, _ in result.adapter_names) or None
         await self.send_raw(ChatAnswer(result.model, names).body(result))
 
     async def _noted(

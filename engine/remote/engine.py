@@ -12,7 +12,7 @@ import concurrent.futures
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -48,6 +48,7 @@ from engine.types import (
     Ranking,
     RerankRequest,
     RunningRequest,
+    Thinking,
     Tool,
 )
 
@@ -188,14 +189,27 @@ class RemoteEngine(RemoteHub, RemoteNaming):
     async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         return str(await self._said("detokenize", {"model": model, "tokens": tuple(tokens)}, patient=True))
 
+    async def pieces(self, model: str, tokens: Sequence[int]) -> list[bytes]:
+        asked = {"model": model, "tokens": tuple(tokens)}
+        return list(await self._post("pieces", list[bytes], asked, patient=True))
+
     async def render(
-        self, model: str, messages: Sequence[Message], tools: Sequence[Tool] = (), *, open_turn: bool = True
+        self,
+        model: str,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        *,
+        open_turn: bool = True,
+        thinking: Thinking | None = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> str:
         asked = {
             "model": model,
             "messages": tuple(messages),
             "tools": tuple(tools),
             "open_turn": open_turn,
+            "thinking": thinking or Thinking(),
+            "template_args": template_args or {},
         }
         return str(await self._said("render", asked, patient=True))
 

@@ -6,7 +6,8 @@ Sampling is laid in layers of its own (`engine.sampling`), and load options meet
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -22,11 +23,29 @@ from engine.types import (
     Part,
     TextPart,
     Thinking,
+    Tool,
 )
 
 _T = TypeVar("_T")
 _SIZED = ("load_in_8bit", "load_in_4bit")
 """Load options that go together: who says one of them has said both."""
+
+
+def looked_at(
+    model: str,
+    messages: Sequence[Message],
+    tools: Sequence[Tool],
+    thinking: Thinking | None,
+    template_args: Mapping[str, Any] | None,
+) -> GenerationRequest:
+    """A request whose prompt is only looked at."""
+    return GenerationRequest(
+        model=model,
+        messages=tuple(messages),
+        tools=tuple(tools),
+        thinking=thinking or Thinking(),
+        template_args=template_args or {},
+    )
 
 
 def completed(request: GenerationRequest, target: Target, settings: Settings) -> GenerationRequest:

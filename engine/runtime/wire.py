@@ -106,8 +106,11 @@ class Tokenize(Struct, frozen=True, tag="tokenize"):
 
 
 class Detokenize(Struct, frozen=True, tag="detokenize"):
+    """`apart`: each token by itself, as bytes."""
+
     call: int
     tokens: tuple[int, ...]
+    apart: bool = False
 
 
 class Render(Struct, frozen=True, tag="render"):
@@ -241,6 +244,7 @@ class Reply(Struct, frozen=True, tag="reply"):
     call: int
     tokens: tuple[int, ...] | None = None
     text: str | None = None
+    pieces: tuple[bytes, ...] | None = None
     count: int | None = None
     embeddings: Embeddings | None = None
     ranking: Ranking | None = None

@@ -24,7 +24,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 import msgspec.structs
 
-from engine.errors import HearthError, InvalidRequest, StorageFailed
+from engine.errors import FileDamaged, HearthError, InvalidRequest, StorageFailed
 from engine.paths import ensure
 from engine.text_safety import plain
 
@@ -165,8 +165,8 @@ class Registry(Generic[_T]):
             "Mend it in an editor, or remove it first.",
         )
 
-    def _failed(self, why: str) -> StorageFailed:
-        return StorageFailed(
+    def _failed(self, why: str) -> FileDamaged:
+        return FileDamaged(
             f"{self.path.name} cannot be read.",
             f"{self.path}: {why}",
             "Mend it in an editor, or move it away; it is left as it is.",

@@ -65,6 +65,13 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     context_trained: int = 0
     context: int = 0
     vocabulary: int = 0
+    layers: int = 0
+    width: int = 0
+    """Numbers in the vector of one token between layers."""
+    heads: int = 0
+    kv_heads: int = 0
+    tokenizer: str = ""
+    """The kind of its tokenizer, as GGUF has it: llama, gpt2, bert, …; empty where nothing says."""
     bos: int | None = None
     eos: tuple[int, ...] = ()
     """Every token that ends a turn."""

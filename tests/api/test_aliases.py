@@ -387,3 +387,24 @@ def test_an_alias_with_a_bad_value_is_refused_and_not_tried_again(
             assert "mistaken" in refused.text and "max_tokens" in refused.text and "hearth rm" in refused.text
     finally:
         file.write_bytes(sound)
+
+
+def test_a_file_that_is_no_json_is_named_and_not_a_defect(client: httpx.Client, api_paths: Paths) -> None:
+    """Models are listed and answer all the same; who names something else hears of the file, and need not try again."""
+    file = api_paths.aliases_file
+    before = file.read_bytes() if file.exists() else None
+    file.write_text("{ not json")
+    try:
+        assert client.get("/api/tags").status_code == 200
+        good = {"model": "ember", "messages": HELLO, "max_tokens": 2}
+        assert client.post("/v1/chat/completions", json=good).status_code == 200
+        for refused in (
+            client.post("/v1/chat/completions", json={**good, "model": "something"}),
+            client.post("/api/show", json={"model": "ember"}),
+            client.post("/api/create", json={"model": "made", "from": "ember", "stream": False}),
+            client.request("DELETE", "/api/delete", json={"model": "something"}),
+        ):
+            assert refused.status_code == 400, refused.text
+            assert "aliases.json" in refused.text and "line 1, column 3" in refused.text
+    finally:
+        file.unlink() if before is None else file.write_bytes(before)

@@ -175,6 +175,15 @@ def test_openai_makes_responses(openai: Any) -> None:
     assert openai.responses.retrieve(behind.id).status in ("queued", "in_progress", "incomplete", "completed")
 
 
+def test_openai_compacts_a_conversation(openai: Any) -> None:
+    talk = [*HELLO, {"role": "assistant", "content": "Hi."}, {"role": "user", "content": "Go on."}]
+    found = openai.responses.compact(model="scripted:text=They met.", input=talk)
+    assert (found.object, found.output[-1].type) == ("response.compaction", "compaction")
+    items = [item.model_dump(exclude_none=True, warnings=False) for item in found.output]
+    after = openai.responses.create(model="ember", input=[*items, *HELLO], max_output_tokens=4)
+    assert after.usage.input_tokens > found.usage.output_tokens
+
+
 def test_openai_decides(openai: Any) -> None:
     if not hasattr(openai, "decisions"):
         pytest.skip("this openai has no decisions")

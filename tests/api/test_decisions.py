@@ -144,3 +144,14 @@ async def test_both_ways_to_a_probability_agree(api_engine: LocalEngine) -> None
         assert await held_to(api_engine, asked, token.piece.decode()) == pytest.approx(
             token.logprob, abs=0.02
         )
+
+
+def test_pictures_come_as_assets_too(client: httpx.Client) -> None:
+    """As TypeSafe's library sends them; a model without eyes says that it has none, and does not pass them over."""
+    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    ask = {"model": "ember", "state": "x", "questions": {"a": {"type": "noul", "instructions": "Is it?"}}}
+    picture = {"type": "image", "format": "png", "data_base64": dot}
+    blind = client.post("/v1/systemone", json={**ask, "assets": {"dot": picture}})
+    assert blind.status_code == 400 and "image" in blind.text
+    for assets in ({"dot": {"type": "sound"}}, ["dot"]):
+        assert client.post("/v1/systemone", json={**ask, "assets": assets}).status_code == 422

@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 from api import Keyring, Server
+from api.errors import dialect_of
 from api.security.routes import covers, need
 from engine.paths import resolve
 from tests.api.conftest import Open
 from tests.api.wire import HELLO
+from tests.tiers import is_long
 
 ASK = {"model": "scripted:text=hi", "messages": HELLO}
 FULL = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -141,10 +143,35 @@ def test_with_auth_required_only_good_keys_open(open_server: Open, header: str) 
         assert client.get("/v1/models", headers=both).status_code == 400
 
 
+def in_dialect(response: httpx.Response, path: str) -> None:
+    """The error has the form of the protocol whose route it is."""
+    found = response.json()
+    match dialect_of(path):
+        case "ollama":
+            assert isinstance(found["error"], str)
+        case "anthropic":
+            assert found["type"] == "error" and found["error"]["type"] == "authentication_error"
+        case "openai" | "llama":
+            assert found["error"]["type"] == "authentication_error"
+        case "hub":
+            assert isinstance(found["detail"], str) and found["error"] == "unauthorized"
+        case "hearth":
+            assert found["code"] == "unauthorized"
+
+
 def test_every_route_needs_what_the_table_says_and_no_unlisted_one_is_open(open_server: Open) -> None:
     from api.dialects import routes
 
     server = open_server(auth="required")
+    keyring = server.hub.keyring
+    asker, revoked = keyring.create("asker", ("generate",))[1], keyring.create("gone", ("admin",))[1]
+    keyring.revoke("gone")
+    strangers: list[dict[str, str]] = [
+        {},
+        {"authorization": "Bearer hth_nonsense"},
+        {"x-api-key": "hth_nonsense"},
+        {"authorization": f"Bearer {revoked}"},
+    ]
     listed = {
         (method, path)
         for handler in routes()
@@ -153,15 +180,20 @@ def test_every_route_needs_what_the_table_says_and_no_unlisted_one_is_open(open_
     }
     assert len(listed) > 60
     with httpx.Client(base_url=server.url) as client:
-        for method, path in listed:
+        for place, (method, path) in enumerate(sorted(listed)):
             concrete = (
                 path.replace("{name:path}", "x").replace("{request_id:str}", "x").replace("{digest:str}", "x")
             )
-            response = client.request(method, concrete)
-            if need(method, concrete) == "nothing":
-                assert response.status_code == 200
-            else:
-                assert response.status_code == 401, (method, path)
+            needed = need(method, concrete)
+            # Each route is asked by one of them, in the long tier by all.
+            for headers in strangers if is_long() else [strangers[place % len(strangers)]]:
+                response = client.request(method, concrete, headers=headers)
+                assert response.status_code == (200 if needed == "nothing" else 401), (method, path, headers)
+                if response.status_code == 401 and method != "HEAD":
+                    in_dialect(response, concrete)
+            if needed in ("manage", "admin"):
+                few = client.request(method, concrete, headers={"x-api-key": asker})
+                assert few.status_code in (403, 404), (method, path, few.text)
     assert need("GET", "/something/new") == "admin"
     assert not covers(("generate", "manage"), "admin")
 
@@ -268,6 +300,22 @@ def test_packed_bodies_are_unpacked(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", content=b"x", headers={"content-encoding": "br"}).status_code
         == 415
     )
+
+
+def test_zstd_is_unpacked_too(server: Server, client: httpx.Client) -> None:
+    """Codex packs its bodies so."""
+    try:
+        from compression import zstd
+    except ImportError:
+        zstd = pytest.importorskip("backports.zstd")
+    route, told = "/v1/chat/completions", {"content-encoding": "zstd"}
+    packed = zstd.compress(json.dumps(ASK).encode())
+    for good in (packed, zstd.compress(b" " * 200_000) + packed):
+        assert client.post(route, content=good, headers=told).status_code == 200
+    for bad in (b"nonsense", packed[:-3], b"", packed + b"x"):
+        assert client.post(route, content=bad, headers=told).status_code == 400, bad[:8]
+    bomb = zstd.compress(bytes(server.hub.settings.server.max_body + 1))
+    assert client.post(route, content=bomb, headers=told).status_code == 413
 
 
 def test_long_headers_and_addresses_are_refused(server: Server) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 from api import PortTaken, Server
 from engine import LocalEngine
 from engine.paths import resolve
-from engine.settings import Settings
+from engine.settings import Runtime, Settings
 from tests.api.conftest import Open
 from tests.api.wire import HELLO, sse
 
@@ -188,6 +189,49 @@ def test_many_streams_at_once_and_others_are_answered(server: Server) -> None:
 
     texts = asyncio.run(all_at_once())
     assert all(text.endswith("data: [DONE]\n\n") for text in texts)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_five_hundred_streams_fail_nowhere_and_others_are_answered(tmp_path: Path) -> None:
+    """With room for all of them in the line; half have begun before others are asked, and none may end before."""
+    count = 500
+    paths = resolve({"HEARTH_HOME": str(tmp_path)})
+    settings = Settings(runtime=Runtime(queue_api=count, slots=256, prefix_cache=False))
+    engine = LocalEngine(settings, screen_attached=False, paths=paths)
+    server = Server(engine, settings, paths=paths, port=0, scripted=True)
+    server.start()
+    ask = {"model": "scripted:tokens=100,delay_ms=40,slots=256", "messages": HELLO, "stream": True}
+
+    async def all_at_once() -> tuple[list[str], list[int]]:
+        limits = httpx.Limits(max_connections=None)
+        begun = asyncio.Semaphore(0)
+        async with httpx.AsyncClient(base_url=server.url, timeout=300, limits=limits) as client:
+
+            async def one() -> str:
+                text = ""
+                async with client.stream("POST", "/v1/chat/completions", json=ask) as response:
+                    assert response.status_code == 200, await response.aread()
+                    async for piece in response.aiter_text():
+                        if not text:
+                            begun.release()
+                        text += piece
+                return text
+
+            asked = [asyncio.create_task(one()) for _ in range(count)]
+            for _ in range(count // 2):
+                await begun.acquire()
+            paths = ("/health", "/v1/models", "/api/tags", "/metrics", "/api/ps")
+            others = [(await client.get(path)).status_code for path in paths]
+            return await asyncio.gather(*asked), others
+
+    try:
+        texts, others = asyncio.run(all_at_once())
+    finally:
+        server.stop(now=True)
+        asyncio.run(engine.close())
+    assert others == [200] * 5
+    assert len(texts) == count and all(text.endswith("data: [DONE]\n\n") for text in texts)
 
 
 def test_a_full_line_says_when_to_come_back(server: Server) -> None:

@@ -15,6 +15,7 @@ from api.dialects import routes
 from engine.conversations.face import Conversations
 from engine.face import Engine
 from engine.jobs.face import Jobs
+from engine.metrics.face import Metrics
 from engine.settings import Settings
 from engine.types import (
     Alias,
@@ -69,10 +70,12 @@ def _methods(face: type) -> set[str]:
 
 def test_every_method_of_the_face_has_a_route() -> None:
     paths = {path for handler in routes() for path in handler.paths}  # type: ignore[union-attr]
-    for name in _methods(Engine) - {"close", "conversations", "jobs"}:
+    for name in _methods(Engine) - {"close", "conversations", "jobs", "metrics"}:
         assert _OTHERWISE.get(name, f"/hearth/v1/{name}") in paths, name
     for name in _methods(Conversations):
         assert f"/hearth/v1/conversations/{name}" in paths, name
+    for name in _methods(Metrics):
+        assert f"/hearth/v1/metrics/{name}" in paths, name
     for name in _methods(Jobs) - {"work"}:  # what a server does by itself
         assert f"/hearth/v1/jobs/{name}" in paths, name
 

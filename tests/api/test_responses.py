@@ -207,3 +207,37 @@ def test_a_wish_for_thinking_is_passed_over_where_the_model_cannot(client: httpx
         response = client.post(path, json={"model": model, **body})
         assert response.status_code == 200, response.text
         assert response.headers["x-hearth-ignored"] == "thinking"
+
+
+def test_a_conversation_is_compacted_and_gone_on_from(client: httpx.Client) -> None:
+    """By a scripted model, which says what its summary is."""
+    model = "scripted:text=We spoke of the sky."
+    first = ask(client, instructions="Be brief.").json()
+    said = {"model": model, "previous_response_id": first["id"], "input": "And the sea?"}
+    found = client.post("/v1/responses/compact", json=said).json()
+    assert found["object"] == "response.compaction" and found["usage"]["output_tokens"] > 0
+    *messages, summary = found["output"]
+    assert [each["content"][0]["text"] for each in messages] == ["Hello", "And the sea?"]
+    assert summary["type"] == "compaction"
+    asked = {"model": "ember", "input": [*found["output"], {"role": "user", "content": "Go on."}]}
+    counts = [
+        client.post("/v1/responses/input_tokens", json={**asked, "input": items}).json()["input_tokens"]
+        for items in (asked["input"], [each for each in asked["input"] if each.get("type") != "compaction"])
+    ]
+    assert counts[0] > counts[1] + 5, "the summary is read"
+    foreign = {**summary, "encrypted_content": "of another server"}
+    assert client.post("/v1/responses", json={"model": "ember", "input": [foreign]}).status_code == 200
+    assert client.post("/v1/responses/compact", json={"model": model, "input": []}).status_code == 400
+
+
+def test_what_is_not_kept_here_is_not_passed_over(client: httpx.Client) -> None:
+    for field in ({"conversation": "conv_1"}, {"prompt": {"id": "pmpt_1"}}):
+        refused = ask(client, **field)
+        assert refused.status_code == 400 and next(iter(field)) in refused.text
+    listed = [
+        {"role": "user", "content": "Hello"},
+        {"type": "local_shell_call"},
+        {"type": "custom_tool_call_output"},
+        {"type": "mcp_list_tools"},
+    ]
+    assert ask(client, input=listed).status_code == 200

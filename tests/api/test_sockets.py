@@ -240,6 +240,30 @@ def test_keys_their_limits_and_their_end(open_server: Open) -> None:
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
 
 
+def test_a_page_opens_its_socket_by_a_ticket(open_server: Open) -> None:
+    """A browser sends no key with a handshake; the ticket is of use once, and its key counts as long as it lives."""
+    page = "http://app.example:3000"
+    server = open_server(auth="required", allowed_origins=(page,))
+    key, secret = server.hub.keyring.create("page")
+    other = {"origin": page, "authorization": f"Bearer {secret}"}
+    assert httpx.post(f"{server.url}/ws/ticket", headers={"origin": page}).status_code == 401
+    told = httpx.post(f"{server.url}/ws/ticket", headers=other).json()
+    assert told["expires_in"] == 30
+    path = f"/ws/chat/v2?ticket={told['ticket']}"
+    with opened(server, path, origin=page) as socket:
+        tell(socket, type="start", prompt="x", model="scripted:text=Good.")
+        assert hear(socket)["seq"] == 0
+        for wrong in (path, "/ws/chat/v2?ticket=nonsense"):
+            with pytest.raises(exceptions.InvalidStatus) as refused, opened(server, wrong, origin=page):
+                pass
+            assert refused.value.response.status_code == 401
+        server.hub.keyring.revoke(key.id)
+        with pytest.raises(exceptions.ConnectionClosed):
+            while True:
+                hear(socket)
+    assert told["ticket"] not in str(server.hub.requests)
+
+
 def test_a_message_that_is_too_long_closes_the_socket(server: Server) -> None:
     with opened(server, "/ws/chat") as socket:
         with pytest.raises(exceptions.ConnectionClosed) as closed:
@@ -259,3 +283,45 @@ def test_a_server_that_stops_tells_its_sockets(open_server: Open) -> None:
         with pytest.raises(exceptions.ConnectionClosed) as closed:
             hear(idle)
         assert closed.value.rcvd is not None and closed.value.rcvd.code in (1001, 1012)
+
+
+def spoken(socket: Any, **message: Any) -> list[dict[str, Any]]:
+    """The events of one response over a socket."""
+    tell(socket, type="response.create", **message)
+    found = [hear(socket)]
+    while found[-1]["type"] not in ("response.completed", "response.incomplete", "response.failed", "error"):
+        found.append(hear(socket))
+    return found
+
+
+def test_responses_are_events_over_a_socket_too(server: Server) -> None:
+    with opened(server, "/v1/responses") as socket:
+        ask = {"model": "ember", "input": "Hello", "temperature": 0, "max_output_tokens": 8}
+        events = spoken(socket, **ask)
+        assert [each["sequence_number"] for each in events] == list(range(len(events)))
+        assert events[0]["type"] == "response.created"
+        said = events[-1]["response"]
+        whole = httpx.post(f"{server.url}/v1/responses", json=ask, timeout=60).json()
+        assert said["output"][0]["content"] == whole["output"][0]["content"]
+        # What is not stored can be gone on from here, and nowhere else.
+        first = spoken(socket, **ask, store=False)[-1]["response"]
+        assert httpx.get(f"{server.url}/v1/responses/{first['id']}").status_code == 404
+        second = spoken(socket, **ask, previous_response_id=first["id"])[-1]["response"]
+        assert second["usage"]["input_tokens"] > first["usage"]["input_tokens"]
+        for wrong, status in (
+            ({"model": "nobody", "input": "x"}, 404),
+            ({"model": "ember", "input": 5}, 400),
+        ):
+            refused = spoken(socket, **wrong)[-1]
+            assert (refused["type"], refused["status"]) == ("error", status)
+        tell(socket, type="response.steer")
+        assert hear(socket)["status"] == 400
+        assert spoken(socket, **ask)[-1]["type"] == "response.incomplete", "the socket is still good"
+
+
+def test_a_response_ends_with_its_socket(server: Server, api_engine: LocalEngine) -> None:
+    with opened(server, "/v1/responses") as socket:
+        tell(socket, type="response.create", model=LONG, input="Count")
+        id = hear(socket)["response"]["id"].removeprefix("resp_")
+        assert any(one.id == id for one in api_engine.running())
+    assert gone(api_engine, id, 30)

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from api import owning
+from engine.errors import StorageFailed
+from engine.paths import ensure, resolve
 from tests.cli.program import run
 from tests.cli.terminal import environment, hearth
 
@@ -87,6 +90,17 @@ def test_a_stranger_with_the_servers_old_id_is_not_touched(home: Path) -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(home: Path, tmp_path: Path) -> None:
+    paths = resolve({"HEARTH_HOME": str(home)})
+    ensure(paths.state)
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    paths.lock_file.symlink_to(outside)
+    with pytest.raises(StorageFailed, match="cannot be opened"), owning(paths):
+        pass
+    assert outside.read_text() == "mine"
 
 
 def test_a_server_in_the_foreground_ends_by_a_signal(home: Path) -> None:

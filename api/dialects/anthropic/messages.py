@@ -130,7 +130,7 @@ def _part(block: dict[str, Any], where: str) -> Part:
             return DocumentPart(text=text, title=title if isinstance(title, str) else None)
         case kind:
             raise Unsupported(
-                f"{where}: a block of type {str(kind)[:40]!r} cannot be read",
+                f"{where}: a block of type {str(kind)[:40]!r} cannot be read.",
                 "Blocks are text, image, document, tool_use, tool_result and thinking.",
                 param="messages",
             )
@@ -145,7 +145,7 @@ def _document(block: dict[str, Any], where: str) -> DocumentPart:
         case "content":
             return DocumentPart(text=text_of(source.get("content"), f"{where}.source.content"), title=title)
     raise Unsupported(
-        f"{where}: this kind of document cannot be read",
+        f"{where}: this kind of document cannot be read.",
         "Documents are read as text.",
         "Send its text.",
         param="messages",

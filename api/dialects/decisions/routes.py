@@ -15,7 +15,9 @@ from api.dialects.decisions.questions import Question, decisions, system_one
 from api.dialects.decisions.weighing import Weighed, weigh
 from api.dialects.ollama.messages import images_of
 from api.dialects.responses.items import messages_from
+from api.errors import Unprocessable
 from api.reading.keywords import OPENAI
+from engine.media import image_from_text
 from engine.types import GenerationRequest, ImagePart
 
 
@@ -26,7 +28,8 @@ async def systemone(request: Request[Any, Any, Any]) -> ASGIApp:
     fields = call.fields
     state = fields.any("state")
     text = state if isinstance(state, str) else "" if state is None else msgspec.json.encode(state).decode()
-    images = images_of(fields)
+    fields.known(("keep_alive",))
+    images = (*images_of(fields), *_assets(fields.any("assets")))
     found = await _weighed(call, system_one(fields.any("questions")), text, images)
     body = {
         "model": call.named,
@@ -61,6 +64,21 @@ async def decide(request: Request[Any, Any, Any]) -> ASGIApp:
         },
     }
     return as_json(body, headers=call.notes())
+
+
+def _assets(value: Any) -> list[ImagePart]:
+    """The pictures of `assets`, each `{type: "image", format, data_base64}`. Raises Unprocessable, InvalidRequest."""
+    if value in (None, {}):
+        return []
+    if not isinstance(value, dict):
+        raise Unprocessable("`assets` must be an object.", param="assets")
+    found: list[ImagePart] = []
+    for name, asset in value.items():
+        where = f"assets.{name}"
+        if not isinstance(asset, dict) or asset.get("type") != "image":
+            raise Unprocessable(f"`{where}` is no image.", "Other assets cannot be looked at.", param=where)
+        found.append(image_from_text(asset.get("data_base64"), f"{where}.data_base64"))
+    return found
 
 
 async def _weighed(

@@ -14,22 +14,32 @@ from api import errors
 from api.answering.call import Call
 from api.answering.codec import SSE, Progress
 from api.answering.reply import as_json
-from api.answering.result import Result, collect
+from api.answering.result import Choice, Result, collect
+from api.dialects.llama_server.prompts import name_biased_tokens, prompts_of
 from api.dialects.llama_server.texts import model_of
+from api.dialects.numbered_adapters import name_adapters
 from api.dialects.openai.chat import USUAL, limit_of
+from api.dialects.openai.pace import Pace
 from api.dialects.openai.usage import piece_text, timings_of
 from api.reading.fields import Fields, as_kind
 from api.reading.sampling import choices_of, sampling_of, stops_of
 from engine import resolve_sampling
 from engine.errors import ErrorInfo, InvalidRequest, Unsupported
-from engine.types import Delta, DocumentPart, Done, GenerationRequest, Logprobs, StreamEvent, TokenLogprob
+from engine.types import (
+    Delta,
+    DocumentPart,
+    Done,
+    GenerationRequest,
+    Logprobs,
+    Prefill,
+    StreamEvent,
+    TokenLogprob,
+)
 
 _json = msgspec.json.Encoder()
-MAX_PROMPTS = 64
 MAX_PROBS = 100
 _MEANINGLESS = (
-    "id_slot", "n_indent", "t_max_predict_ms", "samplers_order", "slot_id", "n_cache_reuse", "sse_ping_interval",
-    "timings_per_token", "return_progress", "n_keep",
+    "id_slot", "n_indent", "samplers_order", "slot_id", "n_cache_reuse", "sse_ping_interval", "n_keep",
 )  # fmt: skip
 
 
@@ -38,14 +48,18 @@ async def completion(request: Request[Any, Any, Any]) -> ASGIApp:
     """The continuation of a prompt; of several prompts a list."""
     call = await Call.of(request)
     fields = call.fields
-    base = await call.as_usual(completion_request(fields, model_of(call)), **USUAL)
+    model = model_of(call)
+    await name_adapters(call, request.app.state["listing"])
+    await name_biased_tokens(call, model)
+    base = await call.as_usual(completion_request(fields, model), **USUAL)
     streams = fields.take("stream", bool) or False
     shown = fields.take("response_fields", list[str])
-    prompts = await _prompts(call, base.model, fields.any("prompt"))
+    pace = Pace(fields)
+    prompts = await prompts_of(call, base.model, fields.any("prompt"))
     asked = [replace(call.complete(base), **prompt) for prompt in prompts]
     if len(asked) == 1:
         whole = CompletionResult(asked[0], shown)
-        codec = CompletionPieces(whole) if streams else None
+        codec = CompletionPieces(whole, pace) if streams else None
         return call.answer(asked[0], whole=whole, codec=codec, model=base.model)
     if streams:
         raise Unsupported("Several prompts cannot be streamed.", fix="Send them one by one.", param="stream")
@@ -56,8 +70,12 @@ async def completion(request: Request[Any, Any, Any]) -> ASGIApp:
     finally:
         for stream in opened:
             stream.cancel()
-    rows = [CompletionResult(each, shown).row(result) for each, result in zip(asked, results, strict=True)]
-    return as_json([{**row, "index": place} for place, row in enumerate(rows)])
+    rows = [
+        row
+        for each, result in zip(asked, results, strict=True)
+        for row in CompletionResult(each, shown).rows(result)
+    ]
+    return as_json([{**row, "index": place} for place, row in enumerate(rows)], headers=call.notes())
 
 
 @post("/infill", status_code=200)
@@ -65,7 +83,10 @@ async def infill(request: Request[Any, Any, Any]) -> ASGIApp:
     """What stands between `input_prefix` and `input_suffix`, with other files of the repository around it."""
     call = await Call.of(request)
     fields = call.fields
-    base = await call.as_usual(completion_request(fields, model_of(call)), **USUAL)
+    model = model_of(call)
+    await name_adapters(call, request.app.state["listing"])
+    await name_biased_tokens(call, model)
+    base = await call.as_usual(completion_request(fields, model), **USUAL)
     before = fields.take("input_prefix", str) or ""
     after = fields.take("input_suffix", str) or ""
     begun = fields.take("prompt", str) or ""
@@ -80,7 +101,7 @@ async def infill(request: Request[Any, Any, Any]) -> ASGIApp:
     asked = replace(call.complete(base), raw=False, prompt=before + begun, suffix=after, extra_context=extra)
     whole = CompletionResult(asked, fields.take("response_fields", list[str]))
     return call.answer(
-        asked, whole=whole, codec=CompletionPieces(whole) if streams else None, model=base.model
+        asked, whole=whole, codec=CompletionPieces(whole, Pace(fields)) if streams else None, model=base.model
     )
 
 
@@ -110,29 +131,33 @@ class CompletionResult:
         self.request, self._shown = request, shown
 
     def body(self, result: Result) -> bytes:
-        return _json.encode(self.row(result))
+        rows = self.rows(result)
+        return _json.encode(rows[0] if self.request.n == 1 else rows)
 
-    def row(self, result: Result) -> dict[str, Any]:
-        """The result as a table."""
+    def rows(self, result: Result) -> list[dict[str, Any]]:
+        """A table for each choice."""
+        return [self._row(result, choice) for choice in result.ordered or [Choice(0)]]
+
+    def _row(self, result: Result, choice: Choice) -> dict[str, Any]:
         return self.only(
             {
-                "content": result.first.text,
-                "tokens": result.first.token_ids,
-                **self.ending(result),
+                "content": choice.text,
+                "tokens": choice.token_ids,
+                **self.ending(result, choice),
                 **(
-                    {"completion_probabilities": _probabilities(result.first.logprobs)}
+                    {"completion_probabilities": _probabilities(choice.logprobs)}
                     if self.request.logprobs
                     else {}
                 ),
             }
         )
 
-    def ending(self, result: Result) -> dict[str, Any]:
-        """What the last piece says."""
-        choice, usage = result.first, result.usage
+    def ending(self, result: Result, choice: Choice) -> dict[str, Any]:
+        """What the last piece says of a choice; the account is of all of them."""
+        usage = result.usage
         kinds = {"stop": "eos", "tool_calls": "eos", "stop_string": "word"}
         return {
-            "index": 0,
+            "index": choice.index,
             "id_slot": -1,
             "stop": True,
             "stop_type": kinds.get(choice.reason, "limit"),
@@ -170,7 +195,7 @@ class CompletionResult:
             "seed": result.seed if result.seed is not None else -1,
             "n_predict": -1 if limit is None else limit,
             "stop": list(self.request.stop),
-            "lora": [{"name": each.name, "scale": each.scale} for each in result.adapters],
+            "lora": [{"name": name, "scale": scale} for name, scale in result.adapter_names],
         }
 
 
@@ -180,75 +205,47 @@ class CompletionPieces:
     media_type = SSE
     early = False
 
-    def __init__(self, whole: CompletionResult) -> None:
-        self._whole = whole
+    def __init__(self, whole: CompletionResult, pace: Pace) -> None:
+        self._whole, self._pace = whole, pace
         self._result = Result()
         self._progress = Progress()
 
     def event(self, event: StreamEvent) -> bytes:
+        self._pace.hear(event)
         if isinstance(event, Delta):
             self._result.add(event)
             if not (event.text or event.logprobs):
                 return b""
             row: dict[str, Any] = {
-                "index": 0,
+                "index": event.choice,
                 "content": event.text,
                 "tokens": list(event.token_ids),
                 "stop": False,
             }
+            if self._pace.shows_timings:
+                row["timings"] = self._pace.timings()
             if event.logprobs:
                 row["completion_probabilities"] = _probabilities(event.logprobs)
             return b"data: " + _json.encode(row) + b"\n\n"
         self._result.add(event)
         self._progress.hear(event)
+        if isinstance(event, Prefill) and self._pace.shows_progress:
+            row = {"index": 0, "content": "", "tokens": [], "stop": False}
+            row["prompt_progress"] = self._pace.progress(event)
+            return b"data: " + _json.encode(row) + b"\n\n"
         if not isinstance(event, Done):
             return b""
-        row = {"content": "", "tokens": [], **self._whole.ending(self._result)}
-        return b"data: " + _json.encode(self._whole.only(row)) + b"\n\n"
+        ends = [
+            {"content": "", "tokens": [], **self._whole.ending(self._result, choice)}
+            for choice in self._result.ordered or [Choice(0)]
+        ]
+        return b"".join(b"data: " + _json.encode(self._whole.only(row)) + b"\n\n" for row in ends)
 
     def fail(self, error: ErrorInfo) -> bytes:
         return b"data: " + errors.encoded(error, "llama") + b"\n\n"
 
     def silence(self) -> bytes:
         return self._progress.comment()
-
-
-async def _prompts(call: Call, model: str, value: Any) -> list[dict[str, Any]]:
-    """The prompts as fields of a request: text, tokens, text and tokens mixed, or a list of these."""
-    several = isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        several = len(value) > 1
-        value = value if several else value[0]
-    if not several:
-        return [await _prompt(call, model, value)]
-    if len(value) > MAX_PROMPTS:
-        raise InvalidRequest("There are too many prompts.", f"At most {MAX_PROMPTS}.", param="prompt")
-    return [await _prompt(call, model, each) for each in value]
-
-
-async def _prompt(call: Call, model: str, value: Any) -> dict[str, Any]:
-    match value:
-        case None:
-            raise InvalidRequest("prompt is required", param="prompt")
-        case str():
-            return {"prompt": value}
-        case {"prompt_string": str(text), **rest}:
-            if rest.get("multimodal_data"):
-                raise Unsupported(
-                    "A raw prompt cannot hold images here.", fix="Send messages.", param="prompt"
-                )
-            return {"prompt": text}
-        case list() if value:
-            tokens: list[int] = []
-            for place, each in enumerate(value):
-                if isinstance(each, str):
-                    tokens += await call.hub.engine.tokenize(model, each, special=place == 0)
-                else:
-                    tokens.append(as_kind(each, int, "prompt"))
-            if any(not 0 <= token < 2**31 for token in tokens):
-                raise InvalidRequest("`prompt` holds a token that is none.", param="prompt")
-            return {"tokens": tuple(tokens), "raw": False}
-    raise InvalidRequest("`prompt` must be text or tokens.", param="prompt")
 
 
 async def _all(streams: list[Any]) -> list[Result]:

@@ -11,6 +11,10 @@ from api.answering.call import Call
 from api.answering.reply import as_json
 from api.errors import NotHere
 from api.reading.extensions import keep_alive_of, load_of
+from engine.errors import InvalidRequest
+from engine.text_safety import plain
+
+_ACTIONS = ("save", "restore", "erase")
 
 
 @post("/models/load", status_code=200)
@@ -35,9 +39,15 @@ async def unload(request: Request[Any, Any, Any]) -> ASGIApp:
 
 @post("/slots/{slot:str}", status_code=200)
 async def slot(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Raises NotHere: what was computed of prompts is kept by content, on disk too, without being asked."""
+    """Raises NotHere, as llama-server without a folder for them: what was computed of prompts is kept by content, on
+    disk too, without being asked. InvalidRequest for what is no slot and no action."""
+    number, action = request.path_params["slot"], request.query_params.get("action")
+    if not (number.isascii() and number.isdecimal()):
+        raise InvalidRequest("Invalid slot ID.", f"{plain(number, 40)!r} is no number.", param="slot")
+    if action not in _ACTIONS:
+        raise InvalidRequest("Invalid action.", f"It is one of {', '.join(_ACTIONS)}.", param="action")
     raise NotHere(
-        "Slots are not saved one by one.",
+        "This server does not support slots action: slots are not saved one by one.",
         "What was computed of prompts is kept by its content, over unloads and restarts too.",
         "Send the same prompt again: what is known of it is not computed anew.",
     )

@@ -17,9 +17,10 @@ from engine.errors import InvalidRequest
 from engine.types import EmbedRequest, RerankRequest
 
 MAX_DOCUMENTS = 2048
+MAX_NORM = 64
 
 
-@post(["/rerank", "/reranking", "/v1/rerank", "/v1/reranking"], status_code=200)
+@post(["/rerank", "/reranking", "/v1/rerank", "/v1/reranking", "/v2/rerank"], status_code=200)
 async def rerank(request: Request[Any, Any, Any]) -> ASGIApp:
     """Documents by their nearness to a query, the nearest first."""
     call = await Call.of(request)
@@ -67,30 +68,43 @@ async def embedding(request: Request[Any, Any, Any]) -> ASGIApp:
     call = await Call.of(request)
     fields = call.fields
     if fields.has("input") and not fields.has("content"):
-        from api.dialects.openai.embeddings import vectors
+        from api.dialects.openai.embeddings import vectors as answered
 
-        return await vectors(call)
+        return await answered(call)
     pooling = fields.take("pooling", str)
     if pooling not in (None, "none", "mean", "cls", "last"):
         raise InvalidRequest("`pooling` is none, mean, cls or last.", param="pooling")
     norm = fields.take("embd_normalize", int)
-    if norm not in (None, -1, 2):
-        raise InvalidRequest(
-            "`embd_normalize` is -1 or 2.", "Other norms are not computed.", param="embd_normalize"
-        )
+    norm = 2 if norm is None else norm
+    if not -1 <= norm <= MAX_NORM:
+        raise InvalidRequest(f"`embd_normalize` is from -1 to {MAX_NORM}.", param="embd_normalize")
     asked = EmbedRequest(
         model=model_of(call),
         inputs=inputs_of(fields, "content"),
         pooling=pooling,  # type: ignore[arg-type]
-        normalise=norm != -1 and pooling != "none",
+        normalise=norm == 2 and pooling != "none",
         truncate=False,
         client=call.principal.name,
         source=call.dialect,
     )
     found = await call.attended(call.hub.engine.embed(asked))
-    width = found.dimensions
-    rows = [
-        {"index": place, "embedding": np.frombuffer(vector, "<f4").reshape(-1, width).tolist()}
-        for place, vector in enumerate(found.vectors)
-    ]
+    rows = []
+    for place, vector in enumerate(found.vectors):
+        found_rows = np.frombuffer(vector, "<f4").reshape(-1, found.dimensions)
+        if pooling != "none" and norm not in (-1, 2):
+            found_rows = normed(found_rows, norm)
+        rows.append({"index": place, "embedding": found_rows.tolist()})
     return as_json(rows, headers=call.notes())
+
+
+def normed(vectors: np.ndarray[Any, Any], norm: int) -> np.ndarray[Any, Any]:
+    """Each row by its p-norm; 0 is llama.cpp's own: the largest value becomes 32,760, the range of 16-bit integers."""
+    sizes = np.abs(vectors.astype(np.float64))
+    if norm == 0:
+        length = sizes.max(axis=1, keepdims=True) / 32760
+    else:
+        # By the largest first: high powers of large values have no number.
+        largest = sizes.max(axis=1, keepdims=True)
+        scaled = sizes / np.where(largest > 0, largest, 1)
+        length = largest * (scaled**norm).sum(axis=1, keepdims=True) ** (1 / norm)
+    return vectors / np.where(length > 0, length, 1)

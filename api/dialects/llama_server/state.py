@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from api.answering.reply import as_json
 from api.dialects.listing import Listed, Listing
+from api.dialects.llama_server.tokenizing import marks_of
 from api.errors import NotHere
 from api.reading.body import read_json
 from api.reading.fields import as_kind
@@ -31,6 +32,7 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
     params = msgspec.to_builtins(resolve_sampling(said))
     loaded = any(one.id == facts.name or one.id == model for one in hub.engine.loaded())
     modalities = facts.capabilities.modalities
+    begin, end = await marks_of(hub, model, facts)
     return as_json(
         {
             "default_generation_settings": {"id": 0, "n_ctx": facts.context, "params": params},
@@ -39,6 +41,8 @@ async def props(request: Request[Any, Any, Any]) -> ASGIApp:
             "model_alias": model,
             "chat_template": facts.chat_template or "",
             "chat_template_caps": {"tools": bool(facts.tool_format), "thinking": facts.thinking},
+            "bos_token": begin or "",
+            "eos_token": end or "",
             "modalities": {"vision": "image" in modalities, "audio": "audio" in modalities},
             "build_info": f"hearth-{version('hearth')}",
             "is_sleeping": not loaded,
@@ -60,6 +64,8 @@ async def slots(request: Request[Any, Any, Any]) -> ASGIApp:
     active = [one for one in hub.engine.running() if one.state in ("prefill", "decode")][:count]
     if "fail_on_no_slot" in request.query_params and len(active) >= count:
         raise ModelUnavailable("no slot available", fix="Wait a moment.")
+    windows = {each.id: each.facts.context for each in hub.engine.loaded() if each.facts is not None}
+    widest = max(windows.values(), default=0)
     rows: list[dict[str, Any]] = []
     for place in range(count):
         one = active[place] if place < len(active) else None
@@ -68,6 +74,7 @@ async def slots(request: Request[Any, Any, Any]) -> ASGIApp:
                 "id": place,
                 "id_task": one.id if one else -1,
                 "is_processing": one is not None,
+                "n_ctx": windows.get(one.model, widest) if one else widest,
                 "speculative": bool(hub.settings.runtime.draft_tokens),
                 "model": one.model if one else "",
                 "state": one.state if one else "idle",

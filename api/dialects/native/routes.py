@@ -14,7 +14,7 @@ from api.answering.reply import as_json
 from api.dialects.native.codec import NativeCodec, NativeWhole
 from api.dialects.native.ends import NativeLive
 from api.dialects.native.reading import number, read_for_model
-from engine.types import EmbedRequest, GenerationRequest, LoadOptions, Message, RerankRequest, Tool
+from engine.types import EmbedRequest, GenerationRequest, LoadOptions, Message, RerankRequest, Thinking, Tool
 
 if TYPE_CHECKING:
     from api.hub import Hub
@@ -45,6 +45,8 @@ class Render(Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = field(default_factory=tuple)
     open_turn: bool = True
+    thinking: Thinking | None = None
+    template_args: dict[str, Any] | None = None
 
 
 class Named(Struct, frozen=True, kw_only=True):
@@ -130,13 +132,27 @@ async def detokenize(request: Request[Any, Any, Any]) -> ASGIApp:
     return as_json({"text": await call.attended(call.hub.engine.detokenize(asked.model, asked.tokens))})
 
 
+@post("/hearth/v1/pieces", status_code=200)
+async def pieces(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The bytes of each token, as base64."""
+    call, asked = await read_for_model(request, Detokenize)
+    return as_json(await call.attended(call.hub.engine.pieces(asked.model, asked.tokens)))
+
+
 @post("/hearth/v1/render", status_code=200)
 async def render(request: Request[Any, Any, Any]) -> ASGIApp:
     """The prompt that the model's template makes."""
     call, asked = await read_for_model(request, Render)
     engine = call.hub.engine
     text = await call.attended(
-        engine.render(asked.model, asked.messages, asked.tools, open_turn=asked.open_turn)
+        engine.render(
+            asked.model,
+            asked.messages,
+            asked.tools,
+            open_turn=asked.open_turn,
+            thinking=asked.thinking,
+            template_args=asked.template_args,
+        )
     )
     return as_json({"text": text})
 
@@ -213,6 +229,6 @@ async def http_log(request: Request[Any, Any, Any]) -> ASGIApp:
 
 
 ROUTES = [
-    generate, load, unload, pin, unpin, estimate, facts, tokenize, detokenize, render, count, embed, rerank, models,
-    loaded, running, cancel, logs, request_log, model_log, http_log,
+    generate, load, unload, pin, unpin, estimate, facts, tokenize, detokenize, pieces, render, count, embed, rerank,
+    models, loaded, running, cancel, logs, request_log, model_log, http_log,
 ]  # fmt: skip

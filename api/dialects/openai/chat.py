@@ -9,8 +9,10 @@ from litestar import Request, post
 from litestar.types import ASGIApp
 
 from api.answering.call import Call
+from api.dialects.numbered_adapters import name_adapters
 from api.dialects.openai.chat_codec import ChatCodec, ChatWhole, Head
 from api.dialects.openai.messages import messages_of
+from api.dialects.openai.pace import Pace
 from api.dialects.openai.tools import format_of, offered, tool_choice_of, tools_of
 from api.reading.fields import Fields
 from api.reading.keywords import OPENAI
@@ -28,11 +30,13 @@ USUAL: Final[Mapping[str, Any]] = {"overflow": "refuse"}
 async def chat_completions(request: Request[Any, Any, Any]) -> ASGIApp:
     """A chat's next message, at once or as server-sent events."""
     call = await Call.of(request)
+    await name_adapters(call, request.app.state["listing"])
     asked = await call.settled(call.complete(chat_request(call.fields, call.model())), **USUAL)
     named = call.named
     options = StreamOptions(call.fields)
     head = Head.of(call.id, named)
-    codec = ChatCodec(head, usage=options.usage) if options.stream else None
+    pace = Pace(call.fields)
+    codec = ChatCodec(head, usage=options.usage, pace=pace) if options.stream else None
     return call.answer(
         asked, whole=ChatWhole(head, logprobs=asked.logprobs is not None), codec=codec, model=named
     )

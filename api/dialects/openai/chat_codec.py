@@ -14,9 +14,10 @@ from msgspec import Struct
 from api import errors
 from api.answering.codec import SSE, Progress
 from api.answering.result import Choice, Result
+from api.dialects.openai.pace import Pace
 from api.dialects.openai.usage import REASONS, logprobs_of, timings_of, usage_of
 from engine.errors import ErrorInfo
-from engine.types import Delta, Done, Finished, StreamEvent, ToolDelta
+from engine.types import Delta, Done, Finished, Prefill, StreamEvent, ToolDelta
 
 _json = msgspec.json.Encoder()
 FINGERPRINT = "b-hearth"
@@ -92,8 +93,9 @@ class ChatCodec:
     media_type = SSE
     early = False
 
-    def __init__(self, head: Head, *, usage: bool) -> None:
+    def __init__(self, head: Head, *, usage: bool, pace: Pace | None = None) -> None:
         self._usage = usage
+        self._pace = pace if pace is not None and (pace.shows_progress or pace.shows_timings) else None
         self._progress = Progress()
         self._head = (
             b'data: {"id":%s,"object":"chat.completion.chunk","created":%d,"model":%s,"system_fingerprint":%s,'
@@ -107,6 +109,8 @@ class ChatCodec:
         self._calls: set[tuple[int, int]] = set()
 
     def event(self, event: StreamEvent) -> bytes:
+        if self._pace is not None:
+            self._pace.hear(event)
         if isinstance(event, Delta):
             return self._delta(event)
         if isinstance(event, ToolDelta):
@@ -121,6 +125,9 @@ class ChatCodec:
         if isinstance(event, Done):
             return self._done(event)
         self._progress.hear(event)
+        if isinstance(event, Prefill) and self._pace is not None and self._pace.shows_progress:
+            told = _json.encode(self._pace.progress(event))
+            return self._opening(0) + self._head + b'"choices":[],"prompt_progress":%s}\n\n' % told
         return b""
 
     def fail(self, error: ErrorInfo) -> bytes:
@@ -132,8 +139,8 @@ class ChatCodec:
     def _delta(self, event: Delta) -> bytes:
         known = self._begun.get(event.choice)
         opening = b"" if known else self._opening(event.choice)
-        if event.logprobs:
-            return opening + self._with_logprobs(event)
+        if event.logprobs or (event.text and self._pace is not None and self._pace.shows_timings):
+            return opening + self._with_figures(event)
         if not event.text:
             return opening
         text = _json.encode(event.text)
@@ -149,7 +156,7 @@ class ChatCodec:
         self._begun[choice] = (head + b'"content":', head + b'"reasoning_content":')
         return head + b'"role":"assistant","content":""' + self._end
 
-    def _with_logprobs(self, event: Delta) -> bytes:
+    def _with_figures(self, event: Delta) -> bytes:
         delta: dict[str, str] = {}
         if event.text and event.kind == "content":
             delta = {"content": event.text}
@@ -158,10 +165,13 @@ class ChatCodec:
         choice = {
             "index": event.choice,
             "delta": delta,
-            "logprobs": {"content": logprobs_of(event.logprobs), "refusal": None},
+            "logprobs": {"content": logprobs_of(event.logprobs), "refusal": None} if event.logprobs else None,
             "finish_reason": None,
         }
-        return self._head + b'"choices":[' + _json.encode(choice) + self._tail
+        tail = self._tail
+        if self._pace is not None and self._pace.shows_timings:
+            tail = b'],"timings":%s' % _json.encode(self._pace.timings()) + tail[1:]
+        return self._head + b'"choices":[' + _json.encode(choice) + tail
 
     def _call(self, event: ToolDelta) -> bytes:
         pieces = [self._opening(event.choice)]

@@ -41,6 +41,17 @@ def usage_of(usage: Usage) -> dict[str, Any]:
     }
 
 
+def response_usage_of(usage: Usage) -> dict[str, Any]:
+    """The account of a response, in the words of `/v1/responses`."""
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }
+
+
 def timings_of(usage: Usage, timings: Timings) -> dict[str, Any]:
     """llama-server's `timings`, milliseconds."""
     computed = usage.prompt_tokens - usage.cached_tokens

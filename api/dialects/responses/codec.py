@@ -11,11 +11,11 @@ import msgspec
 from api import errors
 from api.answering.codec import SSE, Progress
 from api.answering.result import Choice, Result
-from api.dialects.openai.usage import logprobs_of
+from api.dialects.openai.usage import logprobs_of, response_usage_of
 from api.dialects.responses.items import call_item, message_item, output_of, reasoning_item, text_part
 from api.dialects.responses.request import Asked
 from engine.errors import ErrorInfo
-from engine.types import Delta, Done, Finished, Loading, Queued, StreamEvent, ToolCall, ToolDelta, Usage
+from engine.types import Delta, Done, Finished, Loading, Queued, StreamEvent, ToolCall, ToolDelta
 
 _json = msgspec.json.Encoder()
 DONE = b"data: [DONE]\n\n"
@@ -215,16 +215,5 @@ def completed(asked: Asked, id: str, result: Result, ended: float | None = None)
         "output": output_of(
             choice, id, status, summary=asked.summary, logprobs=asked.request.logprobs is not None
         ),
-        "usage": usage_of(result.usage),
-    }
-
-
-def usage_of(usage: Usage) -> dict[str, Any]:
-    """The account of a response."""
-    return {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "total_tokens": usage.total_tokens,
+        "usage": response_usage_of(result.usage),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from engine.errors import InvalidRequest
 from engine.types import Message, ToolCall
 
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input", "local_shell_call": "action"}
+SUMMARY = "hearth-summary-"
+"""How the content of a compaction item of Hearth's begins."""
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
 
 
@@ -34,7 +37,9 @@ def messages_from(value: Any) -> tuple[Message, ...]:
             if message.role == "assistant" and reasoning:
                 message = msgspec.structs.replace(message, reasoning=reasoning)
             found.append(message)
-        elif kind in _CALLS:
+        elif kind == "compaction":
+            found += _summary(item)
+        elif kind in _CALLS and (item.get("call_id") or item.get("id")):
             call = _call(item, kind, place)
             names[call.id] = call.name
             last = found[-1] if found else None
@@ -42,7 +47,7 @@ def messages_from(value: Any) -> tuple[Message, ...]:
                 found[-1] = msgspec.structs.replace(last, tool_calls=(*last.tool_calls, call))
             else:
                 found.append(Message(role="assistant", reasoning=reasoning, tool_calls=(call,)))
-        elif kind in _OUTPUTS:
+        elif kind in _OUTPUTS and item.get("call_id"):
             found.append(_output(item, names, place))
         reasoning = _reasoning(item) if kind == "reasoning" else None if kind == "message" else reasoning
     return tuple(found)
@@ -130,6 +135,18 @@ def _output(item: dict[str, Any], names: dict[str, str], place: int) -> Message:
     else:
         content = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return Message(role="tool", content=content, tool_call_id=id, tool_name=names.get(id))
+
+
+def _summary(item: dict[str, Any]) -> list[Message]:
+    """What `/v1/responses/compact` left of a conversation; that of another server cannot be read."""
+    content = item.get("encrypted_content")
+    if not isinstance(content, str) or not content.startswith(SUMMARY):
+        return []
+    try:
+        text = base64.b64decode(content.removeprefix(SUMMARY), validate=True).decode()
+    except ValueError:
+        return []
+    return [Message(role="user", content=f"Summary of our conversation so far:\n{text}")]
 
 
 def _reasoning(item: dict[str, Any]) -> str | None:

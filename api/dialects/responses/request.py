@@ -18,9 +18,7 @@ from engine import resolve_sampling
 from engine.errors import InvalidRequest
 from engine.types import GenerationRequest, Logprobs, Message, ToolChoice
 
-_MEANINGLESS = frozenset(
-    "conversation prompt max_tool_calls context_management client_metadata access_programs".split()
-)
+_MEANINGLESS = frozenset("max_tool_calls client_metadata access_programs image".split())
 _OFFERED = ("function", "custom")
 
 
@@ -42,6 +40,10 @@ class Asked(Struct, frozen=True, kw_only=True):
 def asked_of(fields: Fields, model: str, named: str, id: str, before: tuple[Message, ...]) -> Asked:
     """`before` is the conversation that it goes on from. Raises InvalidRequest and its kin."""
     fields.known(OPENAI | _MEANINGLESS)
+    fields.refuse(
+        "conversation", "Conversations are not kept by this protocol here.", "Use `previous_response_id`."
+    )
+    fields.refuse("prompt", "There are no prompt templates here.", "Send `instructions` and `input`.")
     value = fields.any("input")
     input = messages_from(value)
     instructions = fields.any("instructions")

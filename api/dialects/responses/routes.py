@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, delete, get, post
+from litestar import Request, WebSocket, delete, get, post, websocket
 from litestar.types import ASGIApp
 from msgspec.structs import replace
 
@@ -14,10 +14,10 @@ from api.answering.result import Choice
 from api.dialects.openai.chat import USUAL
 from api.dialects.responses import background
 from api.dialects.responses.codec import ResponseCodec, ResponseWhole
+from api.dialects.responses.compacting import compact
+from api.dialects.responses.finding import call_of, conversation, foreground
 from api.dialects.responses.request import asked_of
 from api.dialects.responses.store import Kept, Responses
-from api.errors import NoRoute
-from api.reading.fields import Fields
 from engine.errors import InvalidRequest
 from engine.types import Message
 
@@ -31,7 +31,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
     store: Responses = request.app.state["responses"]
     before: tuple[Message, ...] = ()
     if (previous := call.fields.take("previous_response_id", str)) is not None:
-        before = (await _kept(request, previous)).messages
+        before = await conversation(request, previous)
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
     asked = replace(asked, request=await call.settled(call.complete(asked.request), **USUAL))
     if asked.background:
@@ -42,9 +42,15 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
             call.hub, call.principal, await background.find(call.hub, queued["id"], call.principal), 0
         )
     kept = Kept(asked, call.principal.name)
+    scope: Any = request.scope
 
     def finish(response: dict[str, Any], choice: Choice) -> None:
         kept.finish(response, choice)
+        last = scope.get("hearth.last_response")
+        if last is not None:
+            # Over a socket the next message may go on from it, stored or not.
+            last.clear()
+            last[response["id"]] = kept
         if asked.store:
             store.keep(kept)
 
@@ -56,11 +62,19 @@ async def create(request: Request[Any, Any, Any]) -> ASGIApp:
     )
 
 
+@websocket("/v1/responses")
+async def talk(socket: WebSocket[Any, Any, Any]) -> None:
+    """The same as messages, each answered by the events of its stream."""
+    from api.sockets.responses import ResponsesSocket
+
+    await ResponsesSocket(socket).serve()
+
+
 @get(_HERE, status_code=200)
 async def fetch(request: Request[Any, Any, Any]) -> ASGIApp:
     """The response as it is now; with `stream=true` its events, from `starting_after` on."""
-    call, id = _call(request), request.path_params["response_id"]
-    kept = _foreground(request, id)
+    call, id = call_of(request), request.path_params["response_id"]
+    kept = foreground(request, id)
     streams = request.query_params.get("stream") == "true"
     if kept is not None:
         if streams:
@@ -78,9 +92,9 @@ async def fetch(request: Request[Any, Any, Any]) -> ASGIApp:
 @delete(_HERE, status_code=200)
 async def drop(request: Request[Any, Any, Any]) -> ASGIApp:
     """Forget a response."""
-    call, id = _call(request), request.path_params["response_id"]
+    call, id = call_of(request), request.path_params["response_id"]
     store: Responses = request.app.state["responses"]
-    if _foreground(request, id) is not None:
+    if foreground(request, id) is not None:
         store.drop(id)
     else:
         outcome = await background.find(call.hub, id, call.principal)
@@ -91,8 +105,8 @@ async def drop(request: Request[Any, Any, Any]) -> ASGIApp:
 @post(f"{_HERE}/cancel", status_code=200)
 async def cancel(request: Request[Any, Any, Any]) -> ASGIApp:
     """End one that runs in the background; one that has ended stays as it is."""
-    call, id = _call(request), request.path_params["response_id"]
-    if _foreground(request, id) is not None:
+    call, id = call_of(request), request.path_params["response_id"]
+    if foreground(request, id) is not None:
         raise InvalidRequest("This response was not made in the background.")
     outcome = await background.find(call.hub, id, call.principal)
     await call.hub.engine.jobs.cancel(outcome.job.id)
@@ -102,8 +116,8 @@ async def cancel(request: Request[Any, Any, Any]) -> ASGIApp:
 @get(f"{_HERE}/input_items", status_code=200)
 async def input_items(request: Request[Any, Any, Any]) -> ASGIApp:
     """What the response was made from, the newest first."""
-    call, id = _call(request), request.path_params["response_id"]
-    kept = _foreground(request, id)
+    call, id = call_of(request), request.path_params["response_id"]
+    kept = foreground(request, id)
     asked = kept.asked if kept is not None else None
     if asked is None:
         asked = background.asked_in(await background.find(call.hub, id, call.principal))
@@ -125,33 +139,11 @@ async def input_tokens(request: Request[Any, Any, Any]) -> ASGIApp:
     """How many tokens the prompt of that response has."""
     call = await Call.of(request)
     previous = call.fields.take("previous_response_id", str)
-    before = (await _kept(request, previous)).messages if previous is not None else ()
+    before = await conversation(request, previous) if previous is not None else ()
     asked = asked_of(call.fields, call.model(), call.named, call.id, before)
     settled = await call.settled(call.complete(asked.request), **USUAL)
     count = await call.attended(call.hub.engine.count(settled))
     return as_json({"object": "response.input_tokens", "input_tokens": count}, headers=call.notes())
 
 
-def _call(request: Request[Any, Any, Any]) -> Call:
-    return Call(request, request.app.state["hub"], Fields({}))
-
-
-def _foreground(request: Request[Any, Any, Any], id: str) -> Kept | None:
-    """The response of that id that was made while its client waited, if there is one of the caller's."""
-    store: Responses = request.app.state["responses"]
-    try:
-        return store.find(id, _call(request).principal)
-    except NoRoute:
-        return None
-
-
-async def _kept(request: Request[Any, Any, Any], id: str) -> Kept:
-    """A response that is gone on from. Raises NoRoute."""
-    found = _foreground(request, id)
-    if found is not None:
-        return found
-    call = _call(request)
-    return background.kept_of(await background.find(call.hub, id, call.principal))
-
-
-ROUTES = [create, fetch, drop, cancel, input_items, input_tokens]
+ROUTES = [create, talk, fetch, drop, cancel, input_items, input_tokens, compact]

@@ -39,6 +39,11 @@ class Answer(Struct, kw_only=True, omit_defaults=True):
     reasoning: str | None = None
 
 
+class Ticket(Struct, kw_only=True):
+    ticket: str
+    expires_in: Annotated[float, Meta(description="Seconds.")]
+
+
 class LoadAdapterBody(Struct, kw_only=True, omit_defaults=True):
     adapter_name: Annotated[str, Meta(description="`none` takes it back.")]
     model: str | None = None

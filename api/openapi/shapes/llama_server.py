@@ -69,7 +69,7 @@ class NativeEmbeddingBody(Struct, kw_only=True, omit_defaults=True):
     content: str | list[str]
     model: str | None = None
     pooling: Literal["none", "mean", "cls", "last"] | None = None
-    embd_normalize: Literal[-1, 2] | None = None
+    embd_normalize: Annotated[int, Meta(ge=-1, le=64)] | None = None
 
 
 class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
@@ -77,10 +77,40 @@ class TokenizeBody(Struct, kw_only=True, omit_defaults=True):
     model: str | None = None
     add_special: bool | None = None
     parse_special: bool | None = None
+    with_pieces: bool | None = None
 
 
-class Tokens(Struct, kw_only=True):
-    tokens: list[int]
+class TokenizePromptBody(Struct, kw_only=True, omit_defaults=True):
+    """vLLM's form."""
+
+    prompt: str
+    model: str | None = None
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+
+
+class TokenizerInfo(Struct, kw_only=True):
+    tokenizer_class: str
+    model_max_length: int
+    bos_token: str | None
+    eos_token: str | None
+    chat_template: str | None
+
+
+class TokenPiece(Struct, kw_only=True):
+    """`piece` is text, or the bytes of what is none by itself."""
+
+    id: int
+    piece: str | list[int]
+
+
+class Tokens(Struct, kw_only=True, omit_defaults=True):
+    """`count` and what follows are told in vLLM's form."""
+
+    tokens: list[int | TokenPiece]
+    count: int = 0
+    max_model_len: int = 0
+    token_strs: list[str] | None = None
 
 
 class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
@@ -89,13 +119,17 @@ class DetokenizeBody(Struct, kw_only=True, omit_defaults=True):
 
 
 class Content(Struct, kw_only=True):
+    """The same text twice: llama-server calls it content, vLLM the prompt."""
+
     content: str
+    prompt: str
 
 
 class TemplateBody(Struct, kw_only=True, omit_defaults=True):
     messages: list[dict[str, Any]]
     model: str | None = None
     tools: list[dict[str, Any]] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class RenderedPrompt(Struct, kw_only=True):

@@ -167,6 +167,23 @@ class Response(Struct, kw_only=True):
     usage: dict[str, Any] | None
 
 
+class CompactBody(Struct, kw_only=True, omit_defaults=True):
+    input: str | list[dict[str, Any]]
+    model: str | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+
+
+class Compacted(Struct, kw_only=True):
+    """The messages of the user, then an item of type `compaction` that stands for the rest."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int
+    output: list[dict[str, Any]]
+    usage: dict[str, Any]
+
+
 class Deleted(Struct, kw_only=True):
     id: str
     object: str

@@ -107,6 +107,8 @@ class Intake:
                     tokens = self._backend.tokenize(question.text, add_special=special, parse_special=special)
                     return Reply(question.call, tokens=tuple(tokens))
                 case Detokenize():
+                    if question.apart:
+                        return Reply(question.call, pieces=self.pieces_of(question.tokens))
                     return Reply(question.call, text=self.text_of(question.tokens))
                 case Render():
                     text = self.render(question.request, open_turn=question.open_turn)
@@ -316,6 +318,12 @@ class Intake:
         """`tokens` as text; control tokens are left out."""
         self._check_tokens(tokens)
         return b"".join(self._backend.piece(token) for token in tokens).decode("utf-8", "replace")
+
+    def pieces_of(self, tokens: Sequence[int]) -> tuple[bytes, ...]:
+        """The bytes of each of `tokens`; control tokens as they are written."""
+        self._check_tokens(tokens)
+        backend = self._backend
+        return tuple(backend.piece(token) or backend.special_text(token).encode() for token in tokens)
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         for token in tokens:

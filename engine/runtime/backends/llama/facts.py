@@ -73,15 +73,26 @@ def facts_of(
     quantisation = api.llama_ftype_name(api.llama_model_ftype(model)) or b""
     infill = _infill(vocabulary)
     cuttable = not layout.stateful and not layout.windowed
+    architecture = metadata(model, "general.architecture") or ""
+
+    def number(key: str) -> int:
+        text = metadata(model, f"{architecture}.{key}") or ""
+        return int(text) if text.isdecimal() else 0
+
     return ModelFacts(
         name=metadata(model, "general.name") or Path(path).stem,
-        architecture=metadata(model, "general.architecture") or "",
+        architecture=architecture,
         parameters=api.llama_model_n_params(model),
         quantisation=quantisation.decode().removesuffix(" (guessed)"),
         weight_bytes=api.llama_model_size(model),
         context_trained=api.llama_model_n_ctx_train(model),
         context=shape.context,
         vocabulary=vocabulary.size,
+        layers=number("block_count"),
+        width=number("embedding_length"),
+        heads=number("attention.head_count"),
+        kv_heads=number("attention.head_count_kv"),
+        tokenizer=metadata(model, "tokenizer.ggml.model") or "",
         bos=vocabulary.bos,
         eos=vocabulary.end_tokens,
         chat_template=template_of(model),
