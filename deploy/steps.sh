@@ -12,7 +12,7 @@ grep '^!' "$root/deploy/Dockerfile.dockerignore" | cut -c2- | while read -r name
     cp -r "$root/$name" "$work/src/"
 done
 clean() {
-    env -i HOME="$work/data" PATH="$work/opt/bin:/usr/local/bin:/usr/bin:/bin" HEARTH_HOME="$work/data" \
+    ${as:-} env -i HOME="$work/data" PATH="$work/opt/bin:/usr/local/bin:/usr/bin:/bin" HEARTH_HOME="$work/data" \
         HF_HOME="$work/models" PYTHONUNBUFFERED=1 ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
         ${PIP_CONFIG_FILE:+PIP_CONFIG_FILE="$PIP_CONFIG_FILE"} "$@"
 }
@@ -25,7 +25,8 @@ if clean hearth serve --host 0.0.0.0 --port "$port"; then
     exit 1
 fi
 clean hearth keys create container >/dev/null
-clean hearth serve --host 0.0.0.0 --port "$port" >"$work/log" 2>&1 &
+# In the place of the subshell, so that the number is the server's own.
+(as=exec; clean hearth serve --host 0.0.0.0 --port "$port") >"$work/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT
 for _ in $(seq 120); do
