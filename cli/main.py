@@ -87,7 +87,7 @@ class Commands(LazyGroup):
         LazyCommand("create", "cli.commands.create", "Name a model set up in one way: an alias."),
         LazyCommand("cp", "cli.commands.cp", "Copy an alias, or make one of a model."),
         LazyCommand("mv", "cli.commands.mv", "Give an alias another name."),
-        LazyCommand("import", "cli.commands.import_", "Make an alias of an Ollama Modelfile."),
+        LazyCommand("import", "cli.commands.import_", "Take in histories of other programs, or a Modelfile."),
         LazyCommand("export", "cli.commands.export", "Write an alias as an Ollama Modelfile."),
         LazyCommand("prompts", "cli.commands.prompts", "Keep named system prompts, with versions."),
         LazyCommand("adapters", "cli.commands.adapters", "List, add and remove LoRA adapters."),

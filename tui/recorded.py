@@ -158,6 +158,8 @@ class RecordedEngine(RecordedHub, RecordedNames):
         self.context = 8192
         self.requests: list[GenerationRequest] = []
         self.streams: list[RecordedStream] = []
+        self.aside: Answer = ""
+        self.asides: list[RecordedStream] = []
         self.thinking: Literal["", "always", "switch", "levels"] = ""
         """What `facts` says of how every model thinks."""
         self.fail_load: HearthError | None = None
@@ -175,7 +177,12 @@ class RecordedEngine(RecordedHub, RecordedNames):
         self.metrics = RecordedMetrics()
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
-        """Play the answer."""
+        """Play the answer; to what is asked in passing, as a conversation's title is, `aside`."""
+        if request.priority == "batch":
+            self.asides.append(
+                RecordedStream(request, events_of(request, self.aside, self.context), 99, self.hold)
+            )
+            return self.asides[-1]
         request = replace(request, id=request.id or f"recorded-{len(self.requests) + 1}")
         self.requests.append(request)
         answer = self.answer(request) if callable(self.answer) else self.answer

@@ -119,7 +119,7 @@ _POST: Final[dict[str, tuple[Any, Any]]] = {
     "conversations/delete": (conversations.Several, Empty),
     "conversations/restore": (conversations.Several, Empty),
     "conversations/export": (conversations.Export, types.ConversationFile),
-    "conversations/take_in": (conversations.TakeIn, list[types.ConversationSummary]),
+    "conversations/take_in": (conversations.TakeIn, types.ImportReport),
     "metrics/traffic": (metrics.AskedTraffic, types.Traffic),
     "metrics/groups": (metrics.AskedGroups, list[types.TrafficGroup]),
     "metrics/distributions": (metrics.AskedDistributions, list[types.Distribution]),

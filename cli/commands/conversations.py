@@ -91,7 +91,7 @@ def export(
 @app.command("import")
 def import_(
     context: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files, or - for stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders, or - for stdin.")],
     form: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +100,11 @@ def import_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take conversations in from Hearth's JSON, OpenAI messages or Markdown."""
+    """Take conversations in: Hearth's JSON, OpenAI messages, Markdown; the histories of ChatGPT, LM Studio and oterm.
+
+    ChatGPT: the ZIP file of an export, or conversations.json. LM Studio: a conversation, or the folder of them. oterm:
+    store.db. These are known when they come again: only what is new is added.
+    """
     raise typer.Exit(guarded(lambda: _run(context, lambda kept: _import(kept, files, form, json))))
 
 
@@ -194,21 +198,39 @@ async def _export(
 
 
 async def _import(kept: Conversations, files: list[str], form: str | None, json: bool) -> int:
-    from pathlib import Path
-
-    from tui.screens.chat.export_file import read_file
-
-    found = []
-    for name in files:
-        data = sys.stdin.buffer.read() if name == "-" else read_file(name)
-        found += await kept.take_in(data, _form(form), name="" if name == "-" else Path(name).stem)
-    if json:
-        _print_json(found)
-        return 0
     from cli.columns import columns
+    from cli.terminal_text import dim
+    from engine.text_safety import plain
+    from engine.types import ImportReport
+    from tui.screens.chat.export_file import path_of
+    from tui.telling.imports import told
 
-    print(columns([(each.id, f"{each.messages} messages", each.title or "-") for each in found]))
-    return 0
+    wanted = _form(form)
+    reports = []
+    for name in files:
+        if name == "-":
+            reports.append(await kept.take_in(sys.stdin.buffer.read(), wanted))
+        else:
+            path = path_of(name)
+            reports.append(await kept.take_in(path, wanted, name=path.stem))
+    whole = ImportReport(
+        conversations=tuple(each for report in reports for each in report.conversations),
+        refused=tuple(each for report in reports for each in report.refused),
+    )
+    if json:
+        _print_json(whole)
+    else:
+        rows = [
+            (each.summary.id, f"{each.added} of {each.summary.messages} messages", each.summary.title or "-")
+            for each in whole.conversations
+            if each.added
+        ]
+        if rows:
+            print(columns(rows))
+        print(dim(told(whole), sys.stderr), file=sys.stderr)
+        for refused in whole.refused:
+            print(f"Not read: {plain(refused.name, 200)}: {plain(refused.why, 500)}", file=sys.stderr)
+    return 1 if whole.refused else 0
 
 
 async def _rm(kept: Conversations, conversations: list[str], yes: bool) -> int:

@@ -1,4 +1,4 @@
-"""`hearth import FILE --alias NAME`: an alias of an Ollama Modelfile."""
+"""`hearth import FILE...`: conversations of other programs; with `--alias NAME` an alias of an Ollama Modelfile."""
 
 from __future__ import annotations
 
@@ -14,18 +14,37 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 @app.command("import", context_settings={"help_option_names": ["-h", "--help"]})
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Modelfile; - for standard input.")],
-    alias: Annotated[str, typer.Option("--alias", metavar="NAME", help="The new name.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="A history, or a Modelfile; - for standard input."),
+    ],
+    alias: Annotated[
+        str | None, typer.Option("--alias", metavar="NAME", help="The file is a Modelfile: the new name.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also for a model that is not here.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--replace", help="In place of the alias that has the name already.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the alias and the remarks as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what became of it as JSON.")] = False,
 ) -> None:
-    """Make an alias of an Ollama Modelfile; what of it has no meaning here is said on stderr."""
+    """Take the conversations of ChatGPT, LM Studio or oterm in, as `hearth conversations import` does.
+
+    With --alias make an alias of an Ollama Modelfile; what of it has no meaning here is said on stderr.
+    """
     from cli.errors import guarded
 
+    if alias is None:
+        from cli.commands.conversations import import_ as conversations
+
+        conversations(context, [str(file) for file in files], None, json)
+        return
+
     def work() -> int:
+        from engine.errors import InvalidRequest
+
+        if len(files) != 1:
+            raise InvalidRequest("An alias is made of one file.", f"{len(files)} are named.", param="file")
+        file = files[0]
         from cli.commands.cache import print_json, with_engine
         from cli.terminal_text import dim
         from cli.text_files import text_of

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,9 @@ from engine.conversations.tree import path, said
 from engine.errors import InvalidRequest
 from engine.text_safety import clean
 from engine.types import Attachment, ConversationFile, ConversationForm, ConversationTree, StoredMessage
+
+if TYPE_CHECKING:
+    from engine.conversations.imported import Imported
 
 FORMAT = "hearth.conversations"
 VERSION = 1
@@ -42,6 +45,18 @@ def export(
             content["files"] = dict(_files(trees))
     data = msgspec.json.format(msgspec.json.encode(content), indent=2)
     return ConversationFile(name=f"{name}.json", media_type="application/json", data=data + b"\n")
+
+
+def packed(found: Imported) -> bytes:
+    """A conversation that was read, on its way to a store elsewhere, with the files that came with it."""
+    files = {
+        digest: {"name": name, "data": base64.b64encode(data).decode()}
+        for digest, (name, data) in found.files.items()
+    }
+    whole = {**_whole(found.tree), "known": found.known}
+    return msgspec.json.encode(
+        {"format": FORMAT, "version": VERSION, "conversations": [whole], "files": files}
+    )
 
 
 def _whole(tree: ConversationTree) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from engine.types import (
@@ -12,8 +13,8 @@ from engine.types import (
     ConversationLabels,
     ConversationPage,
     ConversationQuery,
-    ConversationSummary,
     ConversationTree,
+    ImportReport,
     StarredMessage,
     StoredMessage,
 )
@@ -79,11 +80,14 @@ class Conversations(Protocol):
         ...
 
     async def take_in(
-        self, data: bytes, form: ConversationForm | None = None, *, name: str = ""
-    ) -> tuple[ConversationSummary, ...]:
-        """Import a file, of a form that is recognised if none is said. `name` is a title for what has none.
+        self, source: bytes | Path, form: ConversationForm | None = None, *, name: str = ""
+    ) -> ImportReport:
+        """Import a file, by its bytes or its path on this machine, of a form that is recognised if none is said.
 
-        One that is there already comes in once more, as a copy. Raises InvalidRequest for what cannot be read.
+        Hearth's JSON, OpenAI messages and Markdown come in as copies, all of a file or nothing. Histories of other
+        programs (ChatGPT, LM Studio, oterm) are known when they come again: only what is new of them is added, and an
+        entry that cannot be read is named in the report while the others come in. `name` is a title for what has none.
+        Raises InvalidRequest for a file that cannot be read at all.
         """
         ...
 

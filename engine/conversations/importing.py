@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
-from msgspec.structs import replace
 
 from engine.conversations import markdown
-from engine.conversations.attachments import AttachmentFiles, digest_of
+from engine.conversations.attachments import digest_of
 from engine.conversations.exporting import FORMAT, VERSION
+from engine.conversations.imported import Imported, attached, mentioning
 from engine.conversations.tree import checked
 from engine.errors import InvalidRequest
-from engine.media import read_header
 from engine.types import (
     Attachment,
     ConversationForm,
@@ -37,60 +35,46 @@ TITLE = 80
 _FIX = "Export it anew, or say of which form it is: markdown, json or openai."
 
 
-class Imported(Struct, kw_only=True):
-    """A conversation that was read, and the files that came with it: (name, bytes) by digest."""
-
-    tree: ConversationTree
-    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-
-    def with_files(self, kept: AttachmentFiles) -> ConversationTree:
-        """The tree, its files kept. A path that the file only names is not believed: it could be any file here.
-
-        Raises StorageFailed.
-        """
-        messages = []
-        for message in self.tree.messages:
-            attachments = []
-            for each in message.attachments:
-                path = kept.find(each.digest)
-                if path is None and each.digest in self.files and kept.keeps:
-                    name, data = self.files[each.digest]
-                    path = kept.write(data, name)
-                attachments.append(replace(each, path=str(path or "")))
-            messages.append(replace(message, attachments=tuple(attachments)))
-        return replace(self.tree, messages=tuple(messages))
-
-
 def read(data: bytes, form: ConversationForm | None = None, name: str = "") -> list[Imported]:
     """The conversations in `data`. Raises InvalidRequest, and then says what is wrong with it."""
-    if len(data) > LARGEST:
-        raise InvalidRequest("The file is too large.", f"It has {len(data):,} bytes.", "Split it.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The file is not text.", f"Byte {error.start} is not UTF-8.", _FIX) from None
+    text = decoded(data)
     if form == "markdown" or (form is None and not text.lstrip().startswith(("{", "["))):
         return [_from_markdown(text, name)]
+    return of_values(values(text), form, name)
+
+
+def of_values(found: list[Any], form: ConversationForm | None = None, name: str = "") -> list[Imported]:
+    """The conversations in JSON values. Raises InvalidRequest."""
     return [
         each
-        for value in _values(text)
+        for value in found
         for each in (
             _from_hearth(value) if _is_ours(value) and form != "openai" else _from_openai(value, name)
         )
     ]
 
 
-def _values(text: str) -> list[Any]:
-    """The JSON value of the text, or those of its lines."""
+def decoded(data: bytes) -> str:
+    """The text of a file. Raises InvalidRequest."""
+    if len(data) > LARGEST:
+        raise InvalidRequest("The file is too large.", f"It has {len(data):,} bytes.", "Split it.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The file is not text.", f"Byte {error.start} is not UTF-8.", _FIX) from None
+
+
+def values(text: str) -> list[Any]:
+    """The JSON value of the text, or those of its lines. Raises InvalidRequest."""
     try:
         return [json.loads(text)]
     except (ValueError, RecursionError) as whole:
         try:
-            values = [json.loads(line) for line in text.splitlines() if line.strip()]
+            found = [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
-            values = []
-        if len(values) > 1:
-            return values
+            found = []
+        if len(found) > 1:
+            return found
         raise InvalidRequest("The file is not JSON.", f"{whole}.", _FIX) from None
 
 
@@ -121,7 +105,7 @@ def _from_hearth(value: dict[str, Any]) -> list[Imported]:
         tree = ConversationTree(
             summary=summary, settings=each.get("settings"), draft=draft, messages=checked(messages)
         )
-        found.append(Imported(tree=tree, files=files))
+        found.append(Imported(tree=tree, files=files, known=each.get("known") is True))
     return found
 
 
@@ -205,7 +189,7 @@ def _content(
                 if isinstance(part.get("image_url"), dict)
                 else part.get("image_url")
             )
-            picture = _picture(url, len(files), files)
+            picture = _picture(url, files)
             if picture is None:
                 texts.append(f"[{_text(url)[:200] or 'picture'}]")
             else:
@@ -216,14 +200,10 @@ def _content(
             raise InvalidRequest(
                 f"A part of {where} cannot be read.", f"Its type is {kind!r}.", _FIX, param=where
             )
-    text = "".join(texts)
-    for picture in pictures:
-        if f"@{picture.name}" not in text:
-            text += f"{' ' if text and not text[-1].isspace() else ''}@{picture.name}"
-    return text, tuple(pictures)
+    return mentioning("".join(texts), tuple(pictures)), tuple(pictures)
 
 
-def _picture(url: Any, number: int, files: dict[str, tuple[str, bytes]]) -> Attachment | None:
+def _picture(url: Any, files: dict[str, tuple[str, bytes]]) -> Attachment | None:
     """The picture of a `data:` URL; None for any other."""
     head, comma, rest = _text(url).partition(",")
     if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
@@ -232,20 +212,7 @@ def _picture(url: Any, number: int, files: dict[str, tuple[str, bytes]]) -> Atta
         data = base64.b64decode(rest, validate=True)
     except (ValueError, binascii.Error):
         return None
-    header = read_header(data, "messages")
-    kind = header.media_type
-    digest = digest_of(data)
-    name = f"picture-{number + 1}.{kind.rpartition('/')[2].replace('jpeg', 'jpg')}"
-    files.setdefault(digest, (name, data))
-    return Attachment(
-        name=files[digest][0],
-        path="",
-        media_type=kind,
-        width=header.width,
-        height=header.height,
-        size=len(data),
-        digest=digest,
-    )
+    return attached(data, files)
 
 
 def _calls(value: Any, where: str, turn: int) -> tuple[ToolCall, ...]:

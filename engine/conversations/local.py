@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import ModelUnavailable, StorageFailed
@@ -22,13 +24,16 @@ from engine.types import (
     ConversationLabels,
     ConversationPage,
     ConversationQuery,
-    ConversationSummary,
     ConversationTree,
+    ImportedConversation,
+    ImportReport,
+    RefusedEntry,
     StarredMessage,
     StoredMessage,
 )
 
 if TYPE_CHECKING:
+    from engine.conversations.imported import Imported
     from engine.conversations.store import ConversationStore
 
 log = logging.getLogger(__name__)
@@ -93,17 +98,23 @@ class LocalConversations:
         return await asyncio.to_thread(export, trees, form, files=files)
 
     async def take_in(
-        self, data: bytes, form: ConversationForm | None = None, *, name: str = ""
-    ) -> tuple[ConversationSummary, ...]:
-        from engine.conversations.importing import read
+        self, source: bytes | Path, form: ConversationForm | None = None, *, name: str = ""
+    ) -> ImportReport:
+        from engine.conversations.sources import entries
 
-        imported = await asyncio.to_thread(read, data, form, name)
-
-        def add(store: ConversationStore) -> tuple[ConversationSummary, ...]:
-            trees = [each.with_files(store.files) for each in imported]
-            return tuple(store.get(id).summary for id in store.add(trees))
-
-        return await self.do(add)
+        found = await asyncio.to_thread(entries, source, form, name)
+        copies: list[Imported] = []
+        taken: list[ImportedConversation] = []
+        refused: list[RefusedEntry] = []
+        while (entry := await asyncio.to_thread(next, found, None)) is not None:
+            if isinstance(entry, RefusedEntry):
+                refused.append(entry)
+            elif entry.known:
+                taken.append(await self.do(partial(_merged, entry)))
+            else:
+                copies.append(entry)
+        taken += await self.do(partial(_added, copies))
+        return ImportReport(conversations=tuple(taken), refused=tuple(refused))
 
     async def told(self) -> tuple[str, ...]:
         return await self.do(lambda store: tuple(store.told))
@@ -157,6 +168,18 @@ class LocalConversations:
                 store.close()
             except StorageFailed as error:
                 log.warning("%s", error)
+
+
+def _merged(found: Imported, store: ConversationStore) -> ImportedConversation:
+    count = store.merge(found.with_files(store.files))
+    summary = store.get(found.tree.summary.id).summary
+    return ImportedConversation(summary=summary, added=count, missing=found.missing)
+
+
+def _added(found: Sequence[Imported], store: ConversationStore) -> list[ImportedConversation]:
+    ids = store.add([each.with_files(store.files) for each in found])
+    trees = map(store.get, ids)
+    return [ImportedConversation(summary=each.summary, added=len(each.messages)) for each in trees]
 
 
 def _back_up(paths: Paths) -> None:

@@ -26,7 +26,7 @@ def find(connection: apsw.Connection, query: ConversationQuery) -> ConversationP
     """See `face.Conversations.find`."""
     conditions, values = _conditions(query)
     if not query.text.strip():
-        sql = f"{SUMMARY} WHERE {conditions} ORDER BY c.pinned DESC, c.turn DESC LIMIT ? OFFSET ?"
+        sql = f"{SUMMARY} WHERE {conditions} ORDER BY c.pinned DESC, c.turn DESC, c.updated DESC LIMIT ? OFFSET ?"
         rows = connection.execute(sql, (*values, query.limit + 1, query.offset)).fetchall()
         found = tuple(FoundConversation(summary=summary_of(row)) for row in rows[: query.limit])
         return ConversationPage(found=found, more=len(rows) > query.limit)

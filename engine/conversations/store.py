@@ -249,34 +249,63 @@ class ConversationStore:
         ids: list[str] = []
         with self._database.writing() as connection:
             for tree in trees:
-                summary = tree.summary
-                id = summary.id
+                id = tree.summary.id
                 while not id or connection.execute("SELECT 1 FROM conversations WHERE id = ?", (id,)).get:
                     id = new_id()
-                key = self._made(connection, id, turn=True)
-                for message in tree.messages:
-                    state = "interrupted" if message.state == "writing" else message.state
-                    self._put(connection, key, replace(message, state=state), choose=False)
-                connection.execute(
-                    "UPDATE conversations SET created = ?, updated = ? WHERE key = ?",
-                    (summary.created or self._clock(), summary.updated or self._clock(), key),
-                )
-                self._change(
-                    connection,
-                    key,
-                    ConversationChange(
-                        title=summary.title,
-                        folder=summary.folder,
-                        tags=summary.tags,
-                        pinned=summary.pinned,
-                        archived=summary.archived,
-                        model=summary.model,
-                        settings=tree.settings,
-                        draft=tree.draft,
-                    ),
-                )
+                self._add(connection, id, tree)
                 ids.append(id)
         return ids
+
+    def merge(self, tree: ConversationTree) -> int:
+        """Add a conversation, or what is new of one that is here by its id; how many messages came.
+
+        What is here stays as it is, and shows the branch that it showed; one that was deleted is back.
+        """
+        id = tree.summary.id
+        with self._database.writing() as connection:
+            row = connection.execute("SELECT key FROM conversations WHERE id = ?", (id,)).fetchone()
+            if row is None:
+                key = self._add(connection, id, tree)
+                if tree.summary.updated:
+                    # Among the others by its age: it is not what somebody talked of last.
+                    connection.execute(_BY_AGE, (tree.summary.updated, key))
+                return len(tree.messages)
+            key = int(row[0])
+            connection.execute("UPDATE conversations SET deleted_by = NULL WHERE key = ?", (key,))
+            here = "SELECT id, parent, chosen FROM messages WHERE conversation = ?"
+            known: set[str] = set()
+            decided: set[str] = set()
+            for name, parent, chosen in connection.execute(here, (key,)):
+                known.add(name)
+                decided |= {parent} if chosen else set()
+            new = [each for each in tree.messages if each.id not in known]
+            for message in new:
+                message = replace(message, chosen=message.chosen and message.parent not in decided)
+                self._put(connection, key, message, choose=False)
+            return len(new)
+
+    def _add(self, connection: apsw.Connection, id: str, tree: ConversationTree) -> int:
+        summary = tree.summary
+        key = self._made(connection, id, turn=True)
+        for message in tree.messages:
+            state = "interrupted" if message.state == "writing" else message.state
+            self._put(connection, key, replace(message, state=state), choose=False)
+        connection.execute(
+            "UPDATE conversations SET created = ?, updated = ? WHERE key = ?",
+            (summary.created or self._clock(), summary.updated or self._clock(), key),
+        )
+        change = ConversationChange(
+            title=summary.title,
+            folder=summary.folder,
+            tags=summary.tags,
+            pinned=summary.pinned,
+            archived=summary.archived,
+            model=summary.model,
+            settings=tree.settings,
+            draft=tree.draft,
+        )
+        self._change(connection, key, change)
+        return key
 
     # --- within a transaction of others, who keep more in the same database
 
@@ -420,6 +449,10 @@ class ConversationStore:
 
 
 _NEXT_TURN = "(SELECT coalesce(max(turn), 0) + 1 FROM conversations)"
+_BY_AGE = (
+    "UPDATE conversations SET turn = coalesce((SELECT min(turn) FROM conversations WHERE updated > ?), turn)"
+    " WHERE key = ?"
+)
 # Of the messages with one parent this one, and no other, is chosen; rows that are so already are not touched.
 _CHOOSE = (
     "UPDATE messages SET chosen = (id = ?) WHERE conversation = ? AND parent = ? AND chosen IS NOT (id = ?)"

@@ -23,8 +23,10 @@ from engine.types import (
     ConversationLabels,
     ConversationPage,
     ConversationQuery,
-    ConversationSummary,
     ConversationTree,
+    ImportedConversation,
+    ImportReport,
+    RefusedEntry,
     StarredMessage,
     StoredMessage,
 )
@@ -101,13 +103,30 @@ class RemoteConversations:
         return await self._engine._post("conversations/export", ConversationFile, asked, patient=True)
 
     async def take_in(
-        self, data: bytes, form: ConversationForm | None = None, *, name: str = ""
-    ) -> tuple[ConversationSummary, ...]:
+        self, source: bytes | Path, form: ConversationForm | None = None, *, name: str = ""
+    ) -> ImportReport:
+        if isinstance(source, bytes):
+            return await self._take_in(source, form, name)
+        # The file is here, not there: it is read here, and sent one conversation at a time.
+        from engine.conversations.exporting import packed
+        from engine.conversations.sources import entries
+
+        found = await asyncio.to_thread(entries, source, form, name)
+        taken: list[ImportedConversation] = []
+        refused: list[RefusedEntry] = []
+        while (entry := await asyncio.to_thread(next, found, None)) is not None:
+            if isinstance(entry, RefusedEntry):
+                refused.append(entry)
+                continue
+            report = await self._take_in(await asyncio.to_thread(packed, entry), "json", "")
+            taken += [replace(each, missing=entry.missing) for each in report.conversations]
+            refused += report.refused
+        return ImportReport(conversations=tuple(taken), refused=tuple(refused))
+
+    async def _take_in(self, data: bytes, form: ConversationForm | None, name: str) -> ImportReport:
         asked = {"data": data, "form": form, "name": name}
-        found: tuple[ConversationSummary, ...] = await self._change(
-            "conversations/take_in", tuple[ConversationSummary, ...], asked
-        )
-        return found
+        report: ImportReport = await self._change("conversations/take_in", ImportReport, asked)
+        return report
 
     async def told(self) -> tuple[str, ...]:
         return await self._engine._get("conversations/told", tuple[str, ...])

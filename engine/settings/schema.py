@@ -255,6 +255,13 @@ class Ui(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     restore: Annotated[
         bool, Meta(description="Begin with the conversation that was open last, as it was left.")
     ] = True
+    titles: Annotated[
+        bool,
+        Meta(
+            description="Let the model write a conversation's title after its first answer, while nobody waits for it.",
+            extra=NOW,
+        ),
+    ] = True
     images: Annotated[
         Literal["auto", "blocks", "placeholder"],
         Meta(

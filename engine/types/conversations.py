@@ -185,6 +185,30 @@ class ConversationFile(Struct, frozen=True, kw_only=True):
     data: bytes
 
 
+class RefusedEntry(Struct, frozen=True, kw_only=True):
+    """An entry of an imported file that could not be read."""
+
+    name: str
+    why: str
+
+
+class ImportedConversation(Struct, frozen=True, kw_only=True):
+    """A conversation that an import brought, or found here already."""
+
+    summary: ConversationSummary
+    added: int
+    """Messages that are new here; 0: all of it was here already."""
+    missing: tuple[str, ...] = ()
+    """Attachments that it names and that did not come with it."""
+
+
+class ImportReport(Struct, frozen=True, kw_only=True):
+    """What became of an imported file, in its order."""
+
+    conversations: tuple[ImportedConversation, ...] = ()
+    refused: tuple[RefusedEntry, ...] = ()
+
+
 class Label(Struct, frozen=True):
     """A folder or tag, and how many conversations have it."""
 

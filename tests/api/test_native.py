@@ -160,7 +160,8 @@ def test_conversations_travel_with_their_pictures(admin: httpx.Client) -> None:
     assert admin.get("/hearth/v1/conversations/labels").json() == {"folders": [], "tags": []}
     assert admin.get("/hearth/v1/conversations/told").json() == []
     file = ask("export", conversations=[conversation], form="json")
-    (taken,) = ask("take_in", data=file["data"])
+    (brought,) = ask("take_in", data=file["data"])["conversations"]
+    taken = brought["summary"]
     ask("delete", conversations=[conversation, taken["id"]])
     left = {one.summary.id for one in ask("find", ConversationPage).found}
     assert not left & {conversation, taken["id"]}

@@ -43,6 +43,7 @@ from engine.types import (
     StreamEvent,
     TextPart,
 )
+from tests.engine.conversations.test_histories import export_of
 
 LONG = "scripted:tokens=100000,delay_ms=2,context=200000"
 
@@ -236,6 +237,16 @@ async def test_conversations_and_their_pictures_are_kept(engine: Engine, tmp_pat
         Path(starred.messages[0].attachments[0].path).read_bytes()
         == Path(kept.attachments[0].path).read_bytes()
     )
+    # A history that lies here is read here, with its pictures, and is known when it comes again.
+    history = tmp_path / f"{id}.zip"
+    await asyncio.to_thread(history.write_bytes, export_of(f"chat of {id}"))
+    for added in (5, 0):
+        report = await engine.conversations.take_in(history)
+        assert [each.added for each in report.conversations] == [added]
+        assert [each.name for each in report.refused] == ["Odd"]
+    talk = (await engine.conversations.get(report.conversations[0].summary.id)).messages
+    assert talk[0].attachments[0].width == 3
+    await engine.conversations.delete([report.conversations[0].summary.id])
     await engine.conversations.delete([id])
     assert id not in [each.conversation for each in await engine.conversations.starred()]
     assert id not in [

@@ -20,6 +20,7 @@ from engine.types import ConversationQuery, StoredMessage
 from tests.cli.conftest import Open
 from tests.cli.inside import ran as run
 from tests.cli.terminal import environment, hearth
+from tests.engine.conversations.test_histories import export_of
 
 HELLO = "scripted:text=hello there"
 
@@ -87,6 +88,12 @@ def test_kept_listed_shown_searched_exported_imported_and_deleted(hearth_home: P
         )
         assert run(hearth_home, "conversations", "import", str(file)).returncode == 0
     assert [each["title"] for each in listed(hearth_home)] == ["What is a zebra?"] * 4
+    # A history of another program is known when it comes again, and an entry that is none is named.
+    (tmp_path / "export.zip").write_bytes(export_of("c-1"))
+    for count in ("1 conversation imported.", "1 was here already."):
+        done = run(hearth_home, "import", str(tmp_path / "export.zip"))
+        assert done.returncode == 1 and count in done.stderr and "Not read: Odd" in done.stderr, done.stderr
+    assert [each["title"] for each in listed(hearth_home, "in:ChatGPT")] == ["Hats"]
     assert run(hearth_home, "conversations", "rm", id).returncode == 2, "nobody can be asked"
     assert run(hearth_home, "conversations", "rm", id, "--yes").returncode == 0
     assert id not in [each["id"] for each in listed(hearth_home)]

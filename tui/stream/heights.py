@@ -18,12 +18,24 @@ DECORATION_ROWS = 2
 
 def guess_height(view: MessageView, width: int) -> int:
     """Rows that a message will take at `width` cells, guessed from its characters and newlines alone."""
-    newlines = view.text.count("\n")
-    wrapped = len(view.text) // max(8, width)
-    calls = sum(2 + min(MOST_ROWS, call.arguments.count(",") + 3) for call in view.calls)
-    asides = bool(view.meta) + bool(view.reasoning) + bool(view.warning)
-    pictures = _picture_rows(len(view.pictures), width) if view.pictures else 0
-    return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides + pictures
+    return guess_rows(
+        view.text,
+        width,
+        asides=bool(view.meta) + bool(view.reasoning) + bool(view.warning),
+        arguments=[call.arguments for call in view.calls],
+        pictures=len(view.pictures),
+    )
+
+
+def guess_rows(
+    text: str, width: int, *, asides: int, arguments: Sequence[str] = (), pictures: int = 0
+) -> int:
+    """The guess for a text with so many lines beside it, calls with these arguments, and pictures."""
+    newlines = text.count("\n")
+    wrapped = len(text) // max(8, width)
+    calls = sum(2 + min(MOST_ROWS, each.count(",") + 3) for each in arguments)
+    shown = _picture_rows(pictures, width) if pictures else 0
+    return DECORATION_ROWS + newlines + wrapped + 1 + calls + asides + shown
 
 
 def _picture_rows(count: int, width: int) -> int:

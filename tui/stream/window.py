@@ -2,6 +2,7 @@
 
     window = MessageWindow()
     await window.show(views)                  # the whole conversation, newest last; ends at the bottom
+    await window.refresh_views(views)         # the same messages, some of which show something else now
     await window.append(view)                 # one more finished message
     answer = await window.stream(view)        # a message that grows; see answer.py
     await window.finish(answer, meta="...")   # it became a finished message
@@ -22,8 +23,7 @@ from dataclasses import dataclass
 
 from textual import events
 from textual.app import ComposeResult
-from textual.geometry import Size
-from textual.strip import Strip
+from textual.layout import WidgetPlacement
 from textual.widget import Widget
 
 from tui.base import ChatScroll
@@ -31,7 +31,9 @@ from tui.pictures.gallery import Gallery
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.heights import HeightMap, guess_height
+from tui.stream.message_list import MessageList
 from tui.stream.pump import Feed
+from tui.stream.spacer import Spacer, at_the_end
 
 MOST_MOUNTED = 40
 """Finished messages that are mounted at once, at most."""
@@ -40,30 +42,6 @@ OVERSCAN = 1.5
 HYSTERESIS = 0.5
 """Viewports of mounted messages left before the window moves."""
 _SIDES = 2  # columns of padding around a message
-
-
-class Spacer(Widget):
-    """Empty rows in place of messages that are not mounted."""
-
-    DEFAULT_CSS = "Spacer { width: 1fr; height: auto; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows = 0
-
-    def set_rows(self, rows: int) -> None:
-        """Change the height, in rows."""
-        if rows != self._rows:
-            self._rows = rows
-            self.refresh(layout=True)
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """The rows set."""
-        return self._rows
-
-    def render_line(self, y: int) -> Strip:
-        """An empty row."""
-        return Strip.blank(self.size.width, self.visual_style.rich_style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +64,7 @@ class MessageWindow(ChatScroll):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._gallery = gallery
-        self._views: list[MessageView] = []
+        self._views = MessageList.of(())
         self._index: dict[str, int] = {}
         self._heights = HeightMap()
         self._low = self._high = 0  # mounted finished messages: [low, high)
@@ -103,20 +81,31 @@ class MessageWindow(ChatScroll):
         yield self._above
         yield self._below
 
+    def process_layout(self, placements: list[WidgetPlacement]) -> list[WidgetPlacement]:
+        """The rows of a spacer count, and nothing is laid out over them."""
+        return [at_the_end(each) if isinstance(each.widget, Spacer) else each for each in placements]
+
     @property
     def views(self) -> Sequence[MessageView]:
-        """The finished messages, oldest first."""
+        """The finished messages, oldest first; what each shows is made when it is asked for."""
         return self._views
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Ids of the finished messages, oldest first."""
+        return self._views.ids
 
     @property
     def mounted_ids(self) -> list[str]:
         """Ids of the finished messages that are mounted now, in order."""
-        return [view.id for view in self._views[self._low : self._high]]
+        return self._views.ids[self._low : self._high]
 
     @property
     def top_id(self) -> str | None:
         """The finished message at the top of the screen; None at the end, where new text is followed."""
-        return None if self.following or not self._views else self._views[self._heights.at(self.scroll_y)].id
+        if self.following or not self._views:
+            return None
+        return self._views.ids[self._heights.at(self.scroll_y)]
 
     @property
     def is_streaming(self) -> bool:
@@ -145,10 +134,10 @@ class MessageWindow(ChatScroll):
         old, self._mounted = self._mounted, {}
         stale: list[Widget] = [*self._answers]
         self._answers = []
-        self._views = list(views)
-        self._index = {view.id: index for index, view in enumerate(self._views)}
+        self._views = MessageList.of(views)
+        self._index = {message_id: index for index, message_id in enumerate(self._views.ids)}
         self._width = self._message_width()
-        self._heights = HeightMap([guess_height(view, self._width) for view in self._views])
+        self._heights = HeightMap(self._views.heights(self._width))
         self._low = self._high = len(self._views)
         for message_id, widget in old.items():
             index = self._index.get(message_id)
@@ -188,6 +177,14 @@ class MessageWindow(ChatScroll):
             widget.show(view)
             self._heights.measure(index, widget.height_at(self._width))
         self._set_spacers()
+
+    async def refresh_views(self, views: MessageList) -> None:
+        """Show what the same messages, in the same order, show now; those out of sight when they come back."""
+        assert views.ids == self._views.ids, "other messages are shown, or appended"
+        self._views = views
+        for index in range(self._low, self._high):
+            if views[index] != self._mounted[views.ids[index]].view:
+                await self.update(views[index])
 
     async def stream(self, view: MessageView) -> StreamingAnswer:
         """Add a message that grows at the end; it stays mounted until `finish`."""
@@ -325,17 +322,17 @@ class MessageWindow(ChatScroll):
 
     async def _mount_range(self, low: int, high: int) -> None:
         """Make exactly the finished messages [low, high) mounted, the reader's place kept."""
-        wanted = {view.id for view in self._views[low:high]}
+        wanted = set(self._views.ids[low:high])
         gone = [widget for message_id, widget in self._mounted.items() if message_id not in wanted]
         self._width = self._message_width()
         before: Widget = self._below
         new: list[tuple[FrozenMessage, Widget]] = []
         for index in range(high - 1, low - 1, -1):
-            view = self._views[index]
-            widget = self._mounted.get(view.id)
+            message_id = self._views.ids[index]
+            widget = self._mounted.get(message_id)
             if widget is None:
-                widget = FrozenMessage(view, self._gallery)
-                self._mounted[view.id] = widget
+                widget = FrozenMessage(self._views[index], self._gallery)
+                self._mounted[message_id] = widget
                 new.append((widget, before))
             self._heights.measure(index, widget.height_at(self._width))
             before = widget
@@ -358,7 +355,7 @@ class MessageWindow(ChatScroll):
     def _remember_anchor(self) -> None:
         if self._views and not self.following:
             index = self._heights.at(self.scroll_y)
-            self._anchor = Anchor(self._views[index].id, self._heights.top(index) - round(self.scroll_y))
+            self._anchor = Anchor(self._views.ids[index], self._heights.top(index) - round(self.scroll_y))
 
     def _restore_anchor(self) -> None:
         """Scroll so that the anchored message is where it was; does nothing while following."""
@@ -376,9 +373,9 @@ class MessageWindow(ChatScroll):
         if not self._views or width == self._width:
             return
         self._width = width
-        self._heights = HeightMap([guess_height(view, width) for view in self._views])
+        self._heights = HeightMap(self._views.heights(width))
         for index in range(self._low, self._high):
-            widget = self._mounted[self._views[index].id]
+            widget = self._mounted[self._views.ids[index]]
             self._heights.measure(index, widget.height_at(width))
         self._set_spacers()
         self._restore_anchor()

@@ -155,7 +155,8 @@ async def test_pictures_outlive_their_originals_and_go_with_the_last_who_shows_t
     await again.close()
     assert not where.exists() and not list(paths.attachments.iterdir())
     third = LocalConversations(paths)
-    (summary,) = await third.take_in(whole.data)
+    (taken,) = (await third.take_in(whole.data)).conversations
+    summary = taken.summary
     (message,) = (await third.get(summary.id)).messages
     assert Path(message.attachments[0].path).read_bytes() == PNG
     await third.close()

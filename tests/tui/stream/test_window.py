@@ -12,7 +12,8 @@ from tests.tiers import mostly_long
 from tui.stream.frozen import FrozenMessage, MessageView
 from tui.stream.heights import HeightMap
 from tui.stream.pump import StreamPump
-from tui.stream.window import MOST_MOUNTED, MessageWindow, Spacer
+from tui.stream.spacer import Spacer
+from tui.stream.window import MOST_MOUNTED, MessageWindow
 
 SIZE = (60, 20)
 
@@ -98,7 +99,7 @@ async def test_spacers_and_messages_add_up_to_the_known_heights(app: Any, talk: 
         await settle(pilot)
         window = app.window
         assert top_message(window) == ("m50", 0)
-        rows = sum(spacer.size.height for spacer in window.query(Spacer))
+        rows = sum(spacer.rows for spacer in window.query(Spacer))
         rows += sum(widget.size.height for widget in widgets(window))
         assert rows == window.virtual_size.height
 

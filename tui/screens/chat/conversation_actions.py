@@ -17,11 +17,12 @@ from tui.line_dialogue import LineDialogue
 from tui.new_file import write_new
 from tui.screens.chat.commands import ChatCommands
 from tui.screens.chat.conversation import Conversation, Node
-from tui.screens.chat.export_file import form_of, read_file
+from tui.screens.chat.export_file import form_of, path_of
 from tui.screens.chat.keeper import Keeper, reason
 from tui.screens.chat.listing import Row
 from tui.screens.chat.sidebar import ConversationPane, Sidebar
 from tui.screens.chat.stored import conversation_of
+from tui.telling.imports import told
 
 LOOK_S = 1.0
 """Seconds between two looks at what is being typed and where the reader is."""
@@ -379,12 +380,11 @@ class ConversationActions(ChatCommands):
     async def _command_import(self, path: str) -> None:
         if not path:
             raise InvalidRequest("/import needs a file.", fix="As in: /import talk.json")
-        data = await asyncio.to_thread(read_file, path)
-        found = await (await self._kept()).take_in(data, name=Path(path).stem)
-        self.hearth.flash(f"{len(found)} conversation{'s' if len(found) != 1 else ''} imported.", "success")
+        report = await (await self._kept()).take_in(path_of(path), name=Path(path).stem)
+        self.hearth.flash(told(report), "warning" if report.refused else "success", 10)
         self.pane_of_conversations.reload()
-        if found:
-            self.open_conversation(found[0].id)
+        if report.conversations:
+            self.open_conversation(report.conversations[0].summary.id)
 
     async def _command_rename(self, title: str) -> None:
         row = self._chosen

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from engine.errors import StorageFailed
-from engine.text_safety import plain
 from engine.types import ConversationForm
 
 
@@ -17,11 +16,6 @@ def form_of(path: str) -> ConversationForm:
     return "json" if name.endswith(".json") else "markdown"
 
 
-def read_file(path: str) -> bytes:
-    """What a file holds. Raises StorageFailed. For threads."""
-    try:
-        with open(os.path.expanduser(path), "rb") as file:
-            return file.read()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise StorageFailed(f"{plain(path, 60)} cannot be read.", f"{why}.") from None
+def path_of(typed: str) -> Path:
+    """The path that somebody typed, `~` and all."""
+    return Path(os.path.expanduser(typed))

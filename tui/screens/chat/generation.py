@@ -98,6 +98,11 @@ class Generation:
         return self.progress.stage == "ended"
 
     @property
+    def stopped(self) -> bool:
+        """Whether somebody asked for its end."""
+        return self._stop_asked
+
+    @property
     def rate(self) -> float | None:
         """Tokens per second after the first, so far."""
         if self.tokens < 2 or self._last_ns <= self._first_ns:

@@ -18,6 +18,7 @@ from tui.asking.pictures import Picture
 from tui.screens.chat.conversation import Controls, Conversation, Conversations, Node
 from tui.screens.chat.generation import Generation
 from tui.screens.chat.request import build
+from tui.screens.chat.titles import TitleWriter
 from tui.stream.pump import Feed, Sink, StreamPump
 
 JUST_ENDED_S = 1.0
@@ -69,8 +70,9 @@ class ChatPresenter:
         adapters_of: Callable[[str], Collection[str]] = lambda model: (),
         refused: Callable[[Node], None] = lambda question: None,
         touched: Callable[..., None] = lambda conversation, *nodes: None,
+        titles: TitleWriter | None = None,
     ) -> None:
-        self._touched = touched
+        self._touched, self._titles = touched, titles
         self._adapters_of, self._refused = adapters_of, refused
         self.conversations = Conversations()
         self.pump = StreamPump(ticked)
@@ -212,6 +214,8 @@ class ChatPresenter:
             self._touched(running.generation.conversation, running.generation.node)
         self._running.clear()
         self.pump.stop()
+        if self._titles is not None:
+            self._titles.give_way()
 
     # --- showing
 
@@ -252,6 +256,8 @@ class ChatPresenter:
         model: str = "",
         controls: Controls | None = None,
     ) -> Generation:
+        if self._titles is not None:
+            self._titles.give_way()
         path = conversation.path_to(node.id)
         request = build(
             model or self.model_of(conversation),
@@ -292,6 +298,8 @@ class ChatPresenter:
         if waiting and conversation.id not in self._running and generation.node.error is None:
             draft = waiting.pop(0)
             self.send(conversation, draft.text, draft.pictures)
+        elif self._titles is not None and not self._running and not generation.stopped:
+            self._titles.consider(conversation, generation.request)
 
 
 def _texts(drafts: list[Draft]) -> list[str]:

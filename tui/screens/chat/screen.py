@@ -26,7 +26,7 @@ from tui.screens.chat.actions import ACTIONS
 from tui.screens.chat.activity import ActivityLine
 from tui.screens.chat.column import Column
 from tui.screens.chat.composer import Composer
-from tui.screens.chat.conversation import Node
+from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.conversation_actions import LOOK_S, ConversationActions
 from tui.screens.chat.inspector import Inspector
 from tui.screens.chat.message_actions import ON_A_MESSAGE
@@ -34,6 +34,7 @@ from tui.screens.chat.presenter import ChatPresenter
 from tui.screens.chat.rows import Opener
 from tui.screens.chat.sidebar import ConversationPane
 from tui.screens.chat.status import status_of
+from tui.screens.chat.titles import TitleWriter
 from tui.screens.chat.view import ConversationView
 from tui.screens.chat.welcome import SUGGESTIONS, Welcome
 from tui.status import Sample
@@ -63,6 +64,7 @@ class ChatScreen(ConversationActions):
             adapters_of=self._adapters_of,
             refused=self._refused,
             touched=lambda conversation, *nodes: self.keeper.touch(conversation, *nodes),
+            titles=TitleWriter(self._engine, lambda: self.hearth.settings.ui.titles, self._titled),
         )
         self.keeper = self.made_keeper()
         self.view = ConversationView(self.presenter, self.hearth.gallery)
@@ -177,6 +179,10 @@ class ChatScreen(ConversationActions):
         self.inspector.show(self.presenter.current.controls)
         self._tell_of_model()
         self._changed(at)
+
+    def _titled(self, conversation: Conversation) -> None:
+        self.keeper.look(conversation)
+        self.tell()
 
     def _ticked(self) -> None:
         self.view.grow()

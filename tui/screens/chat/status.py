@@ -27,10 +27,10 @@ def status_of(presenter: ChatPresenter, *, following: bool, pending: int) -> Cha
             used, total = before.usage.total_tokens, before.context
             rate = rate or before.timings.decode_rate(before.usage.completion_tokens)
             ttft = ttft or before.timings.ttft_s or None
-    branch = next(
-        (place for node in reversed(path) if (place := conversation.place(node.id))[1] > 1),
-        None,
-    )
+    branch = None
+    if len(conversation.nodes) > len(path):
+        places = (conversation.place(node.id) for node in reversed(path))
+        branch = next((place for place in places if place[1] > 1), None)
     return ChatStatus(
         model=presenter.model_of(conversation),
         adapters=""

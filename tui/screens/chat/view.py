@@ -10,9 +10,10 @@ from tui.pictures.gallery import Gallery
 from tui.screens.chat.column import side
 from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.presenter import ChatPresenter, Running
-from tui.screens.chat.views import growing_view, view_id, view_of
+from tui.screens.chat.views import growing_view, view_id, view_of, views_of
 from tui.stream.answer import StreamingAnswer
 from tui.stream.frozen import FrozenMessage, MessageView
+from tui.stream.message_list import MessageList
 from tui.stream.window import MessageWindow
 
 MOST_APPENDED = 4
@@ -52,7 +53,7 @@ class ConversationView(MessageWindow):
         path = conversation.path()
         if running is not None and (not path or path[-1] is not running.generation.node):
             running = None  # it is written on another branch
-        finished = [self._view(conversation, node) for node in (path[:-1] if running else path)]
+        finished = views_of(conversation, path[:-1] if running else path, self._unfolded)
         if self._answer is not None and (running is not self._streamed or conversation is not self._shown):
             await self._let_go(conversation, finished)
         if conversation is not self._shown or not self._extends(finished):
@@ -63,10 +64,8 @@ class ConversationView(MessageWindow):
         else:
             for view in finished[len(self.views) :]:
                 await self.append(view)
+            await self.refresh_views(finished)
         self._shown = conversation
-        for known, view in zip(list(self.views), finished, strict=True):
-            if known != view:
-                await self.update(view)
         if running is not None and self._answer is None:
             await self._stream(conversation, running)
         self.mark()
@@ -80,7 +79,7 @@ class ConversationView(MessageWindow):
         else:
             self.call_after_refresh(self.pause)
 
-    async def _let_go(self, conversation: Conversation, finished: list[MessageView]) -> None:
+    async def _let_go(self, conversation: Conversation, finished: MessageList) -> None:
         """The answer has ended in sight and becomes the last message, or it goes on out of sight."""
         answer, running = self._answer, self._streamed
         assert answer is not None and running is not None
@@ -96,15 +95,12 @@ class ConversationView(MessageWindow):
             self._presenter.hide(running)
         self._shown = None  # the window is made anew
 
-    def _extends(self, finished: list[MessageView]) -> bool:
+    def _extends(self, finished: MessageList) -> bool:
         """Whether what is shown is the beginning of `finished`, some texts changed in place perhaps."""
-        shown = [view.id for view in self.views]
+        shown = self.ids
         if len(finished) > len(shown) + (MOST_APPENDED if self._answer is None else 0):
             return False
-        return [view.id for view in finished[: len(shown)]] == shown
-
-    def _view(self, conversation: Conversation, node: Node) -> MessageView:
-        return view_of(conversation, node, folded=view_id(conversation, node) not in self._unfolded)
+        return finished.ids[: len(shown)] == shown
 
     def _growing(self, conversation: Conversation, node: Node) -> MessageView:
         return growing_view(conversation, node, folded=view_id(conversation, node) not in self._unfolded)
@@ -164,14 +160,14 @@ class ConversationView(MessageWindow):
         widget = self.widget_of(name)
         if widget is not None and self.scrollable_content_region.contains_region(widget.region):
             return
-        if any(view.id == name for view in self.views):
+        if name in self.ids:
             self.run_worker(partial(self._go, name), group="chat")
         else:
             self.follow()  # the answer that is being written is at the end
 
     async def _go(self, name: str) -> None:
         async with self._syncing:
-            if any(view.id == name for view in self.views):
+            if name in self.ids:
                 await self.go_to(name)
         self.mark()
 

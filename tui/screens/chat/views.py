@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Sequence
 
 from engine.text_safety import clean, plain
 from engine.types import ToolCall
@@ -12,10 +13,28 @@ from tui.screens.chat.conversation import Conversation, Node
 from tui.screens.chat.figures import meta_line, warnings
 from tui.stream.calls import CallView
 from tui.stream.frozen import MessageView
+from tui.stream.heights import guess_rows
+from tui.stream.message_list import MessageList
 from tui.stream.pictures import GLYPH
 from tui.telling.thinking import thought
 
 NO_RESULT, GIVE_ONE = "no result yet", "no result yet · t gives one"
+
+
+def views_of(conversation: Conversation, path: Sequence[Node], unfolded: Container[str] = ()) -> MessageList:
+    """Finished messages as the window shows them, each made when it is asked for; `unfolded` by their view ids."""
+    ids = [view_id(conversation, node) for node in path]
+    return MessageList(
+        ids,
+        view=lambda place: view_of(conversation, path[place], folded=ids[place] not in unfolded),
+        guess=lambda place, width: _guessed_rows(path[place], width),
+    )
+
+
+def _guessed_rows(node: Node, width: int) -> int:
+    calls = [call.arguments for call in node.tool_calls]
+    asides = (node.usage is not None) + bool(node.reasoning)
+    return guess_rows(node.content, width, asides=asides, arguments=calls, pictures=len(node.pictures))
 
 
 def view_of(conversation: Conversation, node: Node, *, folded: bool = True) -> MessageView:
