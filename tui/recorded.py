@@ -178,7 +178,7 @@ class RecordedEngine(RecordedHub, RecordedNames):
 
     def generate(self, request: GenerationRequest) -> RecordedStream:
         """Play the answer; to what is asked in passing, as a conversation's title is, `aside`."""
-        if request.priority == "batch":
+        if request.priority == "batch" and request.client == "tui":
             self.asides.append(
                 RecordedStream(request, events_of(request, self.aside, self.context), 99, self.hold)
             )

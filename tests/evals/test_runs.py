@@ -254,4 +254,6 @@ def test_a_model_that_answers_nothing_is_not_asked_forever(store: EvalStore, exe
     with pytest.raises(HearthError, match="context window"):
         execute("needle", "ember", conditions=replace(STEADY, system="word " * 4000))
     (stopped,) = store.runs()
-    assert stopped.state == "stopped" and store.count(stopped) == (0, 20)
+    scored, failed = store.count(stopped)
+    # Those that were asked beside the twentieth may have ended with it.
+    assert stopped.state == "stopped" and scored == 0 and 20 <= failed < stopped.total

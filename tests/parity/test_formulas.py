@@ -30,6 +30,7 @@ class Tokens:
     end_tokens: tuple[int, ...] = (SIZE - 1,)
     suppressed: tuple[int, ...] = ()
     handle: int | None = None
+    dry: None = None
     workbench: Workbench = field(default_factory=lambda: Workbench(SIZE))
 
 

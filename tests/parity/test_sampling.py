@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.runtime.backends.sampling.candidates import Workbench
 from engine.runtime.backends.sampling.chain import Chain
+from engine.runtime.backends.sampling.dry import DrySamplers
 from engine.sampling import resolve
 from engine.types import Sampling
 from tests.parity.bare import END, VOCABULARY, Bare
@@ -72,6 +73,7 @@ class Tokens:
     size: int = VOCABULARY
     end_tokens: tuple[int, ...] = (END,)
     suppressed: tuple[int, ...] = ()
+    dry: DrySamplers | None = None
     workbench: Workbench = field(default_factory=lambda: Workbench(VOCABULARY))
 
 
@@ -79,7 +81,8 @@ class Reference:
     """Draws from a bare library's logits."""
 
     def __init__(self, bare: Bare) -> None:
-        self._bare, self._tokens = bare, Tokens(bare.handle)
+        dry = DrySamplers(bare.handle) if bare.handle is not None else None
+        self._bare, self._tokens = bare, Tokens(bare.handle, dry=dry)
         self._rows: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def row(self, tokens: Sequence[int]) -> NDArray[np.float32]:

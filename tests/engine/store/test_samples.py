@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(home: Pa
             connection.execute(f"CREATE TABLE {table} ({columns})")
         connection.execute("CREATE TABLE spooled_files (name VARCHAR)")
         connection.execute("CREATE TABLE schema_version AS SELECT 1::INTEGER AS version")
-        connection.execute("INSERT INTO requests (id, time, gaps) VALUES ('kept', now()::TIMESTAMP, [1])")
+        before = datetime.fromtimestamp(NOW, UTC).replace(tzinfo=None)
+        connection.execute("INSERT INTO requests (id, time, gaps) VALUES ('kept', ?, [1])", [before])
     metrics = Metrics(home / "metrics.duckdb", home / "spool")
     keep(metrics, POINT)
     metrics.record(RequestRow(id="new", time=NOW + 60, alias="bard"))
