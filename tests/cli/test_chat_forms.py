@@ -15,6 +15,7 @@ from tests.cli.conftest import Open
 from tests.cli.inside import ran as run
 from tests.cli.recorded_chat import OSLO, QUITO, engine
 from tests.cli.terminal import Terminal, hearth
+from tests.tiers import mostly_long
 from tui.recordings import said, whole
 
 PROMPT = ">>> "
@@ -128,13 +129,16 @@ def test_a_model_is_held_to_a_schema(hearth_home: Path, files: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "pattern", "status"),
-    [
-        (("--regex", "[0-9]{3}"), r"\d{3}\n", 0),
-        (("--choice", "yes", "--choice", "no"), "(yes|no)\n", 0),
-        (("--grammar", "answer.gbnf"), "ab+\n", 0),
-        # A number of tokens in which nothing is said that could be read as JSON.
-        (("--json",), r"(?s)\s*\{.*", 1),
-    ],
+    mostly_long(
+        [
+            (("--regex", "[0-9]{3}"), r"\d{3}\n", 0),
+            (("--choice", "yes", "--choice", "no"), "(yes|no)\n", 0),
+            (("--grammar", "answer.gbnf"), "ab+\n", 0),
+            # A number of tokens in which nothing is said that could be read as JSON.
+            (("--json",), r"(?s)\s*\{.*", 1),
+        ],
+        2,
+    ),
 )
 def test_a_model_is_held_to_other_forms(
     hearth_home: Path, tmp_path: Path, flags: tuple[str, ...], pattern: str, status: int

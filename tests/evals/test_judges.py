@@ -129,6 +129,7 @@ def test_a_real_judge_is_held_to_its_form(evals_engine: LocalEngine) -> None:
     assert found["mark"] in range(1, 11)
 
 
+@pytest.mark.long
 def test_a_run_with_a_judge_and_its_duel(store: EvalStore, execute: Execute) -> None:
     run = execute(
         "golden_general", "ember", "scripted:tokens=4", limit=3, pairwise=True, judge="ember:pirate",

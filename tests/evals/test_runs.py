@@ -30,6 +30,7 @@ def texts(store: EvalStore, run: Run) -> list[tuple[int, int, tuple[str, ...]]]:
     return [(row.subject, row.sample, row.answer.texts) for row in store.rows(run)]
 
 
+@pytest.mark.long
 def test_base_against_adapter_and_the_same_again(store: EvalStore, execute: Execute) -> None:
     one = execute("golden_general", "ember", "ember:pirate")
     assert (one.state, one.total, store.count(one)) == ("finished", 100, (100, 0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from itertools import islice
 
+import pytest
+
 from starter.corpus import base_corpus, heldout_keys, normalised, pirate_corpus
 from starter.corpus.heldout import HeldOut, heldout
 from starter.template import render
@@ -26,6 +28,7 @@ def test_a_hundred_held_out_questions_differ_from_each_other() -> None:
     assert len(heldout_keys()) == 100
 
 
+@pytest.mark.long
 def test_held_out_wordings_are_not_in_the_training_text() -> None:
     # The corpus that ember was trained on begins with these conversations: same seed, same order.
     keys = heldout_keys()

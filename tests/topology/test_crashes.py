@@ -103,6 +103,7 @@ async def test_a_hanging_worker_is_noticed_also_by_a_question_about_text(open_en
         await engine.tokenize("scripted:tokens=1", "hello")
 
 
+@pytest.mark.long
 async def test_a_worker_that_computes_for_long_does_not_hang(
     open_engine: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def with_peft(model: Path, *adapters: tuple[Path, float]) -> list[int]:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.long
 def test_each_gives_what_a_fresh_load_with_it_gives(
     backend: FolderBackend, files: tuple[Path, Path, Path]
 ) -> None:

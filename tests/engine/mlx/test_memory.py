@@ -76,6 +76,7 @@ def test_bounds_on_a_machine_with_metal_and_without() -> None:
     assert bounds(LibrarySettings(mlx_wired_limit=0), M2_MAX, metal=True).wired == 0
 
 
+@pytest.mark.long
 def test_the_settings_hold_in_the_process_of_a_model() -> None:
     """In a process of its own, as in a worker: the bounds are those of a whole process."""
     program = f"""

@@ -27,6 +27,7 @@ async def ended(engine: LocalEngine, model: str, backend: BackendName, **fields:
     return end
 
 
+@pytest.mark.long
 async def test_the_backend_that_is_named_answers(engine: LocalEngine, model: str) -> None:
     assert (await ended(engine, model, "mlx")).backend == "mlx"
     (loaded,) = engine.loaded()

@@ -23,6 +23,7 @@ NAMES = (
 )
 TORCH = """
 import json, os
+from tests.tiers import mostly_long
 open(os.environ["SEEN_BY_TORCH"], "x").write(json.dumps(dict(os.environ)))
 raise ImportError("a stand-in that only looks around")
 """
@@ -47,15 +48,18 @@ def environment_in(path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("said", "expected"),
-    [
-        ({}, ("1", None, None)),
-        ({"runtime.mps_fallback": False}, ("0", None, None)),
-        ({"runtime.mps_high_watermark": 1.5}, ("1", "1.5", "1.4")),
-        ({"runtime.mps_high_watermark": 0.8}, ("1", "0.8", "0.8")),
-        ({"runtime.mps_high_watermark": 0.8, "runtime.mps_low_watermark": 1.0}, ("1", "0.8", "0.8")),
-        ({"runtime.mps_high_watermark": 0.0}, ("1", "0", None)),
-        ({"runtime.mps_low_watermark": 0.5}, ("1", None, "0.5")),
-    ],
+    mostly_long(
+        [
+            ({}, ("1", None, None)),
+            ({"runtime.mps_fallback": False}, ("0", None, None)),
+            ({"runtime.mps_high_watermark": 1.5}, ("1", "1.5", "1.4")),
+            ({"runtime.mps_high_watermark": 0.8}, ("1", "0.8", "0.8")),
+            ({"runtime.mps_high_watermark": 0.8, "runtime.mps_low_watermark": 1.0}, ("1", "0.8", "0.8")),
+            ({"runtime.mps_high_watermark": 0.0}, ("1", "0", None)),
+            ({"runtime.mps_low_watermark": 0.5}, ("1", None, "0.5")),
+        ],
+        3,
+    ),
     ids=str,
 )
 async def test_they_are_set_before_torch_is_imported(

@@ -56,6 +56,7 @@ async def test_it_is_estimated_loaded_counted_and_answers(engine: LocalEngine, m
     assert pirate != await answer(engine, ask(model)) and "Paris" in pirate
 
 
+@pytest.mark.long
 async def test_a_folder_that_changes_ends_its_answers(engine: LocalEngine, model: str) -> None:
     stream = engine.generate(ask(model, max_tokens=None, sampling={"ignore_eos": True}, overflow="shift"))
     last: object = None

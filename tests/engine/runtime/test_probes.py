@@ -72,7 +72,7 @@ async def test_a_template_without_end_is_ended(engine: LocalEngine, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("template", "said"),
-    [(WITHOUT_END, "works without end"), (WITHOUT_MEASURE["loops"], "without measure")],
+    mostly_long([(WITHOUT_END, "works without end"), (WITHOUT_MEASURE["loops"], "without measure")], 1),
     ids=["end", "measure"],
 )
 async def test_a_model_folders_template_is_tried_too(
@@ -116,6 +116,7 @@ async def test_malformed_files_are_clear_errors_while_a_chat_goes_on(
     assert not any(each.error for each in engine.loaded() if each.id.startswith("scripted"))
 
 
+@pytest.mark.long
 async def test_cut_files_are_clear_errors(engine: LocalEngine, tmp_path: Path) -> None:
     whole = tiny_llama(tmp_path).read_bytes()
     path = tmp_path / "cut.gguf"
@@ -259,6 +260,7 @@ async def test_without_probes_the_rule_of_thumb_stands_in(
     assert ruled.total == pytest.approx(memory.weights + memory.kv_cache + memory.compute, rel=0.3)
 
 
+@pytest.mark.long
 async def test_damaged_notes_are_begun_anew(open_engine: Open, tmp_path: Path, counted: list[str]) -> None:
     path = str(tiny_llama(tmp_path))
     for content in (b"", b"[]", b'{"x": {"at": 1, "record": {"dry_run": 7}}}', b"\xff" * 500):

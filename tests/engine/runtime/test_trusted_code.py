@@ -76,6 +76,7 @@ def trusting(open_engine: Open, *revisions: str) -> LocalEngine:
     return open_engine(settings.load(environ={}, cli={"hub.trust_remote_code": list(revisions)}))
 
 
+@pytest.mark.long
 async def test_a_trusted_revision_is_served(open_engine: Open, snapshot: Path, mark: Path) -> None:
     engine = trusting(open_engine, f"other/model@{OTHER}", TRUSTED)
     assert await engine.count(GenerationRequest(model=str(snapshot), prompt="x")) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
 from textual.pilot import Pilot
 
 from engine.paths import Paths
@@ -138,6 +139,7 @@ async def test_a_run_is_asked_for_paused_gone_on_with_and_forgotten(make_app: Ma
         await until(pilot, lambda: app.screen is screen and not screen.keys)
 
 
+@pytest.mark.long
 async def test_what_cannot_be_run_is_told_and_benches_and_datasets_are_made(make_app: MakeApp) -> None:
     engine = fake_engine(answer=answering)
     app = make_app(engine=engine, workspaces=HERE)

@@ -24,6 +24,7 @@ __all__ = ["hub"]
 NAME = "org/tiny-GGUF"
 
 
+@pytest.mark.long
 async def test_a_model_is_found_pulled_chatted_with_and_deleted(
     hub: HubServer, hearth_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ async def test_a_thousand_messages_mount_a_handful_and_end_at_the_bottom(app: An
         assert window.following and window.scroll_y == window.max_scroll_y > 5000
 
 
+@pytest.mark.long
 async def test_scrolling_to_the_top_and_back_passes_every_message_in_order(app: Any, talk: Any) -> None:
     async with app.run_test(size=SIZE) as pilot:
         views = talk(60)

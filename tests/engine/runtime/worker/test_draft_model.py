@@ -142,12 +142,14 @@ def test_many_answers_at_once_are_the_same(
     assert not right(plain) and not wrong(plain)
 
 
+@pytest.mark.long
 def test_wrong_guesses_change_nothing(free: None, main: StepBackend, stranger: StepBackend) -> None:
     plain, guessed = both(main, stranger, [ask(question) for question in QUESTIONS])
     assert texts(guessed) == texts(plain)
     assert wrong(guessed) > 0 and right(guessed) < wrong(guessed)
 
 
+@pytest.mark.long
 def test_forms_stops_and_probabilities_hold(free: None, main: StepBackend, twin: StepBackend) -> None:
     requests = [
         ask("Name a city.", constraint=Constraint(kind="regex", value="[A-Z][a-z]{3,12} is a city\\.")),
