@@ -14,6 +14,7 @@ from engine.errors import Unsupported
 from engine.types import LoadOptions
 from starter import hf_path
 from tests.engine.runtime.conftest import Open
+from tests.tiers import mostly_long
 
 NAMES = (
     "PYTORCH_ENABLE_MPS_FALLBACK",
@@ -23,7 +24,6 @@ NAMES = (
 )
 TORCH = """
 import json, os
-from tests.tiers import mostly_long
 open(os.environ["SEEN_BY_TORCH"], "x").write(json.dumps(dict(os.environ)))
 raise ImportError("a stand-in that only looks around")
 """
