@@ -45,6 +45,8 @@ def _conditions(conditions: Conditions) -> list[str]:
         said += ["--temperature", f"{temperature:g}"]
     for name, value in sampling.items():
         said += ["--sampling", f"{name}={value}"]
+    if conditions.timeout_s != Conditions().timeout_s:
+        said += ["--timeout", f"{conditions.timeout_s:g}"]
     if conditions.max_tokens is not None:
         said += ["--max-tokens", str(conditions.max_tokens)]
     if conditions.system is not None:

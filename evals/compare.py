@@ -87,6 +87,15 @@ def compare(
     ours = [_value(pair.first, binary) for pair in pairs]
     theirs = [_value(pair.second, binary) for pair in pairs]
     differences = [b - a for a, b in zip(ours, theirs, strict=True)]
+    higher = scorer != "perplexity"
+    # A perplexity is over tokens: a long text counts for more.
+    heavy = [(pair.first.weight + pair.second.weight) / 2 for pair in pairs]
+    whole = math.fsum(heavy)
+    weights = [1.0] * len(pairs) if higher or not whole else [each * len(heavy) / whole for each in heavy]
+
+    def weighted(values: Sequence[float]) -> float:
+        return statistics.mean([weight * each for weight, each in zip(weights, values, strict=True)])
+
     fixed = tuple(pair for pair in pairs if pair.second.passed and pair.first.passed is False)
     broken = tuple(pair for pair in pairs if pair.first.passed and pair.second.passed is False)
     if binary:
@@ -94,18 +103,19 @@ def compare(
         p_value = statistics.mcnemar(len(fixed), len(broken))
     else:
         differing, test = sum(each != 0 for each in differences), "paired permutation"
-        p_value = statistics.sign_flip(differences)
-    delta = statistics.mean(differences)
-    higher = scorer != "perplexity"
+        p_value = statistics.sign_flip(
+            [weight * each for weight, each in zip(weights, differences, strict=True)]
+        )
+    delta = weighted(differences)
     return Comparison(
         first=names[0],
         second=names[1],
         scorer=scorer,
         pairs=len(pairs),
-        first_score=statistics.mean(ours),
-        second_score=statistics.mean(theirs),
+        first_score=weighted(ours),
+        second_score=weighted(theirs),
         delta=delta,
-        interval=statistics.bootstrap(differences),
+        interval=statistics.bootstrap(differences, weights=None if higher else weights),
         p_value=p_value,
         test=test,
         fixed=fixed,

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.errors import ErrorInfo, HearthError
+from engine.errors import ErrorInfo, HearthError, InternalError
 from engine.types import Json
 from evals.asking.answers import answer
 from evals.asking.model import AskedModel
@@ -178,6 +178,14 @@ class Runner:
                 if error.code == "invalid_request":
                     raise  # a scorer that cannot be used is no fault of this answer
                 found, scores = replace(found, error=error.info), {}
+            except (
+                Exception
+            ) as error:  # what a model writes may break a scorer: this row fails, the run goes on
+                said = f"{type(error).__name__}: {error}"[:500]
+                found, scores = (
+                    replace(found, error=InternalError("A scorer broke off at this answer.", said).info),
+                    {},
+                )
         row = Row(subject=place, sample=number, epoch=epoch, answer=found, scores=scores)
         await self._kept(lambda: self._store.record(self.run, [row]))
         self._count(row)

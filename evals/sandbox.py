@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ MEMORY = 1 << 30
 FILE = 16 << 20
 PROCESSES = 64
 _NOBODY = 65534
+_CHECK_S = 30.0
 OUTPUT = 1 << 20
 """Bytes of output that are looked at; a program that writes more is ended."""
 _LIMITS = """
@@ -101,6 +103,36 @@ class Sandbox:
             *inside,
         ]  # fmt: skip
 
+    def check(self) -> None:
+        """Run a program that does nothing. Raises Unsupported where that fails: all code would be found wrong."""
+        with tempfile.TemporaryDirectory(prefix="hearth-code-") as home:
+            try:
+                done = subprocess.run(
+                    self.command(home),
+                    input=f"{_BECOME_NOBODY}print('ready')",
+                    env={"HOME": home, "PATH": "/usr/bin:/bin"},
+                    cwd=home,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    timeout=_CHECK_S,
+                    check=False,
+                )
+                said = (
+                    ""
+                    if done.stdout.strip() == "ready"
+                    else done.stderr.strip() or f"status {done.returncode}"
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                said = str(error)
+        if said:
+            raise Unsupported(
+                f"Code of models cannot be run here: {self.tool} does not work.",
+                said.splitlines()[-1][:300],
+                "In a container, namespaces of users may have to be allowed; without a sandbox nothing is run.",
+                param="run_code",
+            )
+
     async def run(self, program: str, timeout: float) -> Ran:
         """Run `program` for at most `timeout` seconds; nothing of it is left behind."""
         limits = _BECOME_NOBODY + _LIMITS.format(
@@ -130,10 +162,12 @@ class Sandbox:
 
 
 def find_sandbox() -> Sandbox:
-    """The sandbox of this machine. Raises Unsupported where there is none."""
+    """The sandbox of this machine. Raises Unsupported where there is none, or one that does not work."""
     for tool in ("bwrap", "sandbox-exec"):
         if path := shutil.which(tool):
-            return Sandbox(tool, str(Path(path).resolve()))
+            found = Sandbox(tool, str(Path(path).resolve()))
+            found.check()
+            return found
     raise Unsupported(
         "Code of models cannot be run here.",
         "There is neither bubblewrap (bwrap) nor sandbox-exec.",

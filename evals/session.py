@@ -93,7 +93,11 @@ def scorers_of(settings: Settings, judge: AskedModel | None) -> list[Scorer]:
     judged = settings.pairwise or any(spec.name == "rubric" for spec in settings.scorers)
     if judged and settings.judge is None:
         raise InvalidRequest("There is no judge.", fix="Name a model: --judge MODEL.", param="judge")
-    if judged and any(settings.judge == each.label for each in settings.subjects):
+    if (
+        judged
+        and settings.judge
+        and subject(settings.judge).label in {each.label for each in settings.subjects}
+    ):
         raise InvalidRequest(
             f"{settings.judge} cannot judge itself.",
             "Models prefer their own answers.",

@@ -125,11 +125,11 @@ def _bench(
             found, described = loop.run(measured())
         finally:
             loop.run(engine.close())
-    keep(path, found, plan, described)
     if json:
         print_json({"targets": found, "definitions": dict(benches.DEFINITIONS)})
     else:
         _show(found)
+    keep(path, found, plan, described)
     if png is not None:
         from evals.bench.chart import png as drawn
         from evals.report.writing import write_whole

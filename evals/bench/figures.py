@@ -105,8 +105,10 @@ def figures(requests: Sequence[Timed], slo: Slo, joules: float | None = None) ->
     if not requests:
         raise ValueError("there are no figures of nothing")
     good = [each for each in requests if not each.error]
-    begin = min(each.timings.submitted for each in requests)
-    end = max(each.timings.ended for each in requests)
+    # One that was refused at once has no moments.
+    timed = [each.timings for each in requests if each.timings.ended]
+    begin = min((each.submitted for each in timed), default=0)
+    end = max((each.ended for each in timed), default=0)
     seconds = max(1e-9, (end - begin) / 1e9)
     written = sum(each.usage.completion_tokens for each in good)
     read = sum(each.usage.prompt_tokens for each in good)

@@ -1,4 +1,4 @@
-"""Prompts of a wanted length, each beginning in its own way; the same for the same seed and number."""
+"""Prompts of a wanted length. Each begins with a mark of its own, so that no prefix cache answers for it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ def words(seed: int, number: int, count: int) -> str:
 
 
 def message(
-    seed: int, number: int, count: int, *, prompt: str | None = None, image: bytes | None = None
+    mark: str, seed: int, number: int, count: int, *, prompt: str | None = None, image: bytes | None = None
 ) -> Message:
-    """What the user says: `prompt` as it is but for a number before it, or `count` words."""
-    text = words(seed, number, count) if prompt is None else f"({seed}.{number}) {prompt}"
+    """What the user says: `mark`, then `prompt` as it is, or the `count` words of that seed and number.
+
+    The mark must be another for every load and every bench: servers keep what they have read.
+    """
+    text = f"({mark}) {words(seed, number, count) if prompt is None else prompt}"
     if image is None:
         return Message(role="user", content=text)
     return Message(role="user", content=(ImagePart(data=image), TextPart(text)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -83,12 +84,13 @@ async def bench(
     Raises HearthError where a target cannot be asked at all.
     """
     plan.check()
-    lengths = {subject.label: await _fitted(model, plan) for subject, model in targets}
+    bench_mark = secrets.token_hex(4)
+    lengths = {subject.label: await _fitted(model, plan, bench_mark) for subject, model in targets}
     found = []
-    for shape in plan.shapes:
+    for place, shape in enumerate(plan.shapes):
         for subject, model in targets:
             told(f"{subject.label}, {shape.label}")
-            asker = _Asker(model, plan, lengths[subject.label])
+            asker = _Asker(model, plan, lengths[subject.label], f"{bench_mark}.{place}")
             for number in range(plan.warmup):
                 await asker.ask(-1 - number)
             energy = Energy()
@@ -112,20 +114,22 @@ async def bench(
 class _Asker:
     """The requests of one target by number."""
 
-    def __init__(self, model: AskedModel, plan: Plan, count: int) -> None:
-        self._model, self._plan, self._count = model, plan, count
+    def __init__(self, model: AskedModel, plan: Plan, count: int, mark: str) -> None:
+        self._model, self._plan, self._count, self._mark = model, plan, count, mark
 
     async def ask(self, number: int) -> Timed:
-        return await timed(self._model, _request(self._plan, number, self._count))
+        return await timed(self._model, _request(self._plan, self._mark, number, self._count))
 
 
-def _request(plan: Plan, number: int, count: int) -> GenerationRequest:
+def _request(plan: Plan, mark: str, number: int, count: int) -> GenerationRequest:
     sampling: dict[str, object] = {"temperature": 0.0, "seed": plan.seed}
     if plan.ignore_eos:
         sampling["ignore_eos"] = True
     return GenerationRequest(
         model="",
-        messages=(message(plan.seed, number, count, prompt=plan.prompt, image=plan.image),),
+        messages=(
+            message(f"{mark}.{number}", plan.seed, number, count, prompt=plan.prompt, image=plan.image),
+        ),
         sampling=sampling,
         max_tokens=plan.output_len,
         thinking=Thinking(enabled=False),
@@ -137,18 +141,18 @@ def _request(plan: Plan, number: int, count: int) -> GenerationRequest:
     )
 
 
-async def _fitted(model: AskedModel, plan: Plan) -> int:
+async def _fitted(model: AskedModel, plan: Plan, mark: str) -> int:
     """How many words make a prompt of the wanted length, from one that is asked; it loads the model as well.
 
     Raises HearthError for a target that answers nothing.
     """
     count = plan.input_len
-    first = await timed(model, _request(plan, -1000, min(count, 64)))
+    first = await timed(model, _request(plan, mark, -1000, min(count, 64)))
     if first.error:
         raise ModelUnavailable("The target does not answer.", first.error)
     if plan.prompt is not None or not first.usage.prompt_tokens:
         return count
-    other = await timed(model, _request(plan, -1001, 1))
+    other = await timed(model, _request(plan, mark, -1001, 1))
     grown = first.usage.prompt_tokens - other.usage.prompt_tokens
     if other.error or grown <= 0 or min(count, 64) == 1:
         return count

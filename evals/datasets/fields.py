@@ -154,9 +154,23 @@ def _list(value: Any, field: str) -> list[Any]:
     return [part.strip() for part in value.split("|")] if isinstance(value, str) else [value]
 
 
+def _texts_in(value: str) -> list[Any] | None:
+    """The texts of a list in JSON; None for any other text."""
+    if not value.lstrip().startswith("["):
+        return None
+    try:
+        found = msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return None
+    return found if found and all(isinstance(each, str) for each in found) else None
+
+
 def _strings(value: Any, field: str) -> tuple[str, ...]:
-    # A single answer may hold a bar or a bracket; only fields that are lists by nature are split.
-    parts = [value] if isinstance(value, str) and field in ("answers", "turns") else _list(value, field)
+    # A single answer may hold a bar or a bracket: it is several only where it is a whole list in JSON.
+    if isinstance(value, str) and field in ("answers", "turns"):
+        parts = _texts_in(value) or [value]
+    else:
+        parts = _list(value, field)
     return tuple(_string(part, field) or "" for part in parts)
 
 

@@ -57,7 +57,12 @@ def make(name: str, options: Options, context: Context) -> Scorer:
             return right(any(normal(taken) == normal(each) for each in sample.answers), answer=taken)
         return right(True, answer=taken)
 
-    return Scorer(name=name, needs=() if own is not None else ("answers",), verdict=verdict)
+    def examine(sample: Sample) -> None:
+        if own is None:
+            for each in sample.answers:
+                compiled(each)
+
+    return Scorer(name=name, needs=() if own is not None else ("answers",), verdict=verdict, examine=examine)
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

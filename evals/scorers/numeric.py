@@ -35,16 +35,18 @@ def make(name: str, options: Options, context: Context) -> Scorer:
     relative = Decimal(str(options.number("relative", 0)))
     take = options.one_of("take", "last", "first")
 
+    def near(found: Decimal, wanted: Decimal) -> bool:
+        try:
+            return abs(found - wanted) <= max(absolute, relative * abs(wanted))
+        except ArithmeticError:  # larger than can be reckoned with: near nothing but itself
+            return found == wanted
+
     def verdict(sample: Sample, answer: Answer) -> Score:
         found = final_number(answer.text) if take == "last" else next(iter(numbers(answer.text)), None)
         if found is None:
             return right(False, note="no number")
-        passed = any(
-            abs(found - wanted) <= max(absolute, relative * abs(wanted))
-            for each in sample.answers
-            if (wanted := final_number(each)) is not None
-        )
-        return right(passed, answer=_plain(found))
+        wanted = [number for each in sample.answers if (number := final_number(each)) is not None]
+        return right(any(near(found, number) for number in wanted), answer=_plain(found))
 
     return Scorer(name=name, needs=("answers",), verdict=verdict)
 

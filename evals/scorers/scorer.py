@@ -39,6 +39,8 @@ class Scorer:
     shape: Callable[[Sample, GenerationRequest], GenerationRequest] | None = None
     """What it changes in the request, such as a form that the answer is held to."""
     higher_is_better: bool = True
+    examine: Callable[[Sample], None] | None = None
+    """Raises InvalidRequest for a sample that can score no answer: a pattern that is none, an instruction unknown."""
 
     async def score(self, sample: Sample, answer: Answer) -> Score:
         """The score of `answer`. Judges raise HearthError."""
@@ -59,6 +61,16 @@ class Scorer:
                         "Choose another scorer, or say which column it is: --field NAME=COLUMN.",
                         param="scorer",
                     )
+            if self.examine is not None:
+                try:
+                    self.examine(sample)
+                except InvalidRequest as error:
+                    raise InvalidRequest(
+                        f"The scorer {self.name} cannot score the sample {sample.id}.",
+                        f"{error.info.what} {error.info.why}".strip(),
+                        error.info.fix or "Mend that sample, or choose another scorer.",
+                        param="scorer",
+                    ) from None
 
 
 class Options:

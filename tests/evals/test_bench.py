@@ -62,6 +62,13 @@ def test_figures_by_their_definitions() -> None:
     assert found.joules_per_token == pytest.approx(2.0)
 
 
+def test_a_request_that_was_refused_at_once_has_no_moments() -> None:
+    refused = Timed(timings=Timings(), usage=Usage(), error="no")
+    found = figures([request(1000, 1100, 1190, 1200, 10, gaps=(0.01,) * 9, steps=10), refused], Slo())
+    assert found.seconds == pytest.approx(0.2) and found.failed == 1
+    assert figures([refused], Slo()).tokens_per_s == 0
+
+
 def test_one_token_has_no_time_per_token() -> None:
     assert request(0, 5, 5, 6, 1).tpot_s is None
     assert request(0, 0, 0, 6, 0).ttft_s is None
@@ -127,6 +134,16 @@ def test_a_closed_loop_keeps_so_many_at_once(concurrency: int) -> None:
     counted = model.requests[-8:]
     assert len({(each.messages or ())[0].text for each in counted}) == 8, "each prompt is another"
     assert target.figures.prompt_tokens == 8 * 45, "lengths are fitted to the model's tokens"
+
+
+def test_no_load_and_no_bench_meets_a_prompt_that_was_read_before() -> None:
+    model = Paced(pause=0.0)
+    for _ in range(2):
+        run(model, shapes=(Shape(concurrency=1), Shape(concurrency=2)))
+    begun = [(each.messages or ())[0].text.split(")")[0] for each in model.requests]
+    assert len(set(begun)) == len(begun), (
+        "each begins in its own way, so that nobody's prefix cache answers for it"
+    )
 
 
 def test_an_open_loop_comes_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:

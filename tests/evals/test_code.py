@@ -53,6 +53,16 @@ def run(sandbox: Sandbox, program: str, timeout: float = 20) -> Ran:
     return asyncio.run(sandbox.run(program, timeout))
 
 
+def test_a_sandbox_that_does_not_work_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "bwrap"
+    tool.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unsupported, match="does not work") as raised:
+        find_sandbox()
+    assert "Permission denied" in raised.value.why
+
+
 def test_code_is_refused_unless_asked_for() -> None:
     with pytest.raises(NotAllowed, match="--run-code"):
         make_scorer(spec_of("code"), Context())

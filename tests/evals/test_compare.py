@@ -14,7 +14,7 @@ from evals.asking import Conditions, Subject, subjects
 from evals.command import command
 from evals.compare import below, compare, finding
 from evals.findings import comparison_of, findings
-from evals.outcomes import outcomes, reduced
+from evals.outcomes import Outcome, outcomes, reduced
 from evals.report import write_reports
 from evals.report.html import html
 from evals.report.markdown import markdown
@@ -247,12 +247,17 @@ def test_a_command_says_what_was_said_and_no_more() -> None:
         k=2,
         mapping={"input": "Frage"},
         conditions=Conditions(
-            sampling={"temperature": 0.5, "top_k": 5}, seed=7, system="Be brief.", flash_attention=False
+            sampling={"temperature": 0.5, "top_k": 5},
+            seed=7,
+            system="Be brief.",
+            flash_attention=False,
+            timeout_s=90.0,
         ),
     )
     assert command(settings, report=False) == (
         "hearth eval run 'my set.jsonl' --field input=Frage --model a --against b:c --scorer 'regex:pattern=a b' "
-        "--limit 5 --epochs 3 --reduce pass_at --k 2 --seed 7 --temperature 0.5 --sampling top_k=5 --system 'Be brief.'"
+        "--limit 5 --epochs 3 --reduce pass_at --k 2 --seed 7 --temperature 0.5 --sampling top_k=5 --timeout 90 "
+        "--system 'Be brief.'"
     )
 
 
@@ -266,3 +271,19 @@ def test_how_two_answers_differ(store: EvalStore) -> None:
 def test_no_pairs_no_comparison() -> None:
     with pytest.raises(ValueError):
         compare([], [], ("a", "b"), "exact")
+
+
+def test_a_perplexity_is_compared_over_tokens() -> None:
+    """One long text is worse to the second and many short ones better: over tokens it is the worse one."""
+
+    def side(*values: float) -> list[Outcome]:
+        row = Row(subject=0, sample=0, epoch=0, answer=Answer(texts=("",)), scores={})
+        return [
+            Outcome(sample=n, id=f"s{n}", category="", value=value, passed=None, weight=w, row=row)
+            for n, (value, w) in enumerate(zip(values, (900.0, *[10.0] * 10), strict=True))
+        ]
+
+    found = compare(side(2.0, *[3.0] * 10), side(2.2, *[2.5] * 10), ("A", "B"), "perplexity")
+    assert found.delta == pytest.approx((900 * 0.2 - 100 * 0.5) / 1000)
+    assert found.first_score == pytest.approx((900 * 2.0 + 100 * 3.0) / 1000)
+    assert found.finding != "better" and found.interval.low < found.delta < found.interval.high

@@ -123,6 +123,18 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, name: str, text: st
     assert says in str(caught.value)
 
 
+def test_answers_of_a_csv_are_several_where_they_are_a_list_in_json(tmp_path: Path) -> None:
+    text = 'input,answers\nq,"[""Paris"", ""Lutetia""]"\nr,a|b\ns,[x]\n'
+    found = open_dataset(str(written(tmp_path, "x.csv", text)))
+    assert [each.answers for each in found.samples] == [("Paris", "Lutetia"), ("a|b",), ("[x]",)]
+
+
+def test_an_answer_of_two_letters_is_the_choice_that_reads_so(tmp_path: Path) -> None:
+    text = '{"question": "Which?", "choices": ["A", "B", "AB", "O"], "answer": "AB"}'
+    (sample,) = open_dataset(str(written(tmp_path, "x.jsonl", text))).samples
+    assert sample.choice == 2
+
+
 def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"input": "a"}\n\xff\n')

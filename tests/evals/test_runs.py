@@ -218,6 +218,37 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(store: EvalStore, chan
     assert store.runs() == []
 
 
+@pytest.mark.parametrize(
+    ("row", "scorer", "says"),
+    [
+        ({"answers": ["("]}, "regex", "cannot score the sample b"),
+        ({"instructions": [{"id": "no:such"}]}, "instructions", "no check for the instruction 'no:such'"),
+    ],
+)
+def test_a_sample_that_can_score_nothing_is_told_before_anything_is_asked(
+    store: EvalStore, tmp_path: Path, row: dict, scorer: str, says: str
+) -> None:
+    from evals.scorers import Spec
+
+    fine = {"answers": ["x"], "instructions": [{"id": "punctuation:no_comma"}]}
+    path = tmp_path / "own.jsonl"
+    rows = [{"id": "a", "input": "q", **fine}, {"id": "b", "input": "r", **fine, **row}]
+    path.write_text("\n".join(json.dumps(each) for each in rows))
+    settings = Settings(dataset=str(path), subjects=subjects(["ember"]), scorers=(Spec(name=scorer),))
+    with pytest.raises(InvalidRequest, match=says):
+        begin(store, settings)
+    assert store.runs() == []
+
+
+def test_a_model_behind_an_address_is_no_judge_of_itself(store: EvalStore) -> None:
+    there = "m@http://127.0.0.1:9"
+    settings = Settings(
+        dataset="golden_general", subjects=subjects(["ember", there]), pairwise=True, judge=there
+    )
+    with pytest.raises(InvalidRequest, match="cannot judge itself"):
+        begin(store, settings)
+
+
 def test_a_scorer_that_lacks_what_it_needs_is_refused(store: EvalStore) -> None:
     from evals.scorers import Spec
 

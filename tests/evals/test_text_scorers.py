@@ -178,3 +178,8 @@ def test_numbers_within_a_tolerance(options: str, text: str, passed: bool) -> No
 def test_a_scorer_that_cannot_be_is_refused(spec: str, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says.replace("(", r"\(")):
         make_scorer(spec_of(spec), Context())
+
+
+def test_numbers_beyond_reckoning_are_near_nothing_but_themselves() -> None:
+    assert not passes("numeric:tolerance=1", "It is 1e1000000.", answers=("3",))
+    assert not passes("numeric:relative=0.1", "It is 3.", answers=("1e999999",))

@@ -107,6 +107,7 @@ async def test_after_a_kill_the_engine_knows_what_was_broken_off(
         await engine.close()
 
 
+@pytest.mark.long
 def test_what_was_broken_off_goes_on_when_it_is_asked_for(
     hub: HubServer, hearth_home: Path, cache: Path
 ) -> None:

@@ -52,6 +52,7 @@ async def cycles(engine: LocalEngine, model: str, number: int) -> int:
     return grown
 
 
+@pytest.mark.long
 async def test_a_few_loads_leave_nothing_behind(engine: LocalEngine, tmp_path: Path) -> None:
     await cycles(engine, str(tiny_llama(tmp_path)), 3)
     assert engine.loaded() == []

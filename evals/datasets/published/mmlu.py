@@ -26,7 +26,7 @@ def sample(row: Row) -> Sample:
         raise Wrong("MMLU has 'question' as text and 'choices' as a list of texts (or columns A to D)")
     options = tuple(choices)
     answer = values.get("answer")
-    if isinstance(answer, str) and answer.strip().upper() in "ABCD" and answer.strip():
+    if isinstance(answer, str) and answer.strip().upper() in tuple("ABCD"):
         right = "ABCD".index(answer.strip().upper())  # a letter, even where a choice reads "A"
         if right >= len(options):
             raise Wrong(f"'answer' names choice {answer.strip()}, and there are {len(options)}")

@@ -33,7 +33,11 @@ def make(name: str, options: Options, context: Context) -> Scorer:
             hits[key] = kept(each, answer.text, loose=loose)
         return Score(value=sum(hits.values()) / len(hits), passed=all(hits.values()), hits=hits)
 
-    return Scorer(name=name, needs=("instructions",), verdict=verdict)
+    def examine(sample: Sample) -> None:
+        for each in sample.instructions:
+            kept(each, "Any text.", loose=loose)
+
+    return Scorer(name=name, needs=("instructions",), verdict=verdict, examine=examine)
 
 
 def kept(instruction: Instruction, text: str, *, loose: bool = False) -> bool:

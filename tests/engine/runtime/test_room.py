@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -144,6 +145,7 @@ async def test_what_does_not_fit_is_refused_with_figures_and_harms_nobody(open_e
         await engine.load(model("big", 1200))
 
 
+@pytest.mark.long
 async def test_what_does_not_fit_is_loaded_where_somebody_insists(open_engine: Open) -> None:
     engine = open_engine(limited(100))
     small, large = model("small", 30), model("large", 90, 90, context=2048)
@@ -355,7 +357,9 @@ async def test_two_loads_at_once_each_get_the_model_as_they_want_it(engine: Loca
     await asyncio.gather(load(512), load(256), load(512))
     rows = [row for row in await engine.model_log() if row["state"] == "loaded"]
     assert sorted(seen) == [256, 512, 512]
-    assert [row["context"] for row in rows][::-1] in ([512, 256, 512], [512, 256])
+    # Which of them is first is nobody's promise; nothing is loaded anew as it is there already.
+    loads = [row["context"] for row in rows]
+    assert set(loads) == {256, 512} and all(one != next_ for one, next_ in pairwise(loads))
 
 
 async def test_a_request_that_is_refused_at_once_has_its_row(engine: LocalEngine) -> None:

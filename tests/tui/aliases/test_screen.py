@@ -423,6 +423,7 @@ async def test_without_aliases_and_without_a_hit_the_pane_says_so(make_app: Make
 
 
 @pytest.mark.parametrize("size", [(20, 8), (160, 40)])
+@pytest.mark.long
 async def test_hostile_names_and_every_size(make_app: MakeApp, size: tuple[int, int]) -> None:
     engine = engine_with(*hostile(), *named())
     app = make_app(engine=engine, workspaces=HERE)

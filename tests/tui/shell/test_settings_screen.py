@@ -192,6 +192,7 @@ async def test_search_sections_and_mouse(make_app: MakeApp) -> None:
         await until(pilot, lambda: app.current_mode == "models")
 
 
+@pytest.mark.long
 async def test_text_of_several_lines(make_app: MakeApp, home: paths.Paths) -> None:
     app = make_app(workspaces=HERE)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -203,6 +204,7 @@ async def test_text_of_several_lines(make_app: MakeApp, home: paths.Paths) -> No
         await until(pilot, lambda: app.settings.generation.system == "a\nb")
 
 
+@pytest.mark.long
 async def test_names_for_models_have_a_line_each_and_are_added_and_taken_out(
     make_app: MakeApp, home: paths.Paths
 ) -> None:
