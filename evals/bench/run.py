@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 import secrets
 from collections.abc import Callable, Sequence
@@ -121,6 +122,11 @@ class _Asker:
         return await timed(self._model, _request(self._plan, self._mark, number, self._count))
 
 
+def _mark(mark: str, number: int) -> str:
+    """Another from its first letter on for each request: what is alike is cached as far as it goes."""
+    return hashlib.blake2b(f"{mark}.{number}".encode(), digest_size=4).hexdigest()
+
+
 def _request(plan: Plan, mark: str, number: int, count: int) -> GenerationRequest:
     sampling: dict[str, object] = {"temperature": 0.0, "seed": plan.seed}
     if plan.ignore_eos:
@@ -128,7 +134,7 @@ def _request(plan: Plan, mark: str, number: int, count: int) -> GenerationReques
     return GenerationRequest(
         model="",
         messages=(
-            message(f"{mark}.{number}", plan.seed, number, count, prompt=plan.prompt, image=plan.image),
+            message(_mark(mark, number), plan.seed, number, count, prompt=plan.prompt, image=plan.image),
         ),
         sampling=sampling,
         max_tokens=plan.output_len,

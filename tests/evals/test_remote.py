@@ -131,7 +131,8 @@ def test_two_places_are_benched_in_one_run(evals_engine: LocalEngine, url: str) 
         figures = target.figures  # type: ignore[attr-defined]
         assert (figures.requests, figures.failed, figures.completion_tokens) == (4, 0, 32)
         assert abs(figures.prompt_tokens / 4 - 32) < 8
-        assert figures.cached_tokens <= 4 * 4, "the template's head alone, which all prompts share"
+        # The template's head, and by chance a letter or two of the mark.
+        assert figures.cached_tokens <= 4 * 8 < figures.prompt_tokens / 3
         assert figures.ttft.count == figures.e2e.count == 4
 
 
