@@ -45,9 +45,11 @@ class Line(Widget):
         """The node whose actions a click runs."""
         return self.screen
 
-    def parts(self) -> Sequence[Part]:
-        """What to draw now."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def parts(self) -> Sequence[Part]:
+            """What to draw now."""
+            ...
 
     def render(self) -> Content:
         """The parts joined."""

@@ -77,9 +77,11 @@ class WorkspaceScreen(BaseScreen):
     def forget_unsaved(self) -> None:
         """Let it be lost."""
 
-    def compose_workspace(self) -> ComposeResult:
-        """The panes."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def compose_workspace(self) -> ComposeResult:
+            """The panes."""
+            ...
 
     def serves(self, action: Action) -> DOMNode | None:
         """The node that runs an action of this workspace; None where it cannot be run now."""

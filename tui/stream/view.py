@@ -8,6 +8,7 @@ theme or the selection changes, so painting costs what is visible and new. Nativ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.geometry import Offset, Region, Size
@@ -37,9 +38,11 @@ class LineView(Widget):
         self._lines_width = -1
         self._strips: dict[int, Strip] = {}
 
-    def lay_out(self, width: int) -> list[Line]:
-        """All lines for `width` cells."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def lay_out(self, width: int) -> list[Line]:
+            """All lines for `width` cells."""
+            ...
 
     @property
     def lines(self) -> Sequence[Line]:

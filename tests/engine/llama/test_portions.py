@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from engine.runtime.backends.llama.library import native
 from engine.runtime.backends.llama.portions import Cutter
 from engine.runtime.backends.llama.vocabulary import Vocabulary
 from starter import gguf_path
+from tests.conftest import SHARED_DATA
 from tests.engine.llama.decoding import Decoder
 from tests.tiers import examples
 from tests.weights import tiny_bert, tiny_chat
@@ -35,7 +35,7 @@ WORDS = [
     "user",
 ]
 WORDS += ["[SEP]", "[CLS]", "[INST]", "</s>", "<s>", "<unk>", "<|user|>", "<|eos|>", "  ", "the sun"]
-STORIES = Path("/work/shared/data/models/stories260K-F16.gguf")
+STORIES = SHARED_DATA / "models" / "stories260K-F16.gguf"
 
 
 @pytest.fixture(scope="module", params=["ember", "tiny", "stories", "bert"])

@@ -51,9 +51,11 @@ class Looking(WorkspaceScreen):
         self._found_for: tuple[str, int, int] | None = None
         self._compared_for: tuple[Any, ...] = ()
 
-    def redraw(self) -> None:
-        """Show what is known."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def redraw(self) -> None:
+            """Show what is known."""
+            ...
 
     def on_mount(self) -> None:
         """Read now and every second while in sight."""

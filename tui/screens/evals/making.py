@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 class Making(Looking):
     """The forms and what comes of them; the screen itself is in `screen.py`."""
 
-    def show_first(self, view: str) -> None:
-        """Show a view with the first of its rows highlighted."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def show_first(self, view: str) -> None:
+            """Show a view with the first of its rows highlighted."""
+            ...
 
     async def _new_run(self, before: Settings | None) -> None:
         from tui.field_form import FieldForm

@@ -12,11 +12,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.actions import bindings
-from tui.chrome import Line, Part
 from tui.row_list import Column, RowList
 from tui.screens.evals import arena, benches, comparing, runs, samples
 from tui.screens.evals.actions import ACTIONS
 from tui.screens.evals.making import Making
+from tui.view_line import ViewLine
 
 VIEWS = ("runs", "samples", "compare", "bench", "arena")
 TITLES = {"runs": "Runs", "samples": "Samples", "compare": "Compare", "bench": "Bench", "arena": "Arena"}
@@ -28,32 +28,6 @@ EMPTY = {
     "arena": "There was no battle yet.\n\nn has two models answer the same question; you say which answer is better.",
 }
 ON_A_RUN = frozenset({"pause", "stop", "mark", "baseline", "report", "again", "forget"})
-
-
-class ViewLine(Line):
-    """`▌Runs 12   Samples 50   Compare …`; a click goes there."""
-
-    DEFAULT_CSS = """
-    ViewLine { height: 1; padding: 0 1; color: $muted; }
-    """
-
-    def parts(self) -> Sequence[Part]:
-        """One part a view, with the number of its rows where it is on show."""
-        screen = self.screen
-        assert isinstance(screen, EvalsScreen)
-        found: list[Part] = []
-        gap = " " if self.content_region.width < 64 else "   "
-        for name in VIEWS:
-            here = name == screen.view
-            count = f" {len(screen.keys)}" if here and screen.keys else ""
-            text = Content.assemble(
-                ("▌" if here else " ", "$primary"),
-                (TITLES[name], "bold $primary" if here else "$muted"),
-                (count, "$muted"),
-                gap,
-            )
-            found.append(Part(text, f"go('{name}')"))
-        return found
 
 
 class Detail(VerticalScroll):
@@ -88,6 +62,10 @@ class EvalsScreen(Making):
         self._narrowed = samples.NARROWED[0]
         self._diff = False
         self._drawn: Any = None
+
+    def views(self) -> list[tuple[str, str, int]]:
+        """See `Viewed`; rows are told of the view on show alone."""
+        return [(name, TITLES[name], len(self.keys) if name == self.view else 0) for name in VIEWS]
 
     def compose_workspace(self) -> ComposeResult:
         """The views, what stands above their lists, the list, the detail."""

@@ -7,6 +7,7 @@ the text to be written, `UNSET` to go back to the default, or None.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -62,9 +63,11 @@ class SettingDialogue(Dialogue[str | None]):
             facts = f"Takes {setting.expects}. Default: {default}. A change holds {HOLDS[setting.applies]}."
             yield Static(Content(clean(facts)), classes="facts")
 
-    def compose_field(self) -> ComposeResult:
-        """What the value is given with."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def compose_field(self) -> ComposeResult:
+            """What the value is given with."""
+            ...
 
     def on_mount(self) -> None:
         """Nothing is wrong yet."""
