@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 DEEPEST: Final = 64
 """Lists and tables inside one another."""
+MOST_PARTS: Final = 200_000
+"""Brackets and braces of a body, those in its texts included: a million of them takes seconds to read, in which the
+server could do nothing else."""
 
 
 async def read_object(request: Request[Any, Any, Any], limit: int) -> dict[str, Any]:
@@ -39,6 +42,12 @@ def parse(raw: bytes) -> Any:
     """`raw` as JSON. Raises InvalidRequest."""
     if not raw.strip():
         raise InvalidRequest("missing request body")
+    if raw.count(b"{") + raw.count(b"[") > MOST_PARTS:
+        raise InvalidRequest(
+            "The request has too many parts.",
+            f"At most {MOST_PARTS:,} opening brackets and braces are read, those in texts included.",
+            "Send less at once; many requests go into a file of a batch.",
+        )
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:

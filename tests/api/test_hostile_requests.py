@@ -59,6 +59,12 @@ def test_a_form_that_is_a_bomb_is_held_or_refused(
     assert client.get("/health").status_code == 200
 
 
+def test_a_body_of_very_many_parts_is_refused_unread(client: httpx.Client) -> None:
+    for body in (b'{"model": "ember", "messages": [' + b"[]," * 250_000 + b"[]]}", b"[" * 300_000):
+        answer = client.post("/v1/chat/completions", content=body)
+        assert answer.status_code == 400 and "too many parts" in answer.text
+
+
 NUMBERS = [-1, 0, 10**6, 10**23, 1e38, -1e38, 2**40, 0.5, "NaN", "", None, True, [], {}]
 BOMBS_BY_FIELD: dict[str, list[Any]] = {
     "n": NUMBERS,
